@@ -1,0 +1,160 @@
+# Perry: one file. CONTRIBUTING.md says what the targets are for.
+BUILD ?= build
+CC ?= gcc
+SAN ?=
+PREFIX ?= /usr/local
+LIBEXEC = $(PREFIX)/libexec/perry
+VERSION := 0.4.0
+
+WARN = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wpointer-arith \
+       -Wformat=2 -Wundef -Wvla -Wno-unused-parameter
+OPT ?= -O2 -g
+HARDEN = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fno-plt
+ifneq ($(SAN),)
+  OPT = -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -DPERRY_SAN_$(SAN)
+  # The null checks that a sanitizer adds make gcc see null where none can be.
+  HARDEN = -fPIE -Wno-format-overflow
+  SANLINK = -fsanitize=$(SAN)
+endif
+LUA_CFLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null)
+CPPFLAGS += -D_GNU_SOURCE -Icore -I$(BUILD)/gen $(LUA_CFLAGS) -DPERRY_VERSION='"$(VERSION)"'
+CFLAGS += -std=gnu11 $(OPT) $(HARDEN) $(WARN) -pthread -ffunction-sections -fdata-sections
+LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed -pthread $(SANLINK)
+
+# Libraries a module brings along; the CLI links only what its objects pull in.
+LIBS_base = -lcjson -lm
+LIBS_net = -lmicrohttpd -lcurl -lwslay
+LIBS_docker = -larchive
+LIBS_store = -lsqlite3
+LIBS_policy = -llua5.4 -lseccomp
+LIBS_lua = -llua5.4
+
+MODULES = base net config store docker tailscale ops policy lua agent cli
+# Each module with the modules below it, in link order.
+DEPS_base = base
+DEPS_net = net base
+DEPS_config = config base
+DEPS_store = store base
+DEPS_docker = docker net base
+DEPS_tailscale = tailscale net base
+DEPS_ops = ops docker store config net base
+DEPS_policy = policy config net base
+DEPS_lua = lua ops policy docker tailscale store config net base
+DEPS_agent = agent lua ops policy docker tailscale store config net base
+DEPS_cli = cli config net base
+libs_of = $(foreach m,$(1),$(LIBS_$(m)))
+archive = $(BUILD)/lib$(1).a
+
+all: $(BUILD)/perry $(BUILD)/perry-agent $(BUILD)/perry-step
+
+define module_rules
+SRC_$(1) := $$(wildcard core/$(1)/*.c)
+OBJ_$(1) := $$(SRC_$(1):core/%.c=$$(BUILD)/obj/%.o)
+$$(BUILD)/lib$(1).a: $$(OBJ_$(1))
+	@rm -f $$@ && ar rcs $$@ $$(OBJ_$(1))
+lib-$(1): $$(BUILD)/lib$(1).a
+TEST_$(1) := $$(patsubst tests/unit/%.c,$$(BUILD)/test/%,$$(wildcard tests/unit/$(1)_*_test.c))
+$$(TEST_$(1)): $$(BUILD)/test/%: tests/unit/%.c $$(foreach m,$$(DEPS_$(1)),$$(call archive,$$(m))) $$(BUILD)/libembed.a
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(CPPFLAGS) -Itests/unit $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(foreach m,$$(DEPS_$(1)),$$(call archive,$$(m))) $$(BUILD)/libembed.a -Wl,--end-group $$(call libs_of,$$(DEPS_$(1))) -lcmocka
+endef
+Q = @
+# Files that travel in the binary. The table is made anew when a file comes, goes or changes.
+EMBED := $(sort $(shell find lua hooks image web -type f ! -name '*_test.lua' ! -path '*/node_modules/*' ! -path '*/test/*' 2>/dev/null))
+$(BUILD)/gen/embed.list: FORCE
+	@mkdir -p $(@D); printf '%s\n' $(EMBED) > $@.new; cmp -s $@ $@.new && rm $@.new || mv $@.new $@
+$(BUILD)/libembed.a: $(BUILD)/gen/embed.list $(EMBED) scripts/embed.sh
+	@scripts/embed.sh $(EMBED) > $(BUILD)/gen/embed.c
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $(BUILD)/gen/embed.o $(BUILD)/gen/embed.c
+	@rm -f $@ && ar rcs $@ $(BUILD)/gen/embed.o
+FORCE:
+$(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
+
+$(BUILD)/obj/%.o: core/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+M ?= $(MODULES)
+test-unit: $(foreach m,$(M),$(TEST_$(m)))
+	@fail=0; for t in $^; do echo "# $$t"; $$t || fail=1; done; exit $$fail
+
+# What needs no root and no engine: unit tests of the modules that talk to neither, and the hooks' table tests. `make check` runs everything.
+test: all
+	@$(MAKE) -s BUILD=$(BUILD) M="base net config store policy cli" test-unit
+	@BUILD=$(BUILD) tests/lua/run
+
+# The agent: everything. The CLI: the same commands, without what a local call does not need.
+ALL = agent cli lua ops policy docker tailscale store config net base
+CLI = cli config net base
+$(BUILD)/perry-agent: $(BUILD)/obj/main_agent.o $(foreach m,$(ALL),$(call archive,$(m))) $(BUILD)/libembed.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(foreach m,$(ALL),$(call archive,$(m))) $(BUILD)/libembed.a -Wl,--end-group $(call libs_of,$(ALL))
+$(BUILD)/perry: $(BUILD)/obj/main.o $(foreach m,$(CLI),$(call archive,$(m))) $(BUILD)/libembed.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(foreach m,$(CLI),$(call archive,$(m))) $(BUILD)/libembed.a -Wl,--end-group -lwslay -lcjson -lm
+# The tiny static helper that goes into every workspace; one file per duty under core/step, plain libc only.
+STEP_CC ?= musl-gcc
+STEP_SRC := $(wildcard core/step/*.c)
+$(BUILD)/perry-step: $(STEP_SRC) $(wildcard core/step/*.h)
+	@mkdir -p $(@D)
+	$(Q)$(STEP_CC) -std=gnu11 -Os -D_GNU_SOURCE -Icore $(WARN) -DPERRY_VERSION='"$(VERSION)"' -static -s -o $@ $(STEP_SRC)
+$(TEST_agent): | $(BUILD)/perry-step
+
+# The same tests, rebuilt with a sanitizer.
+asan ubsan tsan:
+	@$(MAKE) BUILD=$(BUILD)/$@ SAN=$(subst asan,address,$(subst ubsan,undefined,$(subst tsan,thread,$@))) test-unit
+
+# Programs that measure one thing each and print their figures.
+$(BUILD)/bench/%: tests/bench/%.c $(foreach m,$(ALL),$(call archive,$(m))) $(BUILD)/libembed.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(foreach m,$(ALL),$(call archive,$(m))) $(BUILD)/libembed.a -Wl,--end-group $(call libs_of,$(ALL))
+
+layers:
+	@sh scripts/layers.sh
+
+# gcc's warnings are errors in every build; this adds clang's, shellcheck and luacheck.
+lint: layers
+	@fail=0; for f in $(wildcard core/*.c core/*/*.c); do case $$f in core/step/*) continue ;; esac; clang -fsyntax-only $(CPPFLAGS) -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers $$f || fail=1; done; exit $$fail
+	@shellcheck -x $(wildcard scripts/*.sh) .ci/run
+	@scripts/docs-config.sh | cmp - docs/config.md
+	@luacheck -q lua hooks examples --exclude-files 'lua/types/*' --no-max-line-length --no-unused-args --globals perry
+
+.PHONY: all test asan ubsan tsan layers lint FORCE test-unit $(foreach m,$(MODULES),lib-$(m))
+
+# --- installation, the two commands of the README, tests: the work is done by scripts/ ---
+STRIP ?= strip
+INST = install -C -D
+$(BUILD)/out/%: $(BUILD)/%
+	@mkdir -p $(@D) && $(STRIP) -o $@ $<
+stripped: $(BUILD)/out/perry $(BUILD)/out/perry-agent $(BUILD)/out/perry-step
+install: stripped
+	@$(INST) -m 755 $(BUILD)/out/perry $(DESTDIR)$(PREFIX)/bin/perry
+	@$(INST) -m 755 $(BUILD)/out/perry-agent $(DESTDIR)$(LIBEXEC)/perry-agent
+	@$(INST) -m 755 $(BUILD)/out/perry-step $(DESTDIR)$(LIBEXEC)/perry-step
+	@BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) scripts/install.sh
+uninstall:
+	@BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) scripts/install.sh --remove
+up:
+	@BUILD=$(BUILD) PREFIX=$(PREFIX) scripts/up.sh
+# make down YES=1 asks nothing
+down:
+	@PREFIX=$(PREFIX) scripts/down.sh $(if $(YES),-y)
+check:
+	@scripts/check.sh
+unit-tests: $(foreach m,$(MODULES),$(TEST_$(m))) $(BUILD)/perry-step
+# libFuzzer targets: every parser of outside bytes, FUZZ_SECONDS each. Built by clang, in a folder of its own.
+FUZZ_SECONDS ?= 60
+FUZZ_BIN = $(patsubst tests/fuzz/%_fuzz.c,$(BUILD)/fuzzer/%,$(wildcard tests/fuzz/*_fuzz.c))
+$(BUILD)/fuzzer/%: tests/fuzz/%_fuzz.c $(foreach m,$(MODULES),$(call archive,$(m))) $(BUILD)/libembed.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer,address,undefined -Wl,--gc-sections -o $@ $< -Wl,--start-group $(foreach m,$(MODULES),$(call archive,$(m))) $(BUILD)/libembed.a -Wl,--end-group $(call libs_of,$(MODULES))
+fuzz-targets: $(FUZZ_BIN)
+fuzz-build:
+	@$(MAKE) -s BUILD=$(BUILD)/fuzz CC=clang SAN=address,undefined,fuzzer-no-link WARN='-Wall -Wno-unknown-warning-option -Wno-macro-redefined' fuzz-targets
+fuzz: fuzz-build
+	@for f in $(FUZZ_BIN:$(BUILD)/%=$(BUILD)/fuzz/%); do echo "# $$f"; mkdir -p $$f.corpus; $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=$$f. $$f.corpus || exit 1; done
+.PHONY: stripped install uninstall up down check unit-tests fuzz fuzz-build fuzz-targets
+
+# The figures, beside docker itself in the same run; needs an engine and the image.
+bench: all
+	@python3 scripts/bench.py --build $(BUILD) $(BENCH)
+.PHONY: bench

@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# make check: every test that this machine can run. Installs what they need, ends with "N passed, N failed, N skipped"; what was skipped and why stands above.
+#   scripts/check.sh [SUITE...]   only these: lint unit lua asan ubsan tsan fuzz, or a folder of tests/ with bats files (step, engine, ...)
+#   CHECK_FUZZ_SECONDS (10)       how long each fuzz target runs
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+export BUILD=${BUILD:-build}
+fuzz_seconds=${CHECK_FUZZ_SECONDS:-10}
+jobs=$(nproc)
+only=" $* "
+passed=0 failed=0 skipped=0
+skips=()
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+say() { printf '[%4d s] %s\n' "$SECONDS" "$*"; }
+wanted() { [ "$only" = "  " ] || [[ $only == *" $1 "* ]]; }
+root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+
+# Counts a TAP file into p, f and s, prints what failed, remembers the skips.
+count_tap() { # SUITE FILE EXIT_CODE NAME
+	local suite=$1 file=$2 code=$3 name=$4 line
+	p=$(grep -ciE '^ok .*' "$file")
+	f=$(grep -c '^not ok ' "$file")
+	f=$((f - $(grep -cE '^not ok [0-9]+ # SKIP' "$file"))) # as cmocka 1.1 writes a skip
+	s=0
+	local reason='' planned=0
+	while IFS= read -r line; do
+		case $line in
+		1..*[0-9]) planned=$((planned + ${line#1..})) ;;
+		[sS]kip*:* | "# "[sS]kip*:*) reason=${line#*: } ;;
+		*ok*"# skip"* | *ok*"# SKIP"*)
+			s=$((s + 1))
+			[[ $line == not* ]] || p=$((p - 1))
+			local why=${line#*# [sS][kK][iI][pP]}
+			# bats gives the reason here, cmocka the name; a C test says its reason in a line of its own, "skip: ..."
+			[[ $line != not* ]] || why="no reason given"
+			[ -z "$reason" ] || why=$reason
+			skips+=("$suite: $(sed -E 's/^(not )?ok [0-9]+ *-? *//; s/^# SKIP //; s/ *# *(skip|SKIP).*//' <<<"$line")${why:+ ($(sed 's/^[ (]*//; s/)$//' <<<"$why"))}")
+			reason=''
+			;;
+		esac
+	done <"$file"
+	sed -n '/^not ok/,/^\(ok\|not ok\|1\.\.\)/ { /^ok/d; /^not ok [0-9]* # SKIP/d; p; }' "$file" | head -60
+	# A program that died, hung or stopped half-way has failed, whatever it printed before.
+	if [ "$f" = 0 ] && { [ "$code" != 0 ] || [ $((p + s)) -lt "$planned" ]; }; then
+		f=1
+		echo "not ok - $name ended with $code after $((p + s)) of $planned tests$([ "$code" != 124 ] || echo ' (time is up)'):"
+		tail -25 "$file" | sed 's/^/#   /'
+	fi
+}
+# One suite: a function that calls tap or case for each part.
+suite() { # NAME FUNCTION...
+	local name=$1 at=$SECONDS
+	shift
+	wanted "$name" || return 0
+	sp=0 sf=0 ss=0 current=$name
+	"$@"
+	passed=$((passed + sp)) failed=$((failed + sf)) skipped=$((skipped + ss))
+	say "$(printf '%-10s %d passed, %d failed, %d skipped (%d s)' "$name" "$sp" "$sf" "$ss" $((SECONDS - at)))"
+}
+tap() { # SECONDS NAME COMMAND...: a program that prints TAP
+	local limit=$1 name=$2 code=0
+	shift 2
+	timeout -k 10 "$limit" "$@" >"$work/tap" 2>&1 </dev/null || code=$?
+	count_tap "$current" "$work/tap" $code "$name"
+	sp=$((sp + p)) sf=$((sf + f)) ss=$((ss + s))
+}
+one() { # SECONDS NAME COMMAND...: a program that is one test
+	local limit=$1 name=$2 code=0
+	shift 2
+	timeout -k 10 "$limit" "$@" >"$work/one" 2>&1 </dev/null || code=$?
+	if [ $code = 0 ]; then
+		sp=$((sp + 1))
+		return 0
+	fi
+	sf=$((sf + 1))
+	echo "not ok - $name (exit $code)"
+	tail -40 "$work/one" | sed 's/^/#   /'
+	return 1
+}
+skip() { # COUNT WHAT REASON
+	ss=$((ss + $1))
+	skips+=("$current: $2 ($3)")
+}
+
+lint() {
+	one 60 layers scripts/layers.sh
+	one 600 "make lint" make -s lint
+}
+# The unit tests under BUILD=$1; further words are put before each program.
+unit() {
+	local dir=$1 c t
+	shift
+	for c in tests/unit/*_test.c; do
+		t=$dir/test/$(basename "$c" .c)
+		if [ -n "$no_engine" ] && grep -q 'unit/lua_\(engine\|hooks\|killed\|lifecycle\)_test' <<<"$c"; then
+			skip "$(grep -c 'cmocka_unit_test' "$c")" "all of $c" "$no_engine"
+		elif [ -x "$t" ]; then
+			tap 300 "$(basename "$t")" env CMOCKA_MESSAGE_OUTPUT=TAP PERRY_TEST_BUILD="$dir" "$@" "$t"
+		else
+			sf=$((sf + 1))
+			echo "not ok - $c: not built; is its prefix a module?"
+		fi
+	done
+}
+unit_plain() {
+	one 900 "build of the unit tests" make -s -j"$jobs" unit-tests && sp=$((sp - 1)) && unit "$BUILD"
+}
+sanitized() { # FOLDER SANITIZER
+	local dir=$BUILD/$1 before=()
+	# Without this the thread sanitizer meets memory layouts that it does not know on some kernels.
+	[ "$2" != thread ] || before=(setarch -R)
+	one 1500 "build with -fsanitize=$2" make -s -j"$jobs" BUILD="$dir" SAN="$2" unit-tests || return 0
+	sp=$((sp - 1))
+	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 TSAN_OPTIONS=halt_on_error=1 unit "$dir" "${before[@]}"
+}
+fuzz() {
+	local c t
+	one 900 "build of the fuzz targets" make -s -j"$jobs" fuzz-build || return 0
+	sp=$((sp - 1))
+	for c in tests/fuzz/*_fuzz.c; do
+		t=$BUILD/fuzz/fuzzer/$(basename "$c" _fuzz.c)
+		mkdir -p "$t.corpus"
+		one $((fuzz_seconds + 60)) "fuzz of $(basename "$t")" "$t" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=2048 \
+			-artifact_prefix="$t." "$t.corpus"
+	done
+}
+lua_tests() {
+	if [ -x tests/lua/run ]; then tap 300 tests/lua/run tests/lua/run; fi
+}
+bats_tests() { # FOLDER
+	local n f
+	n=$(cat "$1"/*.bats | grep -c '^@test ')
+	if [ -n "$no_engine" ]; then
+		skip "$n" "all $n tests of $1" "$no_engine"
+		return 0
+	fi
+	for f in "$1"/*.bats; do
+		tap "${CHECK_SUITE_SECONDS:-900}" "$f" bats --tap "$f"
+	done
+}
+
+say "packages"
+scripts/packages.sh build run check || exit 1
+folders=()
+for d in tests/step tests/engine tests/cli tests/*; do
+	compgen -G "$d/*.bats" >/dev/null && [[ " ${folders[*]-} " != *" $d "* ]] && wanted "${d#tests/}" && folders+=("$d")
+done
+no_engine=
+if [ ${#folders[@]} -gt 0 ] || wanted unit || wanted asan || wanted ubsan || wanted tsan; then
+	say "engine and image"
+	if docker version >/dev/null 2>&1 || root scripts/docker.sh >"$work/engine" 2>&1; then
+		if ! docker version >/dev/null 2>&1; then
+			no_engine="$(id -un) may not use the Docker Engine: run this as root, or join the group of its socket"
+		elif ! scripts/image.sh small >"$work/image" 2>&1 && ! root scripts/image.sh small >"$work/image" 2>&1; then
+			no_engine="no workspace image: $(tail -1 "$work/image")"
+		fi
+	else
+		no_engine="no Docker Engine: $(tail -1 "$work/engine")"
+	fi
+fi
+
+# The build with its warnings is a test too. When it fails the suites still run: they tell more than one error message.
+build() { say building; one 1200 make make -s -k -j"$jobs" all || :; }
+suite build build
+suite lint lint
+suite unit unit_plain
+suite lua lua_tests
+
+# Another engine of the same API; its tests are skipped where it cannot be had.
+! wanted engine || scripts/packages.sh podman >/dev/null 2>&1 || :
+for d in "${folders[@]+"${folders[@]}"}"; do
+	suite "${d#tests/}" bats_tests "$d"
+done
+suite asan sanitized asan address
+suite ubsan sanitized ubsan undefined
+suite tsan sanitized tsan thread
+suite fuzz fuzz
+
+if [ ${#skips[@]} -gt 0 ]; then
+	echo "skipped:"
+	printf '  %s\n' "${skips[@]}"
+fi
+say "all suites"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# docs/tour.svg: what a terminal really showed, drawn as text. Runs the commands in tmux against the agent of PERRY_CONFIG_DIR, with BUILD's perry.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=$(realpath "${BUILD:-build}")
+s=perry-picture-$$
+tmux -L "$s" -f /dev/null new-session -d -x 92 -y 30 "env PS1='$ ' PATH='$bin:$PATH' TERM=xterm-256color bash --norc --noprofile"
+trap 'tmux -L "$s" kill-server' EXIT
+run() {
+	tmux -L "$s" send-keys "$1" Enter
+	sleep "$2"
+}
+sleep 1
+run "perry start web" 6
+run "perry exec web -- sh -c 'whoami; uname -s'" 2
+run "perry start api --cpus 2 --memory 1GiB" 6
+run "perry list" 2
+run "perry explain web image" 2
+run "perry delete web </dev/null" 2
+text=$(tmux -L "$s" capture-pane -p | sed -e 's/[[:space:]]*$//' | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}')
+python3 - "$text" <<'P' >docs/tour.svg
+import html, sys
+lines = sys.argv[1].split("\n")
+print(f'<svg xmlns="http://www.w3.org/2000/svg" width="800" height="{len(lines) * 19 + 40}" font-family="ui-monospace, DejaVu Sans Mono, monospace" font-size="14">')
+print('<rect width="100%" height="100%" rx="8" fill="#1b1f27"/>')
+for i, line in enumerate(lines):
+    colour = "#9ece6a" if line.startswith("$ ") else "#7aa2f7" if "✓" in line else "#f7768e" if line.startswith("perry:") else "#c8d0e0"
+    print(f'<text x="20" y="{32 + i * 19}" fill="{colour}" xml:space="preserve">{html.escape(line)}</text>')
+print("</svg>")
+P
