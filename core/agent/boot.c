@@ -1,0 +1,346 @@
+/* Starting and ending: every part in its order. After a kill -9 this is also the recovery. */
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/internal.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/paths.h"
+#include "lua/lua.h"
+
+enum {
+	MAX_JOBS = 128,
+	MAX_LISTENERS = 16,
+	OPS_GRACE_MS = 5000,
+	JOBS_GRACE_MS = 5000,
+	SERVER_GRACE_MS = 1000,
+};
+
+struct boot {
+	struct agent a;
+	int lock;
+	struct {
+		int fd;
+		enum listener tag;
+	} listeners[MAX_LISTENERS];
+	int nlisteners;
+	char *socket_path;
+};
+
+/* --- listeners --- */
+
+static int port_error(struct perry_err **err, struct perry_err *take_why, const char *addr, uint16_t port)
+{
+	cleanup_free char *who = port_holder(port);
+	if (!who)
+		return perry_move(err, take_why);
+	perry_err_free(take_why);
+	return perry_fail(err, PERRY_ECONFLICT,
+			  "%s:%u is taken by %s; choose another port with -p or \"port\" in config.json", addr, port,
+			  who);
+}
+
+static int add_tcp(struct boot *b, const char *addr, uint16_t port, struct perry_err **err)
+{
+	struct perry_err *why = NULL;
+	int fd = -1;
+	uint16_t bound = port;
+	if (b->nlisteners == MAX_LISTENERS)
+		return perry_fail(err, PERRY_EINPUT, "config.json: bind: at most %d addresses", MAX_LISTENERS - 3);
+	if (listen_tcp(addr, port, &fd, &bound, &why) < 0)
+		return port_error(err, why, addr, port);
+	b->listeners[b->nlisteners].fd = fd;
+	b->listeners[b->nlisteners++].tag = LISTENER_TCP;
+	return 0;
+}
+
+static int add_socket(struct boot *b, struct perry_err **err)
+{
+	int fd = -1;
+	b->socket_path = path_agent_socket(b->a.dir);
+	if (listen_unix(b->socket_path, 0600, &fd, err) < 0)
+		return -1;
+	b->listeners[b->nlisteners].fd = fd;
+	b->listeners[b->nlisteners++].tag = LISTENER_SOCKET;
+	return 0;
+}
+
+/* Before anything else is opened: a port that is taken is said at once, and a client that is early waits instead of
+ * being refused. The tailnet address and the serve socket join this list with Tailscale. */
+static int open_listeners(struct boot *b, struct perry_err **err)
+{
+	const cJSON *addr;
+	cleanup_err struct perry_err *why = NULL;
+	struct agent *a = &b->a;
+	if (!a->port)
+		a->port = (uint16_t)config_int(a->config, "port");
+	if (add_tcp(b, "127.0.0.1", a->port, err) < 0)
+		return -1;
+	if (add_tcp(b, "::1", a->port, &why) < 0)
+		log_info("agent", "not listening on [::1]: %s", perry_msg(why));
+	cJSON_ArrayForEach(addr, config_get(a->config, "bind"))
+		if (strcmp(addr->valuestring, "127.0.0.1") != 0 && strcmp(addr->valuestring, "::1") != 0 &&
+		    add_tcp(b, addr->valuestring, a->port, err) < 0)
+			return -1;
+	return add_socket(b, err);
+}
+
+/* --- parts --- */
+
+static void went_quiet(void *ctx)
+{
+	(void)ctx;
+	agent_trim();
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static int import_legacy(struct agent *a, struct perry_err **err)
+{
+	cleanup_free char *path = path_join(a->dir, "state.json");
+	int n = 0;
+	if (store_import_legacy(a->store, path, &n, err) < 0)
+		return -1;
+	if (n)
+		log_info("agent", "took over %d workspaces from state.json", n);
+	return 0;
+}
+
+static int resolve(void *ctx, const char *workspace, bool must_run, char container[65], struct perry_err **err)
+{
+	struct agent *a = ctx;
+	cleanup_json cJSON *record = NULL;
+	if (fleet_get(a->fleet, workspace, &record, err) < 0)
+		return -1;
+	const char *id = json_str_or(record, "containerId", "");
+	if (!*id || (must_run && !workspace_is_running(record)))
+		return perry_fail(err, PERRY_ESTATE, "Workspace is not running");
+	snprintf(container, 65, "%s", id);
+	return 0;
+}
+
+static int admit(void *ctx, const cJSON *caller, const char *kind, const char *workspace, struct perry_err **err)
+{
+	struct agent *a = ctx;
+	bool host = strcmp(workspace, STREAM_HOST) == 0;
+	enum right needed = host ? RIGHT_ADMIN : RIGHT_USE;
+	if (!caller_json_may(caller, needed))
+		return perry_fail(err, PERRY_EFORBIDDEN, "This needs the right %s", right_name(needed));
+	if (host || strcmp(kind, "logs") == 0)
+		return 0;
+	return agent_admit(a, strcmp(kind, "terminal") == 0 ? "shell" : "exec", workspace, caller, err);
+}
+
+static char *shell(void *ctx, const char *workspace)
+{
+	struct config *c = agent_config(ctx);
+	char *s = xstrdup(config_str(c, "terminal.preferredShell"));
+	(void)workspace;
+	config_unref(c);
+	return s;
+}
+
+static bool host_access(void *ctx)
+{
+	return agent_host_access(ctx);
+}
+
+static void used(void *ctx, const char *workspace)
+{
+	struct agent *a = ctx;
+	cleanup_json cJSON *change = cJSON_CreateObject(), *record = NULL;
+	json_set_int(change, "lastUsed", clock_ms());
+	if (store_ws_patch(a->store, workspace, change, &record, NULL) == 0)
+		fleet_put(a->fleet, workspace, record);
+}
+
+static int open_streams(struct agent *a, struct perry_err **err)
+{
+	const struct streams_setup setup = {
+		.docker = a->docker,
+		.resolve = resolve,
+		.admit = admit,
+		.shell = shell,
+		.host_access = host_access,
+		.used = used,
+		.ctx = a,
+	};
+	return streams_open(&a->streams, &setup, err);
+}
+
+static int open_server(struct boot *b, struct perry_err **err)
+{
+	struct agent *a = &b->a;
+	if (server_new(&a->server, NULL, agent_handle, a, err) < 0)
+		return -1;
+	while (b->nlisteners) {
+		int i = --b->nlisteners;
+		if (server_listen(a->server, b->listeners[i].fd, (int)b->listeners[i].tag, err) < 0)
+			return -1;
+	}
+	return server_start(a->server, err);
+}
+
+static int open_parts(struct boot *b, struct perry_err **err)
+{
+	struct agent *a = &b->a;
+	cleanup_free char *db = path_join(a->dir, "state.db");
+	if (store_open(&a->store, db, err) < 0 || import_legacy(a, err) < 0 || docker_open(&a->docker, NULL, err) < 0)
+		return -1;
+	a->hub = hub_new(a->store);
+	a->calls = calls_new();
+	a->jobs = jobs_new(MAX_JOBS, went_quiet, a);
+	if (fleet_open(&a->fleet, a->store, a->docker, a->hub, err) < 0)
+		return -1;
+	fleet_set_render(a->fleet, workspace_view_text);
+	if (agent_open_operations(a, err) < 0 || open_streams(a, err) < 0)
+		return -1;
+	return open_server(b, err);
+}
+
+static void bring_back(struct agent *a)
+{
+	cleanup_err struct perry_err *e = NULL, *why = NULL;
+	int n = ops_recover(a->ops, &e);
+	if (n < 0)
+		log_error("agent", "what was under way cannot be taken up: %s", perry_msg(e));
+	else if (n)
+		log_info("agent", "taking up %d operations that were under way", n);
+	if (lua_host_boot(a->lua, a->ops, &why) < 0)
+		log_error("agent", "what should run cannot be started: %s", perry_msg(why));
+	jobs_run(a->jobs, nothing, NULL); /* the start is a burst, too */
+}
+
+/* --- from end to end --- */
+
+static void block_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void wait_for_end(struct agent *a, const sigset_t *set)
+{
+	for (;;) {
+		int sig = sigwaitinfo(set, NULL);
+		if (sig == SIGHUP) {
+			agent_config_reload(a);
+		} else if (sig > 0) {
+			log_info("agent", "ending (%s)", sig == SIGINT ? "interrupted" : "terminated");
+			return;
+		}
+	}
+}
+
+/* False: something is still running that uses the parts; they must stay. */
+static bool close_parts(struct boot *b)
+{
+	struct agent *a = &b->a;
+	int left = 0;
+	atomic_store(&a->stopping, true);
+	if (a->calls)
+		calls_shutdown(a);
+	if (a->lua)
+		lua_host_goodbye(a->lua);
+	if (a->streams)
+		streams_stop(a->streams);
+	if (a->ops)
+		left += ops_stop(a->ops, OPS_GRACE_MS); /* those still use all that would be freed */
+	if (a->server)
+		server_stop(a->server, SERVER_GRACE_MS);
+	if (a->jobs)
+		left += jobs_stop(a->jobs, JOBS_GRACE_MS);
+	if (b->socket_path)
+		unlink(b->socket_path);
+	while (b->nlisteners)
+		close(b->listeners[--b->nlisteners].fd);
+	if (left || (a->calls && calls_pending(a->calls))) {
+		log_warn("agent", "%d calls do not end; leaving them", left);
+		return false;
+	}
+	agent_close_operations(a);
+	if (a->fleet)
+		fleet_close(a->fleet);
+	jobs_free(a->jobs);
+	calls_free(a->calls);
+	hub_free(a->hub);
+	streams_free(a->streams);
+	if (a->docker)
+		docker_close(a->docker);
+	if (a->store)
+		store_close(a->store);
+	return true;
+}
+
+static void free_agent(struct boot *b)
+{
+	struct agent *a = &b->a;
+	if (a->policy)
+		policy_free(a->policy);
+	config_unref(a->config);
+	auth_free(a->auth);
+	pthread_mutex_destroy(&a->config_lock);
+	free(a->dir);
+	free(b->socket_path);
+	if (b->lock >= 0)
+		close(b->lock);
+}
+
+static int start(struct boot *b, const struct agent_options *opts, struct perry_err **err)
+{
+	struct agent *a = &b->a;
+	a->dir = opts->config_dir ? xstrdup(opts->config_dir) : path_config_dir();
+	a->port = opts->port;
+	a->no_host_access = opts->no_host_access;
+	a->auth = auth_new();
+	if (gethostname(a->hostname, sizeof a->hostname - 1) != 0)
+		strcpy(a->hostname, "localhost");
+	if (dir_make(a->dir, 0700, err) < 0 || lock_take(a->dir, &b->lock, err) < 0)
+		return -1;
+	cleanup_free char *log = path_join(a->dir, "agent.log");
+	log_set_file(log);
+	if (agent_config_init(a, err) < 0 || open_listeners(b, err) < 0 || lock_note(b->lock, a->port, err) < 0 ||
+	    open_parts(b, err) < 0)
+		return -1;
+	if (!opts->quiet) {
+		printf("[agent] Agent running at http://localhost:%u\n", a->port);
+		fflush(stdout);
+	}
+	log_info("agent", "version %s, port %u, %s", PERRY_VERSION, a->port, a->dir);
+	return 0;
+}
+
+int agent_run(const struct agent_options *opts, struct perry_err **err)
+{
+	struct boot b = { .lock = -1 };
+	sigset_t signals;
+	mallopt(M_ARENA_MAX, 2);
+	/* First of all: the zygote must not see configuration, threads or sockets. */
+	if (policy_new(&b.a.policy, err) < 0)
+		return -1;
+	b.a.started_ms = clock_ms();
+	pthread_mutex_init(&b.a.config_lock, NULL);
+	block_signals(&signals);
+	int rc = start(&b, opts, err);
+	if (rc == 0) {
+		bring_back(&b.a);
+		wait_for_end(&b.a, &signals);
+	}
+	if (!close_parts(&b))
+		_exit(rc == 0 ? 0 : 1);
+	free_agent(&b);
+	return rc;
+}

@@ -1,0 +1,69 @@
+/* One call of a procedure, and the table of procedures. */
+#ifndef PERRY_AGENT_CALL_H
+#define PERRY_AGENT_CALL_H
+#include "agent/internal.h"
+
+enum call_class {
+	CALL_NOW,	/* answered from memory, on the server's thread */
+	CALL_JOB,	/* waits for the store, the engine or the disk: a thread of its own */
+	/* The same until an operation is submitted; answered when that ends, or at once with `Prefer: respond-async`. */
+	CALL_OPERATION,
+};
+
+struct call;
+struct procedure {
+	const char *path;      /* "workspaces/create" */
+	enum call_class class;
+	enum right right;
+	const char *input;     /* schema, NULL: no input */
+	const char *output;    /* schema */
+	/* Gives the answer in *out; an operation's handler may set call->op and call->finish instead. */
+	int (*fn)(struct call *c, cJSON **out, struct perry_err **err);
+	const char *summary;
+};
+extern const struct procedure procedures[]; /* ends with path NULL */
+const struct procedure *procedure_find(const char *path);
+const cJSON *procedure_input(const struct procedure *p); /* parsed once; NULL: no input */
+
+struct call {
+	struct agent *a;
+	const struct procedure *proc;
+	struct server_req *req;       /* NULL once it was answered; under the lock of calls */
+	cJSON *input;                 /* checked */
+	struct caller caller;
+	bool async;                   /* Prefer: respond-async */
+	struct docker_cancel cancel;  /* set when the client is gone or the agent stops */
+	struct op *op;
+	/* The answer once op has ended well. NULL: the operation's own result. */
+	int (*finish)(struct call *c, struct op *op, cJSON **out, struct perry_err **err);
+	bool finish_always;           /* also when op failed */
+	bool not_implemented;         /* the error is 501 */
+	struct buf raw;               /* the answer as JSON text, instead of *out: where texts hold NUL */
+	struct call *next, **prev;
+};
+
+/* Owner of a suspended request from here on. */
+struct call *call_begin(struct agent *a, const struct procedure *p, struct server_req *r, const struct caller *who,
+			cJSON *take_input, bool async);
+/* Answers (out may be NULL with take_err set) and frees the call. */
+void call_end(struct call *c, cJSON *take_out, struct perry_err *take_err);
+/* The answer of a call: take_err, or raw when it has text, or take_out (NULL: null). Frees all three. */
+void call_reply_to(struct agent *a, struct server_req *r, bool not_implemented, struct buf *raw, cJSON *take_out,
+		   struct perry_err *take_err);
+
+/* The request, to be answered by the caller of this; NULL when it was answered already. */
+struct server_req *call_take_request(struct call *c);
+
+/* Borrowed looks at a checked input. */
+static inline const char *call_str(const struct call *c, const char *key)
+{
+	return json_str(c->input, key);
+}
+/* The fleet's record of the workspace that the input names ("name"). */
+int call_workspace(struct call *c, const char *key, cJSON **record, struct perry_err **err);
+int call_running_workspace(struct call *c, const char *key, cJSON **record, struct perry_err **err);
+/* What was asked for may hold secrets in its environment: only the owner sees the values of "env". */
+void call_hide_values(const struct call *c, cJSON *env);
+int call_not_implemented(struct call *c, struct perry_err **err, const char *what);
+
+#endif

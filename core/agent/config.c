@@ -1,0 +1,121 @@
+/* The agent's configuration: the newest good snapshot, read anew when the file changed. */
+#include <string.h>
+
+#include "agent/internal.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/paths.h"
+#include "base/random.h"
+#include "base/secret.h"
+
+static void warn_key(void *ctx, const char *key, const char *nearest)
+{
+	(void)ctx;
+	if (nearest)
+		log_warn("config", "unknown key \"%s\" (did you mean \"%s\"?)", key, nearest);
+	else
+		log_warn("config", "unknown key \"%s\"", key);
+}
+
+static void stat_file(struct agent *a, struct stat *st)
+{
+	cleanup_free char *path = path_join(a->dir, "config.json");
+	if (stat(path, st) < 0)
+		memset(st, 0, sizeof *st);
+}
+
+static bool same_file(const struct stat *x, const struct stat *y)
+{
+	return x->st_mtim.tv_sec == y->st_mtim.tv_sec && x->st_mtim.tv_nsec == y->st_mtim.tv_nsec &&
+	       x->st_size == y->st_size && x->st_ino == y->st_ino;
+}
+
+/* Under the lock. */
+static int load(struct agent *a, struct perry_err **err)
+{
+	struct config *fresh = NULL;
+	/* Before reading: a change meanwhile is seen at the next look. */
+	stat_file(a, &a->config_stat);
+	if (config_load(a->dir, &fresh, warn_key, NULL, err) < 0)
+		return -1;
+	config_unref(a->config);
+	a->config = fresh;
+	auth_configure(a->auth, config_str(fresh, "auth.token"),
+		       a->port ? a->port : (uint16_t)config_int(fresh, "port"), config_get(fresh, "allowedHosts"),
+		       config_get(fresh, "allowedOrigins"));
+	return 0;
+}
+
+static int add_token(cJSON *root, void *ctx, struct perry_err **err)
+{
+	char token[33];
+	(void)ctx;
+	(void)err;
+	if (json_at(root, "auth.token")) /* somebody was quicker, or it is "": authentication is off on purpose */
+		return 0;
+	random_hex(token, 16);
+	json_set_str(json_obj(root, "auth"), "token", token);
+	wipe(token, sizeof token);
+	return 0;
+}
+
+int agent_config_init(struct agent *a, struct perry_err **err)
+{
+	pthread_mutex_lock(&a->config_lock);
+	int rc = load(a, err);
+	if (rc == 0 && !config_get(a->config, "auth.token")) {
+		rc = config_edit(a->dir, add_token, NULL, err);
+		if (rc == 0)
+			rc = load(a, err);
+	}
+	if (rc == 0 && !config_str(a->config, "auth.token"))
+		log_warn("agent", "authentication is off: every program on this machine may use the agent (perry auth "
+				  "init turns it on)");
+	pthread_mutex_unlock(&a->config_lock);
+	return rc;
+}
+
+static void reload(struct agent *a)
+{
+	cleanup_err struct perry_err *e = NULL;
+	if (load(a, &e) < 0)
+		log_error("config", "%s; the configuration of before stays in use", perry_msg(e));
+	else
+		log_info("config", "read anew");
+}
+
+struct config *agent_config(struct agent *a)
+{
+	struct stat now;
+	pthread_mutex_lock(&a->config_lock);
+	stat_file(a, &now);
+	if (!same_file(&now, &a->config_stat))
+		reload(a);
+	struct config *c = config_ref(a->config);
+	pthread_mutex_unlock(&a->config_lock);
+	return c;
+}
+
+void agent_config_reload(struct agent *a)
+{
+	pthread_mutex_lock(&a->config_lock);
+	reload(a);
+	pthread_mutex_unlock(&a->config_lock);
+}
+
+int agent_config_edit(struct agent *a, int (*change)(cJSON *root, void *ctx, struct perry_err **err), void *ctx,
+		      struct perry_err **err)
+{
+	if (config_edit(a->dir, change, ctx, err) < 0)
+		return -1;
+	config_unref(agent_config(a));
+	return 0;
+}
+
+bool agent_host_access(struct agent *a)
+{
+	struct config *c = agent_config(a);
+	bool ok = !a->no_host_access && config_bool(c, "allowHostAccess");
+	config_unref(c);
+	return ok;
+}

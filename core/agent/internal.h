@@ -1,0 +1,126 @@
+/* What the files of the agent share. */
+#ifndef PERRY_AGENT_INTERNAL_H
+#define PERRY_AGENT_INTERNAL_H
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "agent/agent.h"
+#include "agent/auth.h"
+#include "agent/jobs.h"
+#include "agent/stream.h"
+#include "base/json.h"
+#include "config/config.h"
+#include "docker/docker.h"
+#include "net/server.h"
+#include "ops/fleet.h"
+#include "ops/hub.h"
+#include "ops/ops.h"
+#include "policy/policy.h"
+#include "store/store.h"
+
+struct calls;
+struct lua_host;
+
+struct agent {
+	char *dir;
+	bool no_host_access;
+	uint16_t port;
+	int64_t started_ms;      /* wall clock */
+	char hostname[256];
+
+	struct policy *policy;
+	struct store *store;
+	struct docker *docker;
+	struct hub *hub;
+	struct fleet *fleet;
+	struct lua_host *lua;
+	struct ops *ops;
+	struct auth *auth;
+	struct jobs *jobs;
+	struct calls *calls;
+	struct streams *streams;
+	struct server *server;
+
+	pthread_mutex_t config_lock;
+	struct config *config;   /* the newest good snapshot */
+	struct stat config_stat; /* of the file it was read from */
+
+	atomic_bool stopping, sync_asked;
+	atomic_ullong requests, unauthorized, answers[6]; /* answers by hundreds of the status */
+};
+
+/* config.c. A reference to the newest configuration: the file is read anew when it changed; a broken one is logged and
+ * the last good one stays. */
+struct config *agent_config(struct agent *a);
+int agent_config_init(struct agent *a, struct perry_err **err); /* makes the token at the first start */
+void agent_config_reload(struct agent *a);                      /* now, whatever the file's time says */
+/* Changes config.json and takes it into use. */
+int agent_config_edit(struct agent *a, int (*change)(cJSON *root, void *ctx, struct perry_err **err), void *ctx,
+		      struct perry_err **err);
+bool agent_host_access(struct agent *a);
+
+/* operations.c: the Lua host and the operations over it. */
+int agent_open_operations(struct agent *a, struct perry_err **err);
+void agent_close_operations(struct agent *a);
+char *agent_step_path(void); /* perry-step, which workspaces get; caller frees */
+/* May this be done (kind: "exec", "shell")? Asks the admit hook. */
+int agent_admit(struct agent *a, const char *kind, const char *workspace, const cJSON *caller, struct perry_err **err);
+/* The plan that an operation would have; touches nothing. */
+int agent_plan(struct agent *a, const char *kind, const char *workspace, const cJSON *request, const cJSON *caller,
+	       cJSON **plan, struct perry_err **err);
+
+/* sync.c: what running workspaces have of the configuration is brought up to date, once for all changes of a second or
+ * two. */
+void agent_sync_soon(struct agent *a);
+
+/* routes.c: the server's handler. */
+void agent_handle(void *agent, struct server_req *r);
+void auth_request_of(const struct server_req *r, struct auth_request *out);
+/* Answers with what every answer carries (CORS for allowed origins, no sniffing). take_body may be NULL; more: pairs,
+ * NULL-terminated, or NULL. */
+void agent_reply(struct agent *a, struct server_req *r, int status, const char *type, char *take_body,
+		 const char *const *more);
+void agent_reply_json(struct agent *a, struct server_req *r, int status, cJSON *take_body, const char *const *more);
+void reply_not_found(struct agent *a, struct server_req *r);
+
+/* rpc.c: POST /rpc/<procedure>. */
+void rpc_handle(struct agent *a, struct server_req *r, const struct caller *c);
+/* {"json":{"defined":false,"code",...}}; code NULL: from the error. */
+cJSON *rpc_error(const struct perry_err *e, int *status);
+
+/* calls.c: calls that wait for an answer. */
+struct calls *calls_new(void);
+void calls_free(struct calls *c);
+int calls_pending(struct calls *c);
+/* Answers all of them with 503 and sets their cancel flags. */
+void calls_shutdown(struct agent *a);
+
+/* events.c, metrics.c, openapi.c, page.c, login.c */
+void events_handle(struct agent *a, struct server_req *r);
+void metrics_handle(struct agent *a, struct server_req *r);
+void openapi_handle(struct agent *a, struct server_req *r);
+bool page_handle(struct agent *a, struct server_req *r); /* false: there is no such file */
+void login_handle(struct agent *a, struct server_req *r);
+void websocket_terminal(struct agent *a, struct server_req *r, const struct caller *c);
+void websocket_stream(struct agent *a, struct server_req *r, const struct caller *c);
+
+/* view.c: a workspace as the API shows it. details: with "startup" and the rest of list and get. */
+cJSON *workspace_view(const cJSON *record, bool details);
+/* The same as text, malloc's: the fleet keeps it until the record changes. */
+char *workspace_view_text(const cJSON *record);
+int workspace_get_view(struct agent *a, const char *name, bool details, cJSON **out, struct perry_err **err);
+bool workspace_is_running(const cJSON *record);
+
+/* trim.c: gives back what an idle agent does not need. */
+void agent_trim(void);
+
+/* lock.c: one agent per folder. */
+int lock_take(const char *dir, int *fd, struct perry_err **err); /* PERRY_ECONFLICT names the holder */
+int lock_note(int fd, uint16_t port, struct perry_err **err);
+/* "node (pid 123)" of who listens on a TCP port, or NULL. Caller frees. */
+char *port_holder(uint16_t port);
+
+#endif

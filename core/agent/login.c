@@ -1,0 +1,91 @@
+/* Signing in from a browser: POST /login with the token (a form or JSON), GET /login?link=... from `perry open`, POST
+ * /logout. */
+#include <string.h>
+#include <strings.h>
+
+#include "agent/internal.h"
+#include "base/mem.h"
+#include "base/secret.h"
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+/* The value of a field in a form's body; caller frees. */
+static char *form_field(const char *body, const char *name)
+{
+	size_t n = strlen(name);
+	for (const char *p = body; p && *p; p = strchr(p, '&')) {
+		p += *p == '&';
+		if (strncmp(p, name, n) != 0 || p[n] != '=')
+			continue;
+		char *out = xstrndup(p + n + 1, strcspn(p + n + 1, "&")), *w = out;
+		for (const char *q = out; *q; q++) {
+			if (*q == '%' && hex_digit(q[1]) >= 0 && hex_digit(q[2]) >= 0) {
+				*w++ = (char)(hex_digit(q[1]) * 16 + hex_digit(q[2]));
+				q += 2;
+			} else {
+				*w++ = *q == '+' ? ' ' : *q;
+			}
+		}
+		*w = 0;
+		return out;
+	}
+	return NULL;
+}
+
+static char *token_of(struct server_req *r)
+{
+	const struct buf *body = req_body(r);
+	const char *type = req_header(r, "Content-Type");
+	if (type && strncasecmp(type, "application/x-www-form-urlencoded", 33) == 0)
+		return form_field(buf_str(body), "token");
+	cleanup_json cJSON *j = json_parse(buf_str(body), body->len, "body", NULL);
+	return xstrdup(json_str(j, "token"));
+}
+
+static void signed_in(struct agent *a, struct server_req *r, const char *cookie)
+{
+	const char *const headers[] = { "Set-Cookie", cookie, "Location", "/", NULL };
+	agent_reply(a, r, 303, "text/plain;charset=utf-8", xstrdup("Signed in"), headers);
+}
+
+static void refused(struct agent *a, struct server_req *r, const char *text)
+{
+	atomic_fetch_add_explicit(&a->unauthorized, 1, memory_order_relaxed);
+	agent_reply(a, r, 401, "text/plain;charset=utf-8", xstrdup(text), NULL);
+}
+
+void login_handle(struct agent *a, struct server_req *r)
+{
+	const char *method = req_method(r), *link = req_query(r, "link");
+	bool post = strcmp(method, "POST") == 0;
+	char cookie[192];
+	if (strcmp(req_path(r), "/logout") == 0 && post) {
+		struct auth_request who;
+		auth_request_of(r, &who);
+		auth_logout(a->auth, &who, cookie);
+		const char *const headers[] = { "Set-Cookie", cookie, "Location", "/", NULL };
+		agent_reply(a, r, 303, "text/plain;charset=utf-8", xstrdup("Signed out"), headers);
+	} else if (strcmp(req_path(r), "/login") == 0 && post) {
+		char *token = token_of(r);
+		bool ok = token && auth_login_token(a->auth, token, cookie);
+		if (token)
+			wipe(token, strlen(token));
+		free(token);
+		if (ok)
+			signed_in(a, r, cookie);
+		else
+			refused(a, r, "That is not the token. `perry agent show-token` prints it.");
+	} else if (strcmp(method, "GET") == 0 && link) {
+		if (auth_login_link(a->auth, link, cookie))
+			signed_in(a, r, cookie);
+		else
+			refused(a, r, "This link was used already, or is too old. `perry open` makes a new one.");
+	} else if (strcmp(method, "GET") == 0) {
+		page_handle(a, r);
+	} else {
+		reply_not_found(a, r);
+	}
+}

@@ -1,0 +1,177 @@
+/* Which part of the agent answers a request, and who may ask it. */
+#include <string.h>
+#include <strings.h>
+
+#include "agent/call.h"
+#include "agent/schema.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { MAX_HEADERS = 24 };
+
+void auth_request_of(const struct server_req *r, struct auth_request *out)
+{
+	const struct server_peer *peer = req_peer(r);
+	const char *upgrade = req_header(r, "Upgrade");
+	*out = (struct auth_request){
+		.listener = (enum listener)peer->tag,
+		.uid = peer->is_unix ? peer->uid : (uid_t)-1,
+		.method = req_method(r),
+		.host = req_header(r, "Host"),
+		.origin = req_header(r, "Origin"),
+		.fetch_site = req_header(r, "Sec-Fetch-Site"),
+		.authorization = req_header(r, "Authorization"),
+		.cookie = req_header(r, "Cookie"),
+		.websocket = upgrade && strcasecmp(upgrade, "websocket") == 0,
+	};
+	/* Identity headers (Tailscale-User-Login and the like) are believed on the serve socket only, which comes with
+	 * Tailscale. */
+}
+
+void agent_reply(struct agent *a, struct server_req *r, int status, const char *type, char *take_body,
+		 const char *const *more)
+{
+	const char *h[MAX_HEADERS];
+	int n = 0;
+	const char *origin = req_header(r, "Origin");
+	h[n++] = "X-Content-Type-Options";
+	h[n++] = "nosniff";
+	h[n++] = "Cache-Control";
+	h[n++] = "no-store";
+	if (origin && auth_origin_allowed(a->auth, origin)) {
+		h[n++] = "Access-Control-Allow-Origin";
+		h[n++] = origin;
+		h[n++] = "Access-Control-Allow-Methods";
+		h[n++] = "GET, POST, OPTIONS";
+		h[n++] = "Access-Control-Allow-Headers";
+		h[n++] = "Content-Type, Authorization, Prefer, Last-Event-ID";
+		h[n++] = "Vary";
+		h[n++] = "Origin";
+	}
+	for (int i = 0; more && more[i] && n + 2 < MAX_HEADERS; i += 2) {
+		h[n++] = more[i];
+		h[n++] = more[i + 1];
+	}
+	h[n] = NULL;
+	atomic_fetch_add_explicit(&a->answers[status >= 100 && status < 600 ? status / 100 : 5], 1,
+				  memory_order_relaxed);
+	reply(r, status, type, take_body ? take_body : "", take_body ? strlen(take_body) : 0, h);
+	free(take_body);
+}
+
+void agent_reply_json(struct agent *a, struct server_req *r, int status, cJSON *take_body, const char *const *more)
+{
+	char *text = json_print(take_body);
+	cJSON_Delete(take_body);
+	agent_reply(a, r, status, "application/json", text, more);
+}
+
+void reply_not_found(struct agent *a, struct server_req *r)
+{
+	agent_reply(a, r, 404, "application/json", xstrdup("{\"error\":\"Not found\"}"), NULL);
+}
+
+static void reply_plain(struct agent *a, struct server_req *r, int status, const char *text)
+{
+	agent_reply(a, r, status, "text/plain;charset=utf-8", xstrdup(text), NULL);
+}
+
+static void reply_unauthorized(struct agent *a, struct server_req *r)
+{
+	static const char *const how[] = { "WWW-Authenticate", "Bearer", NULL };
+	atomic_fetch_add_explicit(&a->unauthorized, 1, memory_order_relaxed);
+	agent_reply(a, r, 401, "text/plain;charset=utf-8", xstrdup("Unauthorized"), how);
+}
+
+static void health_handle(struct agent *a, struct server_req *r)
+{
+	cJSON *j = cJSON_CreateObject();
+	cleanup_free char *why = NULL;
+	json_set_str(j, "status", "ok");
+	json_set_str(j, "version", PERRY_VERSION);
+	if (!fleet_engine_up(a->fleet, &why) && why) {
+		cleanup_free char *text = xasprintf("unreachable: %s", why);
+		json_set_str(j, "docker", text);
+	}
+	char *text = json_print(j);
+	cJSON_Delete(j);
+	agent_reply(a, r, 200, "application/json;charset=utf-8", text, NULL);
+}
+
+static bool is_get(const struct server_req *r)
+{
+	return strcmp(req_method(r), "GET") == 0 || strcmp(req_method(r), "HEAD") == 0;
+}
+
+static bool under(const char *path, const char *root)
+{
+	return str_starts(path, root) && (path[strlen(root)] == 0 || path[strlen(root)] == '/');
+}
+
+/* What anybody who reaches the listener may see. True: answered. */
+static bool handle_public(struct agent *a, struct server_req *r, const struct auth_request *who)
+{
+	static const char *const ours[] = { "/rpc", "/health", "/events", "/metrics", "/openapi.json" };
+	const char *path = req_path(r);
+	if (strcmp(who->method, "OPTIONS") == 0) {
+		agent_reply(a, r, 204, "text/plain", NULL, NULL);
+		return true;
+	}
+	if (strcmp(path, "/health") == 0 && is_get(r)) {
+		health_handle(a, r);
+		return true;
+	}
+	if (strcmp(path, "/login") == 0 || strcmp(path, "/logout") == 0) {
+		login_handle(a, r);
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		if (under(path, ours[i]))
+			return false;
+	return page_handle(a, r);
+}
+
+static void handle_known(struct agent *a, struct server_req *r, const struct caller *c)
+{
+	const char *path = req_path(r);
+	if (str_starts(path, "/rpc/terminal/") && is_get(r))
+		websocket_terminal(a, r, c);
+	else if (strcmp(path, "/rpc/stream") == 0 && is_get(r))
+		websocket_stream(a, r, c);
+	else if (strcmp(path, "/events") == 0 && is_get(r))
+		events_handle(a, r);
+	else if (strcmp(path, "/metrics") == 0 && is_get(r))
+		metrics_handle(a, r);
+	else if (strcmp(path, "/openapi.json") == 0 && is_get(r))
+		openapi_handle(a, r);
+	else if (str_starts(path, "/rpc/"))
+		rpc_handle(a, r, c);
+	else
+		reply_not_found(a, r);
+}
+
+void agent_handle(void *agent, struct server_req *r)
+{
+	struct agent *a = agent;
+	struct auth_request who;
+	struct caller c;
+	auth_request_of(r, &who);
+	atomic_fetch_add_explicit(&a->requests, 1, memory_order_relaxed);
+	if (atomic_load(&a->stopping)) {
+		reply_plain(a, r, 503, "The agent is shutting down");
+	} else if (!auth_host_ok(a->auth, &who)) {
+		reply_plain(a, r, 403,
+			    "This agent is not known by that Host name. If it should be, add the name to allowedHosts "
+			    "in config.json.");
+	} else if (!auth_origin_ok(a->auth, &who)) {
+		reply_plain(a, r, 403,
+			    "Web pages of another origin may not do this. If it should, add it to allowedOrigins in "
+			    "config.json.");
+	} else if (!handle_public(a, r, &who)) {
+		const char *ticket = str_starts(req_path(r), "/rpc/terminal/") ? req_query(r, "ticket") : NULL;
+		if ((ticket && auth_use_ticket(a->auth, ticket, &c)) || auth_check(a->auth, &who, &c))
+			handle_known(a, r, &c);
+		else
+			reply_unauthorized(a, r);
+	}
+}

@@ -1,0 +1,95 @@
+/* A workspace as the API shows it: the fields, names and order that existing clients know, then ours when there is
+ * something to say. */
+#include <string.h>
+
+#include "agent/internal.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+static void put_time(cJSON *out, const char *key, const cJSON *record)
+{
+	char text[32];
+	int64_t ms = json_int_or(record, key, 0);
+	if (ms <= 0)
+		return;
+	clock_iso(ms, text);
+	json_set_str(out, key, text);
+}
+
+static cJSON *ports_view(const cJSON *record)
+{
+	cJSON *ports = cJSON_CreateObject();
+	const cJSON *forwards = json_at(record, "ports.forwards");
+	json_set_int(ports, "ssh", json_int_or(record, "ports.ssh", 0));
+	if (cJSON_GetArraySize(forwards) > 0)
+		json_set(ports, "forwards", cJSON_Duplicate(forwards, 1));
+	return ports;
+}
+
+/* A container that vanished behind our back is an error that `start` mends; clients know four states. */
+static const char *status_of(const cJSON *record)
+{
+	static const char *const known[] = { "running", "stopped", "creating", "error" };
+	const char *status = json_str_or(record, "status", "error");
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (strcmp(status, known[i]) == 0)
+			return known[i];
+	return "error";
+}
+
+static void copy(cJSON *out, const cJSON *record, const char *key)
+{
+	const cJSON *v = cJSON_GetObjectItemCaseSensitive(record, key);
+	if (v && !cJSON_IsNull(v) && !cJSON_IsFalse(v) && !((cJSON_IsObject(v) || cJSON_IsArray(v)) && !v->child))
+		json_set(out, key, cJSON_Duplicate(v, 1));
+}
+
+static void copy_error(cJSON *out, const cJSON *record)
+{
+	const cJSON *e = cJSON_GetObjectItemCaseSensitive(record, "error");
+	const char *text = cJSON_IsString(e) ? e->valuestring : json_str(e, "message");
+	if (text)
+		json_set_str(out, "error", text);
+	else if (strcmp(json_str_or(record, "status", ""), "missing") == 0)
+		json_set_str(out, "error", "its container is gone; start makes a new one, with the home as it was");
+	else if (strcmp(json_str_or(record, "status", ""), "unknown") == 0)
+		json_set_str(out, "error", "the container engine has not answered yet");
+}
+
+cJSON *workspace_view(const cJSON *record, bool details)
+{
+	cJSON *out = cJSON_CreateObject();
+	json_set_str(out, "name", json_str_or(record, "name", ""));
+	json_set_str(out, "status", status_of(record));
+	json_set_str(out, "containerId", json_str_or(record, "containerId", ""));
+	put_time(out, "created", record);
+	const cJSON *repo = cJSON_GetObjectItemCaseSensitive(record, "repo");
+	const char *url = cJSON_IsString(repo) ? repo->valuestring : json_str(repo, "url");
+	if (url)
+		json_set_str(out, "repo", url);
+	json_set(out, "ports", ports_view(record));
+	put_time(out, "lastUsed", record);
+	if (!details)
+		return out;
+	copy(out, record, "startup");
+	copy(out, record, "branch");
+	copy(out, record, "labels");
+	copy(out, record, "outdated");
+	copy_error(out, record);
+	return out;
+}
+
+int workspace_get_view(struct agent *a, const char *name, bool details, cJSON **out, struct perry_err **err)
+{
+	cleanup_json cJSON *record = NULL;
+	if (fleet_get(a->fleet, name, &record, err) < 0)
+		return -1;
+	*out = workspace_view(record, details);
+	return 0;
+}
+
+char *workspace_view_text(const cJSON *record)
+{
+	cleanup_json cJSON *view = workspace_view(record, true);
+	return json_print(view);
+}

@@ -1,0 +1,137 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+int file_read(const char *path, size_t max, struct buf *out, struct perry_err **err)
+{
+	/* O_NONBLOCK: a FIFO in the place of a file must not hang us before fstat can tell. */
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return perry_fail_errno(err, errno, "%s", path);
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return perry_fail_errno(err, errno, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return perry_fail(err, PERRY_EINPUT, "%s: not a regular file", path);
+	size_t start = out->len;
+	for (;;) {
+		size_t have = out->len - start, room = max - have;
+		if (room > 65536)
+			room = 65536;
+		/* One more than allowed tells a file of max bytes from a longer one. */
+		char *at = buf_reserve(out, room + 1);
+		ssize_t n = read(fd, at, room + 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		int errnum = errno;
+		if (n > 0)
+			out->len += (size_t)n;
+		if (n > 0 && out->len - start <= max)
+			continue;
+		if (n != 0)
+			out->len = start;
+		out->data[out->len] = '\0';
+		if (n < 0)
+			return perry_fail_errno(err, errnum, "%s", path);
+		if (n > 0)
+			return perry_fail(err, PERRY_ETOOLARGE, "%s: larger than %zu bytes", path, max);
+		return 0;
+	}
+}
+
+static int sync_folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	cleanup_free char *dir = !slash ? xstrdup(".") : xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
+	cleanup_fd int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	return fsync(fd) < 0 && errno != EINVAL ? -1 : 0; /* EINVAL: this file system has no fsync of folders */
+}
+
+/* 0, or errno. Takes fd. */
+static int fill(int fd, const void *data, size_t n, mode_t mode)
+{
+	int errnum = 0;
+	if (fchmod(fd, mode) < 0 || fd_write_all(fd, data, n) < 0 || fsync(fd) < 0)
+		errnum = errno;
+	if (close(fd) < 0 && errnum == 0)
+		errnum = errno;
+	return errnum;
+}
+
+int file_write_atomic(const char *path, const void *data, size_t n, mode_t mode, struct perry_err **err)
+{
+	cleanup_free char *tmp = xasprintf("%s.tmp-XXXXXX", path);
+	int fd = mkostemp(tmp, O_CLOEXEC);
+	if (fd < 0)
+		return perry_fail_errno(err, errno, "cannot write %s", path);
+	int errnum = fill(fd, data, n, mode);
+	if (errnum == 0 && rename(tmp, path) < 0)
+		errnum = errno;
+	if (errnum) {
+		unlink(tmp);
+		return perry_fail_errno(err, errnum, "cannot write %s", path);
+	}
+	if (sync_folder_of(path) < 0)
+		return perry_fail_errno(err, errno, "cannot sync the folder of %s", path);
+	return 0;
+}
+
+static int make_one(const char *path, mode_t mode, struct perry_err **err)
+{
+	struct stat st;
+	if (mkdir(path, mode) == 0) {
+		if (chmod(path, mode) < 0) /* the umask took part */
+			return perry_fail_errno(err, errno, "cannot make %s", path);
+		return 0;
+	}
+	int errnum = errno;
+	if (stat(path, &st) == 0) /* also where mkdir says EROFS or EACCES of a folder that is there */
+		return S_ISDIR(st.st_mode) ? 0 : perry_fail(err, PERRY_ECONFLICT, "%s: exists and is no folder", path);
+	return perry_fail_errno(err, errnum, "cannot make %s", path);
+}
+
+int dir_make(const char *path, mode_t mode, struct perry_err **err)
+{
+	cleanup_free char *p = xstrdup(path);
+	if (!*p)
+		return perry_fail(err, PERRY_EINPUT, "cannot make a folder without a name");
+	for (char *slash = strchr(p + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (make_one(p, mode, err) < 0)
+			return -1;
+		*slash = '/';
+	}
+	return make_one(p, mode, err);
+}
+
+int fd_set_nonblock(int fd, int on)
+{
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0)
+		return -1;
+	return fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
+}
+
+int fd_write_all(int fd, const void *data, size_t n)
+{
+	const char *p = data;
+	while (n > 0) {
+		ssize_t k = write(fd, p, n);
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return -1;
+		p += k;
+		n -= (size_t)k;
+	}
+	return 0;
+}

@@ -1,0 +1,20 @@
+/* Files: whole reads with a limit, atomic writes. */
+#ifndef PERRY_BASE_FILE_H
+#define PERRY_BASE_FILE_H
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+/* Reads a whole regular file of at most max bytes (PERRY_ETOOLARGE beyond). */
+int file_read(const char *path, size_t max, struct buf *out, struct perry_err **err);
+/* Writes PATH.tmp-XXXX, fsyncs, renames over PATH and fsyncs the folder: the old or the new content, never half. */
+int file_write_atomic(const char *path, const void *data, size_t n, mode_t mode, struct perry_err **err);
+/* mkdir -p; new folders get this mode. */
+int dir_make(const char *path, mode_t mode, struct perry_err **err);
+int fd_set_nonblock(int fd, int on);
+/* Writes all of it to a blocking descriptor; -1 with errno. */
+int fd_write_all(int fd, const void *data, size_t n);
+
+#endif

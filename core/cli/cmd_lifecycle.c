@@ -1,0 +1,192 @@
+/* stop, restart, delete, prune, clone, sync, build: calls that are one operation. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/client.h"
+#include "cli/follow.h"
+#include "cli/out.h"
+
+static cJSON *named(const char *name)
+{
+	cJSON *in = cJSON_CreateObject();
+	json_set_str(in, "name", name);
+	return in;
+}
+
+/* One call for each name; goes on after a failure, the first error is the answer. */
+static int each(const struct args *a, const char *proc, const char *done, cJSON *(*input)(const struct args *a, const char *name), struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	int rc = 0;
+	if (client_open(&c, err) < 0)
+		return -1;
+	for (int i = 0; i < a->nwords; i++) {
+		cleanup_json cJSON *out = NULL;
+		cleanup_err struct perry_err *why = NULL;
+		if (follow_call(c, a, proc, a->words[i], input(a, a->words[i]), &out, &why) < 0) {
+			if (a->nwords > 1)
+				perry_wrap(&why, "%s", a->words[i]);
+			if (rc == 0)
+				perry_move(err, take_ptr(why));
+			else
+				fprintf(stderr, "perry: %s\n", perry_msg(why));
+			rc = -1;
+		} else if (args_has(a, "json") && out) {
+			if (out_json(a, out, err) < 0)
+				return -1;
+		} else if (err_is_tty()) {
+			fprintf(stderr, "%s %s\n", a->words[i], done);
+		}
+	}
+	return rc;
+}
+
+static cJSON *plain_input(const struct args *a, const char *name)
+{
+	(void)a;
+	return named(name);
+}
+
+int cmd_stop(const struct args *a, struct perry_err **err)
+{
+	return each(a, "workspaces/stop", "is stopped", plain_input, err);
+}
+
+static cJSON *restart_input(const struct args *a, const char *name)
+{
+	cJSON *in = named(name);
+	if (args_has(a, "recreate"))
+		json_set_bool(in, "recreate", true);
+	return in;
+}
+
+int cmd_restart(const struct args *a, struct perry_err **err)
+{
+	return each(a, "workspaces/restart", "is running again", restart_input, err);
+}
+
+static cJSON *delete_input(const struct args *a, const char *name)
+{
+	cJSON *in = named(name);
+	if (args_has(a, "keep-home"))
+		json_set_bool(in, "keepHome", true);
+	return in;
+}
+
+/* Says what is lost before it is. */
+static int confirm_delete(const struct args *a, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	if (args_has(a, "yes"))
+		return 0;
+	if (client_open(&c, err) < 0)
+		return -1;
+	for (int i = 0; i < a->nwords; i++) {
+		cleanup_json cJSON *ws = NULL;
+		if (client_rpc(c, "workspaces/get", named(a->words[i]), &ws, err) < 0)
+			return -1;
+		fprintf(stderr, "%s (%s): ", a->words[i], json_str_or(ws, "status", "?"));
+		if (args_has(a, "keep-home"))
+			fprintf(stderr, "its container and what was installed in it are lost; its home stays in the volume workspace-%s.\n", a->words[i]);
+		else
+			fprintf(stderr, "its container and its home with all files%s%s are lost for good (--keep-home keeps it).\n",
+				json_str(ws, "repo") ? ", also those of " : "", json_str_or(ws, "repo", ""));
+	}
+	if (!ask_yes(a, a->nwords == 1 ? "Delete it?" : "Delete them?"))
+		return perry_fail(err, in_is_tty() ? PERRY_ECANCELLED : PERRY_EUSAGE, "nothing was deleted%s", in_is_tty() ? "" : "\n  add -y to delete without a question");
+	return 0;
+}
+
+int cmd_delete(const struct args *a, struct perry_err **err)
+{
+	if (confirm_delete(a, err) < 0)
+		return -1;
+	return each(a, "workspaces/delete", "is deleted", delete_input, err);
+}
+
+int cmd_prune(const struct args *a, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	cleanup_json cJSON *out = NULL;
+	cJSON *in = cJSON_CreateObject();
+	json_set_bool(in, "dryRun", args_has(a, "dry-run"));
+	if (client_open(&c, err) < 0) {
+		cJSON_Delete(in);
+		return -1;
+	}
+	if (follow_call(c, a, "workspaces/prune", NULL, in, &out, err) < 0)
+		return -1;
+	if (args_has(a, "json"))
+		return out_json(a, out, err);
+	static const char *const kinds[] = { "containers", "volumes", "networks", "images" };
+	const cJSON *it;
+	int n = 0;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		cJSON_ArrayForEach(it, json_at(out, kinds[i])) {
+			printf("%.*s\t%s\n", (int)strlen(kinds[i]) - 1, kinds[i], it->valuestring);
+			n++;
+		}
+	if (err_is_tty())
+		fprintf(stderr, args_has(a, "dry-run") ? "%d would be removed\n" : "%d removed\n", n);
+	cJSON_ArrayForEach(it, json_at(out, "kept"))
+		fprintf(stderr, "kept on purpose: %s (remove it with: docker volume rm %s)\n", it->valuestring, it->valuestring);
+	cJSON_ArrayForEach(it, json_at(out, "failed"))
+		fprintf(stderr, "perry: could not remove %s\n", it->valuestring);
+	return cJSON_GetArraySize(json_at(out, "failed")) ? 1 : 0;
+}
+
+int cmd_clone(const struct args *a, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	cleanup_json cJSON *out = NULL;
+	cJSON *in = cJSON_CreateObject();
+	json_set_str(in, "sourceName", a->words[0]);
+	json_set_str(in, "cloneName", a->words[1]);
+	if (client_open(&c, err) < 0) {
+		cJSON_Delete(in);
+		return -1;
+	}
+	if (follow_call(c, a, "workspaces/clone", a->words[1], in, &out, err) < 0)
+		return -1;
+	if (args_has(a, "json"))
+		return out ? out_json(a, out, err) : 0;
+	if (err_is_tty())
+		fprintf(stderr, "%s is a copy of %s and runs\n", a->words[1], a->words[0]);
+	return 0;
+}
+
+int cmd_sync(const struct args *a, struct perry_err **err)
+{
+	if (!args_has(a, "all"))
+		return a->nwords ? each(a, "workspaces/sync", "is in sync", plain_input, err)
+				 : perry_fail(err, PERRY_EUSAGE, "sync: which workspace?\n  usage: perry sync NAME | --all");
+	cleanup_client struct client *c = NULL;
+	cleanup_json cJSON *out = NULL;
+	if (client_open(&c, err) < 0 || client_rpc(c, "workspaces/syncAll", NULL, &out, err) < 0)
+		return -1;
+	if (args_has(a, "json"))
+		return out_json(a, out, err);
+	const cJSON *it;
+	cJSON_ArrayForEach(it, json_at(out, "results"))
+		printf("%s\t%s\n", json_str_or(it, "name", "?"), json_bool_or(it, "success", false) ? "ok" : json_str_or(it, "error", "failed"));
+	return json_int_or(out, "failed", 0) ? 1 : 0;
+}
+
+int cmd_build(const struct args *a, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	cleanup_json cJSON *out = NULL;
+	cJSON *in = cJSON_CreateObject();
+	json_set_bool(in, "noCache", args_has(a, "no-cache"));
+	json_set_str(in, "variant", args_str(a, "variant"));
+	if (client_open(&c, err) < 0) {
+		cJSON_Delete(in);
+		return -1;
+	}
+	if (follow_call(c, a, "image/build", NULL, in, &out, err) < 0)
+		return -1;
+	if (out)
+		printf("%s\n", json_str_or(out, "image", "built"));
+	return 0;
+}

@@ -1,0 +1,150 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/paths.h"
+#include "cli/client.h"
+#include "cli/follow.h"
+#include "cli/git.h"
+#include "cli/out.h"
+
+static int split_assignment(const char *text, const char *option, char **key, const char **value, struct perry_err **err)
+{
+	const char *eq = strchr(text, '=');
+	if (!eq || eq == text)
+		return perry_fail(err, PERRY_EUSAGE, "start: --%s needs KEY=VALUE, got \"%s\"", option, text);
+	*key = xstrndup(text, (size_t)(eq - text));
+	*value = eq + 1;
+	return 0;
+}
+
+static int add_assignments(const struct args *a, const char *option, cJSON *into, struct perry_err **err)
+{
+	const cJSON *it;
+	cJSON_ArrayForEach(it, args_list(a, option)) {
+		cleanup_free char *key = NULL;
+		const char *value = "";
+		if (split_assignment(it->valuestring, option, &key, &value, err) < 0)
+			return -1;
+		json_set_str(into, key, value);
+	}
+	return 0;
+}
+
+/* Lines KEY=VALUE; blank lines and lines that begin with # are skipped; quotes around a value are taken off. */
+static int add_env_file(const char *path, cJSON *into, struct perry_err **err)
+{
+	cleanup_buf struct buf text = { 0 };
+	int number = 0;
+	if (file_read(path, 1 << 20, &text, err) < 0)
+		return -1;
+	cleanup_free char *copy = buf_take(&text);
+	char *at = copy;
+	for (char *line = strsep(&at, "\n"); line; line = strsep(&at, "\n")) {
+		number++;
+		line = str_trim(line);
+		if (!*line || *line == '#')
+			continue;
+		if (str_starts(line, "export "))
+			line = str_trim(line + 7);
+		char *eq = strchr(line, '=');
+		if (!eq || eq == line)
+			return perry_fail(err, PERRY_EINPUT, "%s:%d: expected KEY=VALUE", path, number);
+		*eq = '\0';
+		char *v = eq + 1;
+		size_t n = strlen(v);
+		if (n >= 2 && (*v == '"' || *v == '\'') && v[n - 1] == *v)
+			v[n - 1] = '\0', v++;
+		json_set_str(into, line, v);
+	}
+	return 0;
+}
+
+static int build_input(const struct args *a, cJSON *in, struct perry_err **err)
+{
+	long long bytes;
+	cleanup_json cJSON *env = cJSON_CreateObject();
+	cleanup_json cJSON *labels = cJSON_CreateObject();
+	json_set_str(in, "clone", args_str(a, "clone"));
+	json_set_str(in, "branch", args_str(a, "branch"));
+	json_set_str(in, "image", args_str(a, "image"));
+	if (args_str(a, "env-file") && add_env_file(args_str(a, "env-file"), env, err) < 0)
+		return -1;
+	if (add_assignments(a, "env", env, err) < 0 || add_assignments(a, "label", labels, err) < 0)
+		return -1;
+	if (env->child)
+		json_set(in, "env", take_ptr(env));
+	if (labels->child)
+		json_set(in, "labels", take_ptr(labels));
+	if (args_str(a, "cpus")) {
+		char *end;
+		double n = strtod(args_str(a, "cpus"), &end);
+		if (*end || !(n > 0 && n <= 1024))
+			return perry_fail(err, PERRY_EUSAGE, "start: --cpus needs a number, got \"%s\"", args_str(a, "cpus"));
+		json_set_num(in, "cpus", n);
+	}
+	if (args_str(a, "memory")) {
+		if (str_to_bytes(args_str(a, "memory"), &bytes) < 0)
+			return perry_fail(err, PERRY_EUSAGE, "start: --memory needs a size like 4GiB, got \"%s\"", args_str(a, "memory"));
+		json_set_str(in, "memory", args_str(a, "memory"));
+	}
+	if (args_has(a, "docker"))
+		json_set_bool(in, "docker", true);
+	return 0;
+}
+
+/* What to type next: data on standard output. */
+static void print_address(const cJSON *ws, const char *name)
+{
+	const char *host = json_str(ws, "tailscale.hostname");
+	int port = (int)json_int_or(ws, "ports.ssh", 0);
+	if (host)
+		printf("http://%s  ssh workspace@%s\n", host, host);
+	else if (port)
+		printf("ssh -p %d workspace@127.0.0.1\n", port);
+	if (err_is_tty())
+		fprintf(stderr, "%s is running. Next: perry shell %s\n", name, name);
+}
+
+static void print_failed_steps(const cJSON *ws)
+{
+	const cJSON *step;
+	cJSON_ArrayForEach(step, json_at(ws, "startup.steps"))
+		if (str_eq(json_str(step, "status"), "error"))
+			fprintf(stderr, "perry: warning: %s: %s\n", json_str_or(step, "label", "?"), json_str_or(step, "message", "failed"));
+}
+
+int cmd_start(const struct args *a, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	cleanup_json cJSON *in = cJSON_CreateObject();
+	cleanup_json cJSON *ws = NULL;
+	cleanup_free char *name = a->nwords ? xstrdup(a->words[0]) : NULL;
+	if (build_input(a, in, err) < 0)
+		return -1;
+	if (!name && git_propose(a, &name, in, err) < 0)
+		return -1;
+	json_set_str(in, "name", name);
+	if (client_open(&c, err) < 0)
+		return -1;
+	if (args_has(a, "dry-run")) {
+		json_set_bool(in, "dryRun", true);
+		if (client_rpc(c, "workspaces/start", take_ptr(in), &ws, err) < 0)
+			return -1;
+		cleanup_free char *text = json_pretty(ws);
+		fputs(text, stdout);
+		return 0;
+	}
+	if (follow_call(c, a, "workspaces/start", name, take_ptr(in), &ws, err) < 0)
+		return -1;
+	if (args_has(a, "json"))
+		return ws ? out_json(a, ws, err) : 0;
+	if (ws) {
+		print_failed_steps(ws);
+		print_address(ws, name);
+	} else if (err_is_tty()) {
+		fprintf(stderr, "%s is starting (see: perry list)\n", name);
+	}
+	return 0;
+}

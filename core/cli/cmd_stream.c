@@ -1,0 +1,194 @@
+/* exec, shell, logs -f, events: what streams. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/client.h"
+#include "cli/out.h"
+#include "cli/stream.h"
+
+static cJSON *open_of(const char *kind, const char *name)
+{
+	cJSON *o = cJSON_CreateObject();
+	json_set_str(o, "kind", kind);
+	json_set_str(o, "name", name);
+	return o;
+}
+
+static cJSON *command_of(const struct args *a)
+{
+	char **words = a->dashes ? a->rest : a->words + 1;
+	int n = a->dashes ? a->nrest : a->nwords - 1;
+	cJSON *list = cJSON_CreateArray();
+	for (int i = 0; i < n; i++)
+		json_push_str(list, words[i]);
+	return list;
+}
+
+int cmd_exec(const struct args *a, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	int code = 0;
+	cleanup_json cJSON *command = command_of(a);
+	if (cJSON_GetArraySize(command) == 0)
+		return perry_fail(err, PERRY_EUSAGE, "exec: which command?\n  usage: perry exec NAME -- CMD...");
+	if (client_open(&c, err) < 0)
+		return -1;
+	cJSON *o = open_of("exec", a->words[0]);
+	json_set(o, "command", take_ptr(command));
+	json_set_str(o, "user", args_str(a, "user"));
+	json_set_str(o, "cwd", args_str(a, "workdir"));
+	struct stream_ends ends = { .in_fd = STDIN_FILENO, .output = stream_to_stdio };
+	return stream_run(c, o, &ends, &code, err) < 0 ? -1 : code;
+}
+
+static struct termios saved;
+static bool raw;
+
+static void restore(void)
+{
+	if (raw)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
+	raw = false;
+}
+
+static void make_raw(void)
+{
+	struct termios t;
+	if (tcgetattr(STDIN_FILENO, &saved) < 0)
+		return;
+	t = saved;
+	cfmakeraw(&t);
+	raw = true;
+	atexit(restore);
+	tcsetattr(STDIN_FILENO, TCSADRAIN, &t);
+}
+
+static int ssh_shell(const struct client *c, const struct args *a, struct perry_err **err)
+{
+	cleanup_json cJSON *ws = NULL;
+	cJSON *in = cJSON_CreateObject();
+	json_set_str(in, "name", a->words[0]);
+	if (client_rpc(c, "workspaces/get", in, &ws, err) < 0)
+		return -1;
+	const char *host = json_str(ws, "tailscale.hostname");
+	int port = (int)json_int_or(ws, "ports.ssh", 0);
+	if (!host && !c->sock)
+		return perry_fail(err, PERRY_ESTATE, "%s is on another machine and not on the tailnet: no SSH from here (leave --ssh away)", a->words[0]);
+	cleanup_free char *target = xasprintf("workspace@%s", host ? host : "127.0.0.1");
+	cleanup_free char *port_text = xasprintf("%d", host ? 22 : port);
+	char **argv = xcalloc((size_t)a->nrest + 8, sizeof *argv);
+	int n = 0;
+	argv[n++] = xstrdup("ssh");
+	argv[n++] = xstrdup("-p");
+	argv[n++] = port_text;
+	argv[n++] = target;
+	for (int i = 0; i < a->nrest; i++)
+		argv[n++] = a->rest[i];
+	execvp("ssh", argv);
+	free(argv);
+	return perry_fail(err, PERRY_ENOTFOUND, "ssh is not installed on this machine");
+}
+
+int cmd_shell(const struct args *a, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	struct winsize w = { .ws_col = 80, .ws_row = 24 };
+	bool tty = in_is_tty() && out_is_tty();
+	int code = 0;
+	if (client_open(&c, err) < 0)
+		return -1;
+	if (args_has(a, "ssh"))
+		return ssh_shell(c, a, err);
+	cJSON *o = open_of("exec", a->words[0]);
+	cleanup_json cJSON *command = command_of(a);
+	if (cJSON_GetArraySize(command) > 0)
+		json_set(o, "command", take_ptr(command));
+	else if (!tty)
+		json_set(o, "command", json_parse("[\"bash\",\"-l\"]", 13, "", NULL)); /* a script on standard input */
+	json_set_bool(o, "tty", tty);
+	if (tty) {
+		ioctl(STDOUT_FILENO, TIOCGWINSZ, &w);
+		json_set_int(o, "cols", w.ws_col ? w.ws_col : 80);
+		json_set_int(o, "rows", w.ws_row ? w.ws_row : 24);
+		json_set_str(o, "term", getenv("TERM") ? getenv("TERM") : "xterm-256color");
+		make_raw();
+	}
+	struct stream_ends ends = { .in_fd = STDIN_FILENO, .output = stream_to_stdio, .tty = tty };
+	int rc = stream_run(c, o, &ends, &code, err);
+	restore();
+	return rc < 0 ? -1 : code;
+}
+
+int cmd_logs(const struct args *a, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	long long tail = 100;
+	int code = 0;
+	if (args_str(a, "lines") && str_to_int(args_str(a, "lines"), 0, 10000000, &tail) < 0)
+		return perry_fail(err, PERRY_EUSAGE, "logs: -n needs a number, got \"%s\"", args_str(a, "lines"));
+	if (client_open(&c, err) < 0)
+		return -1;
+	cJSON *o = open_of("logs", a->words[0]);
+	json_set_int(o, "tail", tail);
+	json_set_bool(o, "follow", args_has(a, "follow"));
+	json_set_bool(o, "timestamps", args_has(a, "timestamps"));
+	struct stream_ends ends = { .in_fd = -1, .output = stream_to_stdio };
+	return stream_run(c, o, &ends, &code, err);
+}
+
+static void print_event(const struct args *a, const cJSON *e)
+{
+	char when[32];
+	if (args_has(a, "json")) {
+		cleanup_free char *text = json_print(e);
+		printf("%s\n", text);
+		return;
+	}
+	static const char *const fields[] = { "workspace", "action", "step", "state", "status", "message", "line", "reason" };
+	clock_iso(json_int_or(e, "at", 0), when);
+	printf("%s %-10s", when, json_str_or(e, "kind", "?"));
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		cleanup_free char *v = json_str(e, fields[i]) ? printable(json_str(e, fields[i])) : NULL;
+		if (v)
+			printf(" %s", v);
+	}
+	putchar('\n');
+}
+
+int cmd_events(const struct args *a, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	struct events ev;
+	struct buf query = { 0 };
+	if (args_str(a, "since")) {
+		int64_t since = clock_since(args_str(a, "since"));
+		if (since < 0)
+			return perry_fail(err, PERRY_EUSAGE, "events: --since needs a duration (5m, 2h) or a time (2026-01-02T15:04:05Z), got \"%s\"", args_str(a, "since"));
+		buf_addf(&query, "since=%lld", (long long)since);
+	} else if (!args_has(a, "follow")) {
+		buf_adds(&query, "since=0");
+	}
+	if (!args_has(a, "follow"))
+		buf_adds(&query, "&follow=0");
+	cleanup_free char *q = buf_take(&query);
+	if (client_open(&c, err) < 0 || events_open(c, q, &ev, err) < 0)
+		return -1;
+	for (bool ended = false; !ended;) {
+		/* Without -f the stored events are all: the agent ends the stream, or nothing more comes. */
+		cleanup_json cJSON *e = events_next(&ev, args_has(a, "follow") ? -1 : 1000, &ended, NULL);
+		if (e)
+			print_event(a, e);
+		else if (!args_has(a, "follow"))
+			break;
+		fflush(stdout);
+	}
+	events_close(&ev);
+	return 0;
+}

@@ -1,0 +1,126 @@
+#include "cli/command.h"
+
+#include <stddef.h>
+
+#define END { NULL, 0, NULL, false, NULL }
+#define JSON { "json", 0, "[FIELDS]", false, "as JSON; --json=FIELDS chooses fields (a,b.c)" }
+#define NO_WAIT { "no-wait", 0, NULL, false, "return at once; the operation goes on" }
+#define YES { "yes", 'y', NULL, false, "answer yes" }
+
+static const struct opt start_opts[] = {
+	{ "clone", 0, "URL", false, "clone this repository into the new workspace" },
+	{ "branch", 0, "BRANCH", false, "its branch" },
+	{ "image", 0, "REF", false, "run this image instead of the configured one" },
+	{ "env", 'e', "K=V", true, "environment of the workspace; the agent keeps it for restarts" },
+	{ "env-file", 0, "FILE", false, "the same from a file of K=V lines" },
+	{ "label", 'l', "K=V", true, "label, for hooks and lists" },
+	{ "docker", 0, NULL, false, "Docker inside the workspace" },
+	{ "cpus", 0, "N", false, "at most so many CPUs" },
+	{ "memory", 'm', "SIZE", false, "at most so much memory (4GiB)" },
+	{ "dry-run", 0, NULL, false, "print the plan, touch nothing" },
+	NO_WAIT, JSON, YES, END,
+};
+static const struct opt wait_opts[] = { NO_WAIT, JSON, END };
+static const struct opt restart_opts[] = {
+	{ "recreate", 0, NULL, false, "make the container anew, with today's image and policy; the home stays" }, NO_WAIT, JSON, END,
+};
+static const struct opt delete_opts[] = { { "keep-home", 0, NULL, false, "keep the home volume" }, NO_WAIT, YES, END };
+static const struct opt prune_opts[] = { { "dry-run", 0, NULL, false, "only say what would be removed" }, JSON, END };
+static const struct opt list_opts[] = {
+	{ "quiet", 'q', NULL, false, "names only" }, JSON, { "watch", 'w', NULL, false, "go on showing it" },
+	{ "size", 's', NULL, false, "with the size of each home" }, END,
+};
+static const struct opt json_opts[] = { JSON, END };
+static const struct opt sync_opts[] = { { "all", 'a', NULL, false, "all running workspaces" }, NO_WAIT, JSON, END };
+static const struct opt logs_opts[] = {
+	{ "lines", 'n', "N", false, "the last N lines (100)" }, { "follow", 'f', NULL, false, "go on with new lines" },
+	{ "timestamps", 't', NULL, false, "with times" }, END,
+};
+static const struct opt tail_opts[] = {
+	{ "lines", 'n', "N", false, "the last N lines (100)" }, { "follow", 'f', NULL, false, "go on with new lines" }, END,
+};
+static const struct opt events_opts[] = {
+	{ "follow", 'f', NULL, false, "go on with new events" }, { "since", 0, "WHEN", false, "5m, 2h, or a time" }, JSON, END,
+};
+static const struct opt exec_opts[] = {
+	{ "user", 'u', "USER", false, "run as this user (workspace)" }, { "workdir", 'w', "DIR", false, "in this folder" }, END,
+};
+static const struct opt shell_opts[] = { { "ssh", 0, NULL, false, "over SSH instead of through the agent" }, END };
+static const struct opt build_opts[] = {
+	{ "no-cache", 0, NULL, false, "build every layer anew" }, { "variant", 0, "NAME", false, "full (default) or small" }, END,
+};
+static const struct opt hook_show_opts[] = { { "built-in", 0, NULL, false, "the built-in one" }, END };
+static const struct opt hook_check_opts[] = { { "strict", 0, NULL, false, "notes are errors" }, JSON, END };
+static const struct opt hook_run_opts[] = {
+	{ "workspace", 'w', "NAME", false, "with the facts of this workspace" }, { "facts", 0, "FILE", false, "with the facts in this JSON file" },
+	{ "dir", 0, "DIR", false, "the hooks of this folder instead of yours" }, JSON, END,
+};
+static const struct opt token_opts[] = {
+	{ "stdin", 0, NULL, false, "read it from standard input" }, { "show", 0, NULL, false, "print the saved one" }, END,
+};
+static const struct opt run_opts[] = {
+	{ "port", 'p', "PORT", false, "listen on this loopback port (7391)" }, { "config-dir", 'c', "DIR", false, "configuration folder" },
+	{ "no-host-access", 0, NULL, false, "no terminals on the host itself" }, END,
+};
+static const struct opt set_opts[] = { { "stdin", 0, NULL, false, "read the value from standard input" }, END };
+static const struct opt origin_opts[] = { { "origin", 0, NULL, false, "where each value comes from" }, END };
+static const struct opt yes_opts[] = { YES, END };
+static const struct opt open_opts[] = { { "print", 0, NULL, false, "print the link instead of opening a browser" }, END };
+static const struct opt doctor_opts[] = { { "fix", 0, NULL, false, "mend what can be mended" }, JSON, END };
+
+const struct command commands[] = {
+	{ "start", NULL, "[NAME] [--clone URL] [OPTIONS]", "create a workspace if there is none of that name, and start it",
+	  "perry start web --clone https://github.com/me/app", start_opts, 0, 1, cmd_start, false },
+	{ "stop", NULL, "NAME...", "stop workspaces; their homes and what is installed stay", "perry stop web", wait_opts, 1, -1, cmd_stop, false },
+	{ "restart", NULL, "NAME... [--recreate]", "stop and start; --recreate applies a new image or policy", "perry restart web --recreate", restart_opts, 1, -1,
+	  cmd_restart, false },
+	{ "delete", "rm", "NAME... [--keep-home] [-y]", "delete workspaces, their homes included", "perry delete web", delete_opts, 1, -1, cmd_delete, false },
+	{ "prune", NULL, "[--dry-run]", "remove containers, volumes and networks that belong to no workspace any more", "perry prune --dry-run", prune_opts, 0, 0,
+	  cmd_prune, false },
+	{ "list", "ls", "[-q] [--json[=FIELDS]] [--watch]", "the workspaces", "perry list --json=name,status", list_opts, 0, 0, cmd_list, false },
+	{ "info", NULL, "[NAME]", "about the agent, or all about one workspace", "perry info web", json_opts, 0, 1, cmd_info, false },
+	{ "logs", NULL, "NAME [-n N] [-f]", "what the workspace's services print", "perry logs web -f", logs_opts, 1, 1, cmd_logs, false },
+	{ "events", NULL, "[-f] [--since WHEN]", "what happens: operations, steps, states", "perry events -f", events_opts, 0, 0, cmd_events, false },
+	{ "shell", NULL, "NAME [-- CMD...]", "a terminal in the workspace", "perry shell web", shell_opts, 1, 1, cmd_shell, false },
+	{ "exec", NULL, "NAME -- CMD...", "run a command in the workspace; input, output and exit code are passed on", "perry exec web -- npm test", exec_opts, 1, -1,
+	  cmd_exec, false },
+	{ "cp", NULL, "SRC DST", "copy files into or out of a workspace (NAME:path)", "perry cp notes.txt web:notes.txt", NULL, 2, 2, cmd_cp, false },
+	{ "clone", NULL, "SRC NEW", "a new workspace with a copy of another's home", "perry clone web web-2", wait_opts, 2, 2, cmd_clone, false },
+	{ "sync", NULL, "NAME... | --all", "bring credentials, files and keys into running workspaces again", "perry sync web", sync_opts, 0, -1, cmd_sync, false },
+	{ "explain", NULL, "NAME [FIELD]", "who decided what about a workspace", "perry explain web image", json_opts, 1, 2, cmd_explain, false },
+	{ "hooks list", NULL, "", "hook points, and which file answers each", "perry hooks list", json_opts, 0, 0, cmd_hooks_list, false },
+	{ "hooks show", NULL, "POINT [--built-in]", "the text of the hook that answers", "perry hooks show hostname", hook_show_opts, 1, 1, cmd_hooks_show, false },
+	{ "hooks new", NULL, "POINT", "write a hook of your own, three lines to start from", "perry hooks new hostname", NULL, 1, 1, cmd_hooks_new, false },
+	{ "hooks edit", NULL, "POINT", "edit your hook, and check it", "perry hooks edit container", NULL, 1, 1, cmd_hooks_edit, false },
+	{ "hooks check", NULL, "[DIR...] [--strict]", "check hook files; needs no agent", "perry hooks check ~/.config/perry/hooks", hook_check_opts, 0, -1,
+	  cmd_hooks_check, true },
+	{ "hooks run", NULL, "POINT --workspace NAME | --facts FILE", "ask one hook, layer by layer", "perry hooks run hostname --facts facts.json", hook_run_opts, 1, 1,
+	  cmd_hooks_run, true },
+	{ "hooks test", NULL, "[DIR]", "run the table tests of a folder of hooks; needs no agent", "perry hooks test examples/hooks", json_opts, 0, 1, cmd_hooks_test, true },
+	{ "config show", NULL, "", "which agent and token this client uses", "perry config show", json_opts, 0, 0, cmd_config_show, false },
+	{ "config agent", NULL, "[HOST[:PORT]|local]", "use the agent on another machine", "perry config agent box.tail1234.ts.net", json_opts, 0, 1, cmd_config_agent,
+	  false },
+	{ "config token", NULL, "--stdin | --show", "save the token for that agent", "perry config token --stdin", token_opts, 0, 0, cmd_config_token, false },
+	{ "config", NULL, "", "the same as: perry config show", "perry config", json_opts, 0, 0, cmd_config_show, false },
+	{ "agent run", NULL, "[-p PORT] [-c DIR] [--no-host-access]", "run the daemon in the foreground", "perry agent run", run_opts, 0, 0, cmd_agent_run_row, true },
+	{ "agent status", NULL, "", "does the agent answer?", "perry agent status", json_opts, 0, 0, cmd_agent_status, false },
+	{ "agent logs", NULL, "[-n N] [-f]", "the agent's log on this machine", "perry agent logs -f", tail_opts, 0, 0, cmd_agent_logs, false },
+	{ "agent kill", NULL, "", "stop the agent on this machine; workspaces go on", "perry agent kill", NULL, 0, 0, cmd_agent_kill, false },
+	{ "agent config get", NULL, "KEY", "one key of config.json", "perry agent config get image", NULL, 1, 1, cmd_agent_config_get, false },
+	{ "agent config set", NULL, "KEY VALUE | KEY --stdin", "set a key of config.json", "perry agent config set limits.memory 8GiB", set_opts, 1, 2,
+	  cmd_agent_config_set, false },
+	{ "agent config unset", NULL, "KEY", "back to the default", "perry agent config unset image", NULL, 1, 1, cmd_agent_config_unset, false },
+	{ "agent show-config", NULL, "[--origin]", "the configuration in force, secrets masked", "perry agent show-config --origin", origin_opts, 0, 0,
+	  cmd_agent_show_config, false },
+	{ "agent show-token", NULL, "", "the token that browsers and other machines sign in with", "perry agent show-token", NULL, 0, 0, cmd_agent_show_token, false },
+	{ "auth init", NULL, "", "make a token unless there is one", "perry auth init", NULL, 0, 0, cmd_auth_init, false },
+	{ "auth generate", NULL, "", "a new token; the old one is void", "perry auth generate", NULL, 0, 0, cmd_auth_generate, false },
+	{ "auth disable", NULL, "[-y]", "no token on the loopback port", "perry auth disable", yes_opts, 0, 0, cmd_auth_disable, false },
+	{ "build", NULL, "[--no-cache] [--variant NAME]", "build the workspace image", "perry build", build_opts, 0, 0, cmd_build, false },
+	{ "open", NULL, "[--print]", "the web UI in your browser, signed in by a link that works once", "perry open", open_opts, 0, 0, cmd_open, false },
+	{ "doctor", NULL, "[--fix]", "what is wrong, and the command that mends it", "perry doctor", doctor_opts, 0, 0, cmd_doctor, false },
+	{ "completion", NULL, "bash|zsh|fish", "completion for your shell", "source <(perry completion bash)", NULL, 1, 1, cmd_completion, false },
+	{ "version", NULL, "", "the version", "perry version", json_opts, 0, 0, cmd_version, false },
+	{ "help", NULL, "[COMMAND]", "this help, or that of a command", "perry help start", NULL, 0, 3, cmd_help, false },
+	{ NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, false },
+};

@@ -1,0 +1,10 @@
+/* Commands that only the full executable has (full_hooks.c). */
+#ifndef PERRY_CLI_FULL_H
+#define PERRY_CLI_FULL_H
+#include "cli/command.h"
+
+int hooks_check_files(const struct args *a, struct perry_err **err);
+int hooks_run_point(const struct args *a, struct perry_err **err);
+int hooks_test_dir(const struct args *a, struct perry_err **err);
+
+#endif

@@ -1,0 +1,147 @@
+/* hooks check, run and test without an agent: they start the policy process themselves. Only the full executable links this. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/paths.h"
+#include "cli/client.h"
+#include "cli/full.h"
+#include "cli/out.h"
+#include "policy/tool.h"
+
+static char *default_dir(void)
+{
+	cleanup_free char *config = path_config_dir();
+	return path_join(config, "hooks");
+}
+
+static void print_checked(const cJSON *out)
+{
+	const cJSON *f, *note;
+	cJSON_ArrayForEach(f, json_at(out, "files")) {
+		bool ok = json_bool_or(f, "ok", false);
+		printf("%s %s\n", ok ? "ok  " : "FAIL", json_str_or(f, "file", "?"));
+		if (!ok)
+			printf("     %s\n", json_str_or(f, "error", "?"));
+		cJSON_ArrayForEach(note, json_at(f, "notes"))
+			printf("     note: %s\n", cJSON_IsString(note) ? note->valuestring : "?");
+	}
+	cJSON_ArrayForEach(f, json_at(out, "problems"))
+		printf("FAIL %s\n", json_str_or(f, "message", "?"));
+}
+
+int hooks_check_files(const struct args *a, struct perry_err **err)
+{
+	struct policy *p = NULL;
+	cleanup_json cJSON *out = NULL;
+	cleanup_free char *dflt = default_dir();
+	const char *own[] = { dflt, NULL };
+	const char *const *dirs = a->nwords ? (const char *const *)a->words : own;
+	if (!a->nwords && access(dflt, F_OK) < 0) {
+		fprintf(stderr, "There are no hooks of yours yet. Make one with: perry hooks new POINT\n");
+		return 0;
+	}
+	if (policy_new(&p, err) < 0)
+		return -1;
+	int rc = policy_check(p, dirs, args_has(a, "strict"), &out, err);
+	policy_free(p);
+	if (rc < 0)
+		return -1;
+	if (args_has(a, "json")) {
+		if (out_json(a, out, err) < 0)
+			return -1;
+	} else {
+		print_checked(out);
+	}
+	return json_bool_or(out, "ok", false) ? 0 : 1;
+}
+
+static void print_answers(const cJSON *out)
+{
+	const cJSON *layer;
+	cJSON_ArrayForEach(layer, json_at(out, "layers")) {
+		cleanup_free char *answer = json_at(layer, "answer") ? json_print(json_at(layer, "answer")) : NULL;
+		const cJSON *e = json_at(layer, "error");
+		printf("%-10s %s  %s\n", json_str_or(layer, "layer", "?"), json_str_or(layer, "file", ""),
+		       answer ? answer : cJSON_IsString(e) ? e->valuestring : json_str_or(e, "message", "(no answer)"));
+	}
+	if (json_at(out, "error"))
+		printf("error: %s\n", json_str_or(out, "error.message", "?"));
+}
+
+/* With the facts of a real workspace the agent answers: it has them. */
+static int run_on_agent(const struct args *a, cJSON **out, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	cJSON *in = cJSON_CreateObject();
+	json_set_str(in, "point", a->words[0]);
+	json_set_str(in, "workspace", args_str(a, "workspace"));
+	if (client_open(&c, err) < 0) {
+		cJSON_Delete(in);
+		return -1;
+	}
+	return client_rpc(c, "hooks/run", in, out, err);
+}
+
+static int run_here(const struct args *a, cJSON **out, struct perry_err **err)
+{
+	struct policy *p = NULL;
+	cleanup_json cJSON *facts = NULL;
+	cleanup_buf struct buf text = { 0 };
+	const char *file = args_str(a, "facts");
+	cleanup_free char *dflt = default_dir();
+	struct policy_layer layer = { .name = "user", .dir = args_str(a, "dir") ? args_str(a, "dir") : dflt, .owner = geteuid(), .follow_links = true };
+	struct policy_setup setup = { .layers = &layer, .nlayers = 1 };
+	if (file && file_read(file, 1 << 20, &text, err) < 0)
+		return -1;
+	if (file && !(facts = json_parse(buf_str(&text), text.len, file, err)))
+		return -1;
+	if (policy_new(&p, err) < 0)
+		return -1;
+	int rc = policy_run(p, &setup, a->words[0], facts, NULL, out, err);
+	policy_free(p);
+	return rc;
+}
+
+int hooks_run_point(const struct args *a, struct perry_err **err)
+{
+	cleanup_json cJSON *out = NULL;
+	if ((args_str(a, "workspace") ? run_on_agent : run_here)(a, &out, err) < 0)
+		return -1;
+	if (args_has(a, "json")) {
+		if (out_json(a, out, err) < 0)
+			return -1;
+	} else {
+		print_answers(out);
+	}
+	return json_at(out, "error") ? perry_code_row(PERRY_EPOLICY)->exit_status : 0;
+}
+
+int hooks_test_dir(const struct args *a, struct perry_err **err)
+{
+	struct policy *p = NULL;
+	cleanup_json cJSON *out = NULL;
+	cleanup_free char *dflt = default_dir();
+	const cJSON *t;
+	if (policy_new(&p, err) < 0)
+		return -1;
+	int rc = policy_test(p, a->nwords ? a->words[0] : dflt, &out, err);
+	policy_free(p);
+	if (rc < 0)
+		return -1;
+	if (args_has(a, "json")) {
+		if (out_json(a, out, err) < 0)
+			return -1;
+	} else {
+		cJSON_ArrayForEach(t, json_at(out, "tests")) {
+			bool ok = json_bool_or(t, "ok", false);
+			printf("%s %s: %s\n", ok ? "ok  " : "FAIL", json_str_or(t, "file", "?"), json_str_or(t, "name", "?"));
+			if (!ok)
+				printf("     %s\n", json_str_or(t, "message", "?"));
+		}
+		printf("%d passed, %d failed\n", (int)json_int_or(out, "passed", 0), (int)json_int_or(out, "failed", 0));
+	}
+	return json_bool_or(out, "ok", false) ? 0 : 1;
+}

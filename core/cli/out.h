@@ -1,0 +1,38 @@
+/* What the user sees: tables, JSON, progress, questions. Data goes to standard output, chatter to standard error. */
+#ifndef PERRY_CLI_OUT_H
+#define PERRY_CLI_OUT_H
+#include <stdbool.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "cli/command.h"
+
+bool out_is_tty(void);
+bool err_is_tty(void);   /* progress is shown */
+bool in_is_tty(void);
+
+/* A table: rows of columns cells each. On a terminal aligned under a head, into a pipe tab-separated without one. */
+struct table {
+	const char *const *heads;
+	int columns;
+	char **cells;
+	int n;
+};
+void table_add(struct table *t, const char *cell); /* NULL: "" ; control characters are shown as '?' */
+void table_addf(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void table_print(struct table *t);                 /* prints and frees */
+
+/* --json [FIELDS]: the value, or the chosen fields of it (of each member of an array). Unknown field: PERRY_EUSAGE with the ones there are. */
+int out_json(const struct args *a, const cJSON *value, struct perry_err **err);
+
+/* Yes or no on the terminal; without one: no (the caller's error says that -y would do it). */
+bool ask_yes(const struct args *a, const char *question);
+/* A line from the terminal with a default; NULL at its end. Caller frees. */
+char *ask_line(const char *question, const char *dflt);
+/* A secret or value from standard input (--stdin): one line, without its end. Caller frees (and wipes). */
+char *read_stdin_line(void);
+
+/* Text for a terminal: control characters replaced. Caller frees. */
+char *printable(const char *text);
+
+#endif

@@ -1,0 +1,119 @@
+/* Changing config.json: read, change, check, write, one writer at a time. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/paths.h"
+#include "config/table.h"
+
+#define MASK "********"
+
+struct keep {
+	const cJSON *old;
+};
+
+/* "********" was written back by a client that had only seen the mask: the stored value stays. */
+static void keep_masked(void *ctx, const char *path, cJSON *parent, cJSON *value)
+{
+	const struct keep *k = ctx;
+	if (strcmp(value->valuestring, MASK) != 0 || strcmp(path, "mcpServers") == 0)
+		return;
+	cleanup_free char *group = xstrndup(path, strlen(path) - (str_ends(path, value->string) ? strlen(value->string) + 1 : 0));
+	const cJSON *at = str_ends(path, value->string) && strlen(path) > strlen(value->string) ? json_at(k->old, group) : k->old;
+	const cJSON *old = cJSON_GetObjectItemCaseSensitive(at, value->string);
+	cleanup_free char *name = xstrdup(value->string);
+	json_set(parent, name, cJSON_IsString(old) ? cJSON_Duplicate(old, 1) : NULL);
+}
+
+int config_edit(const char *dir, int (*change)(cJSON *root, void *ctx, struct perry_err **err), void *ctx, struct perry_err **err)
+{
+	cleanup_free char *path = path_join(dir, "config.json");
+	cleanup_free char *lock_path = path_join(dir, "config.lock");
+	cleanup_buf struct buf text = { 0 };
+	cleanup_err struct perry_err *why = NULL;
+	if (dir_make(dir, 0700, err) < 0)
+		return -1;
+	/* The lock is the descriptor's: it ends with the process, whatever ends that. */
+	cleanup_fd int lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (lock < 0 || flock(lock, LOCK_EX) < 0)
+		return perry_fail_errno(err, errno, "%s", lock_path);
+	if (file_read(path, 4 << 20, &text, &why) < 0 && why->code != PERRY_ENOTFOUND)
+		return perry_move(err, take_ptr(why));
+	cleanup_json cJSON *root = text.len ? json_parse(buf_str(&text), text.len, path, err) : cJSON_CreateObject();
+	if (!root)
+		return -1;
+	if (table_check(root, NULL, NULL, err) < 0)
+		return -1;
+	cleanup_json cJSON *old = cJSON_Duplicate(root, 1);
+	if (change(root, ctx, err) < 0)
+		return -1;
+	struct keep k = { old };
+	table_secrets(root, keep_masked, &k);
+	if (table_check(root, NULL, NULL, err) < 0)
+		return -1;
+	if (text.len && json_equal(old, root))
+		return 0;
+	cleanup_free char *out = json_pretty(root);
+	return file_write_atomic(path, out, strlen(out), 0600, err);
+}
+
+struct assignment {
+	const char *key, *text;
+};
+
+static cJSON *typed_value(const struct config_key *k, const char *text, struct perry_err **err)
+{
+	long long n;
+	if (strcmp(k->type, "string") == 0 || (strcmp(k->type, "size") == 0 && str_to_int(text, 0, INT64_MAX, &n) < 0))
+		return cJSON_CreateString(text);
+	if (strcmp(k->type, "strings") == 0 && *text != '[') {
+		cJSON *one = cJSON_CreateArray();
+		json_push_str(one, text);
+		return one;
+	}
+	return json_parse(text, strlen(text), k->key, err);
+}
+
+static int assign(cJSON *root, void *ctx, struct perry_err **err)
+{
+	const struct assignment *a = ctx;
+	const struct config_key *k = table_find(a->key);
+	if (!k && !(table_is_group(a->key) && !a->text)) {
+		cleanup_free char *near = table_nearest(a->key);
+		if (near)
+			return perry_fail(err, PERRY_EINPUT, "there is no configuration key \"%s\" (did you mean \"%s\"?)", a->key, near);
+		return perry_fail(err, PERRY_EINPUT, "there is no configuration key \"%s\"", a->key);
+	}
+	const char *name = a->key, *dot;
+	cJSON *at = root;
+	/* Under a "*" key the rest of the path is one name, dots included. */
+	int steps = 0;
+	for (const char *p = k ? k->key : a->key; (p = strchr(p, '.')); p++)
+		steps++;
+	while (steps-- > 0 && (dot = strchr(name, '.'))) {
+		cleanup_free char *step = xstrndup(name, (size_t)(dot - name));
+		const cJSON *next = cJSON_GetObjectItemCaseSensitive(at, step);
+		if (!a->text && !next)
+			return 0;
+		at = json_obj(at, step);
+		name = dot + 1;
+	}
+	if (!a->text) {
+		json_set(at, name, NULL);
+		return 0;
+	}
+	cJSON *v = typed_value(k, a->text, err);
+	if (!v)
+		return -1;
+	json_set(at, name, v);
+	return 0;
+}
+
+int config_set(const char *dir, const char *key, const char *text, struct perry_err **err)
+{
+	struct assignment a = { key, text };
+	return config_edit(dir, assign, &a, err);
+}

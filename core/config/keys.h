@@ -1,0 +1,46 @@
+/* Every key of config.json: X(key, type, secret, min, max, default as JSON text or NULL, one line of description).
+ * "*" stands for any one name. Types: see struct config_key. This table drives validation, masking, `agent config`, show-config and docs/config.md. */
+#define CONFIG_KEYS(X) \
+	X("port", "integer", false, 1, 65535, "7391", "port of the loopback listener") \
+	X("bind", "strings", false, 0, 0, "[]", "further addresses to listen on (a token is asked for there)") \
+	X("allowedHosts", "strings", false, 0, 0, "[]", "further names under which browsers may reach this agent (Host header)") \
+	X("allowedOrigins", "strings", false, 0, 0, "[]", "web origins other than our own that may call the API") \
+	X("allowHostAccess", "boolean", false, 0, 0, "true", "terminals on the host itself (@host), for callers with the right admin") \
+	X("auth.token", "string", true, 0, 0, NULL, "bearer token of the loopback listener; made at the first start") \
+	X("access", "strings", false, 0, 0, "[]", "tailnet logins and tags that may use this agent") \
+	X("credentials.env.*", "string", true, 0, 0, NULL, "environment of every workspace") \
+	X("credentials.files.*", "string", false, 0, 0, NULL, "files copied into every workspace: path inside -> path on this machine") \
+	X("scripts.post_start", "strings", false, 0, 0, "[\"~/.perry/userscripts\"]", "scripts (or folders of them) run in a workspace after each start") \
+	X("scripts.fail_on_error", "boolean", false, 0, 0, "false", "a failing script fails the start") \
+	X("agents.github.token", "string", true, 0, 0, NULL, "GITHUB_TOKEN of workspaces") \
+	X("agents.opencode.server.hostname", "string", false, 0, 0, NULL, "address that opencode's server binds in a workspace") \
+	X("agents.*", "object", false, 0, 0, NULL, "settings of a coding agent, kept as they are") \
+	X("skills", "objects", false, 0, 0, "[]", "skills installed for coding agents") \
+	X("mcpServers", "objects", false, 0, 0, "[]", "MCP servers configured for coding agents") \
+	X("ssh.autoAuthorizeHostKeys", "boolean", false, 0, 0, "true", "this user's public keys may log in to workspaces") \
+	X("ssh.global.copy", "strings", false, 0, 0, "[]", "private keys copied into every workspace") \
+	X("ssh.global.authorize", "strings", false, 0, 0, "[]", "public keys (text or file) that may log in to every workspace") \
+	X("ssh.workspaces.*", "object", false, 0, 0, NULL, "copy and authorize of one workspace") \
+	X("terminal.preferredShell", "string", false, 0, 0, NULL, "shell of terminals, when the workspace has it") \
+	X("tailscale.authKey", "string", true, 0, 0, NULL, "auth key that workspaces join the tailnet with") \
+	X("tailscale.enabled", "boolean", false, 0, 0, NULL, "join workspaces to the tailnet; by default when there is a key") \
+	X("tailscale.hostnamePrefix", "string", false, 0, 0, "\"\"", "put before a workspace's name to make its hostname") \
+	X("tailscale.tags", "strings", false, 0, 0, "[]", "tags asked for with minted keys") \
+	X("tailscale.loginServer", "string", false, 0, 0, NULL, "control server, when it is not Tailscale's") \
+	X("tailscale.credentials.*", "object", false, 0, 0, NULL, "API credentials that keys are minted with, secrets by reference") \
+	X("tailscale.exposeLoopback", "boolean", false, 0, 0, "true", "make servers bound to 127.0.0.1 in a workspace reachable by its name") \
+	X("allowedMounts", "strings", false, 0, 0, "[]", "folders of this machine that a container policy may mount") \
+	X("hookPacks", "array", false, 0, 0, "[]", "team packs, highest first: folder or {url, ref}") \
+	X("hooks.disabled", "strings", false, 0, 0, "[]", "actions to mute, as layer/name") \
+	X("packs.*", "object", false, 0, 0, NULL, "settings of a pack") \
+	X("secrets.*", "string", true, 0, 0, NULL, "a secret for hooks: its text, file:PATH or env:NAME") \
+	X("limits.workspaces", "integer", false, 0, 100000, NULL, "how many workspaces there may be") \
+	X("limits.perUser", "integer", false, 0, 100000, NULL, "how many one user may have") \
+	X("limits.cpus", "number", false, 0, 100000, NULL, "CPUs of one workspace at most") \
+	X("limits.memory", "size", false, 0, 0, NULL, "memory of one workspace at most") \
+	X("limits.disk", "size", false, 0, 0, NULL, "disk that all home volumes may take") \
+	X("maxOperations", "integer", false, 1, 256, "32", "operations that run at once; the rest queue") \
+	X("image", "string", false, 0, 0, NULL, "image of new workspaces, when it is not perry:latest") \
+	X("networkRange", "string", false, 0, 0, "\"10.213.0.0/16\"", "range that workspaces' own networks (/28 each) are taken from") \
+	X("sshPortRange", "string", false, 0, 0, "\"2200-2400\"", "ports of this machine that workspaces' SSH is published on, 127.0.0.1 only") \
+	X("allowHostEquivalentDocker", "boolean", false, 0, 0, "false", "accept that Docker inside a workspace, without sysbox or userns-remap, is root on this machine")

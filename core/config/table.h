@@ -1,0 +1,16 @@
+/* Inside core/config: how a dotted path relates to the table of keys. */
+#ifndef PERRY_CONFIG_TABLE_H
+#define PERRY_CONFIG_TABLE_H
+#include "config/config.h"
+
+/* The row that a path is ("packs.acme" is "packs.*"), or NULL. */
+const struct config_key *table_find(const char *path);
+/* Is it a strict prefix of a known key ("tailscale")? */
+bool table_is_group(const char *path);
+/* The nearest known key to an unknown path, at the level where it goes wrong. Caller frees; NULL when nothing is near. */
+char *table_nearest(const char *path);
+/* Checks a whole file. warn is called for unknown keys. */
+int table_check(const cJSON *root, void (*warn)(void *ctx, const char *key, const char *nearest), void *ctx, struct perry_err **err);
+/* Calls fn for every value of a secret key; fn may change or replace the value in its parent. */
+void table_secrets(cJSON *root, void (*fn)(void *ctx, const char *path, cJSON *parent, cJSON *value), void *ctx);
+#endif

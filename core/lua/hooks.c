@@ -1,0 +1,426 @@
+/* Policy sessions with the layers of today's configuration, and what hooks may ask of us. The policy module has checked every request against the kind of
+ * hook and the layer's needs before it gets here. */
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/paths.h"
+#include "lua/internal.h"
+#include "net/http.h"
+#include "store/store.h"
+
+#define HTTP_TIMEOUT_MS 10000
+#define HTTP_BODY_MAX (1u << 20)
+#define EXEC_TIMEOUT_MS 30000
+#define EXEC_OUTPUT_MAX (256u << 10)
+#define MAX_LAYERS 34
+
+struct lua_hooks {
+	struct lua_host *host;
+	struct config *config;
+	cJSON *public;
+	struct policy_layer layers[MAX_LAYERS];
+	char *texts[3 * MAX_LAYERS]; /* what the layers point to */
+	size_t ntexts;
+	const char **disabled;
+	struct policy_setup setup;
+	struct policy_session *session;
+	struct perry_err *error;
+	bool tried;
+	char *workspace; /* of the run, for docker.exec without a name; or NULL */
+};
+
+static const char *keep_text(struct lua_hooks *s, char *take_text)
+{
+	s->texts[s->ntexts++] = take_text;
+	return take_text;
+}
+
+/* Each entry of hookPacks that is a folder: its hooks/ and lib/. What a pack needs and its settings come with it. */
+static void add_packs(struct lua_hooks *s)
+{
+	const cJSON *packs = s->public ? json_at(s->public, "hookPacks") : NULL, *entry;
+	cJSON_ArrayForEach(entry, packs)
+	{
+		const char *path = cJSON_IsString(entry) ? entry->valuestring : json_str(entry, "path");
+		if (!path || s->setup.nlayers >= MAX_LAYERS - 1)
+			continue;
+		struct policy_layer *l = &s->layers[s->setup.nlayers++];
+		cleanup_free char *dir = path_expand_home(path);
+		const char *slash = strrchr(dir, '/');
+		l->name = keep_text(s, xstrdup(slash ? slash + 1 : dir));
+		l->dir = keep_text(s, path_join(dir, "hooks"));
+		l->lib_dir = keep_text(s, path_join(dir, "lib"));
+		l->owner = getuid();
+	}
+}
+
+static void add_layers(struct lua_hooks *s)
+{
+	struct policy_layer *user = &s->layers[s->setup.nlayers++];
+	user->name = "user";
+	user->dir = keep_text(s, path_join(s->host->config_dir, "hooks"));
+	user->lib_dir = keep_text(s, path_join(user->dir, "lib"));
+	user->owner = getuid();
+	user->follow_links = true;
+	add_packs(s);
+	struct policy_layer *machine = &s->layers[s->setup.nlayers++];
+	machine->name = "machine";
+	machine->dir = s->host->machine_hooks;
+	machine->owner = 0;
+}
+
+static void add_disabled(struct lua_hooks *s)
+{
+	const cJSON *list = s->public ? json_at(s->public, "hooks.disabled") : NULL, *name;
+	size_t n = 0;
+	s->disabled = xcalloc((size_t)cJSON_GetArraySize(list) + 1, sizeof *s->disabled);
+	cJSON_ArrayForEach(name, list)
+		if (cJSON_IsString(name))
+			s->disabled[n++] = name->valuestring;
+}
+
+static struct lua_hooks *hooks_new(struct lua_host *h, struct config *take_config, const char *workspace)
+{
+	struct lua_hooks *s = xcalloc(1, sizeof *s);
+	s->host = h;
+	s->config = take_config;
+	s->public = take_config ? config_public(take_config) : NULL;
+	s->workspace = xstrdup(workspace);
+	add_layers(s);
+	add_disabled(s);
+	s->setup.layers = s->layers;
+	s->setup.config = s->public;
+	s->setup.disabled = s->disabled;
+	s->setup.call = hooks_call;
+	s->setup.ctx = s;
+	return s;
+}
+
+int lua_hooks_open(struct lua_host *h, struct lua_hooks **out, struct perry_err **err)
+{
+	(void)err;
+	*out = hooks_new(h, h->setup.config ? h->setup.config(h->setup.ctx) : NULL, NULL);
+	return 0;
+}
+
+struct lua_hooks *hooks_of_run(struct run *r)
+{
+	if (!r->hooks)
+		r->hooks = hooks_new(r->host, r->config ? config_ref(r->config) : NULL, run_workspace(r));
+	return r->hooks;
+}
+
+struct policy_session *lua_hooks_session(struct lua_hooks *s)
+{
+	if (!s->tried && policy_open(s->host->setup.policy, &s->setup, &s->session, &s->error) < 0)
+		s->session = NULL;
+	s->tried = true;
+	return s->session;
+}
+
+const struct perry_err *lua_hooks_error(const struct lua_hooks *s)
+{
+	return s->error;
+}
+
+const struct policy_setup *lua_hooks_setup(const struct lua_hooks *s)
+{
+	return &s->setup;
+}
+
+cJSON *lua_hooks_inventory(struct lua_hooks *s)
+{
+	return policy_inventory(&s->setup);
+}
+
+void lua_hooks_close(struct lua_hooks *s)
+{
+	if (!s)
+		return;
+	policy_close(s->session);
+	perry_err_free(s->error);
+	cJSON_Delete(s->public);
+	config_unref(s->config);
+	for (size_t i = 0; i < s->ntexts; i++)
+		free(s->texts[i]);
+	free(s->disabled);
+	free(s->workspace);
+	free(s);
+}
+
+void run_store_decisions(struct run *r)
+{
+	cJSON *row;
+	const char *ws = run_workspace(r);
+	cleanup_err struct perry_err *e = NULL;
+	if (!cJSON_GetArraySize(r->decisions))
+		return;
+	cJSON_ArrayForEach(row, r->decisions)
+	{
+		if (!json_at(row, "workspace"))
+			json_set_str(row, "workspace", ws);
+		json_set_str(row, "op", r->op ? op_id(r->op) : NULL);
+	}
+	store_decisions_add(r->host->setup.store, r->decisions, &e);
+	cJSON_Delete(r->decisions);
+	r->decisions = cJSON_CreateArray();
+}
+
+/* --- what hooks ask for --- */
+
+static void drop_environment(cJSON *inspect)
+{
+	cJSON *config = cJSON_GetObjectItemCaseSensitive(inspect, "Config");
+	if (config)
+		json_set(config, "Env", NULL);
+}
+
+/* A workspace's name or a container's: ours only. */
+static int inspect_container(struct lua_hooks *s, const char *name, cJSON **out, struct perry_err **err)
+{
+	cleanup_json cJSON *record = NULL, *found = NULL;
+	const char *id = name;
+	if (store_ws_get(s->host->setup.store, name, &record, NULL) == 0 && *json_str_or(record, "containerId", ""))
+		id = json_str(record, "containerId");
+	if (docker_container_inspect(s->host->setup.docker, id, &found, err) < 0)
+		return -1;
+	const cJSON *labels = json_at(found, "Config.Labels");
+	const cJSON *agent = cJSON_GetObjectItemCaseSensitive(labels, "perry.agent");
+	if (!cJSON_IsString(agent) || strcmp(agent->valuestring, store_agent_id(s->host->setup.store)) != 0)
+		return perry_fail(err, PERRY_ENOTFOUND, "no container of this agent is called %s", name);
+	drop_environment(found);
+	*out = take_ptr(found);
+	return 0;
+}
+
+static int call_inspect(struct lua_hooks *s, const cJSON *args, cJSON **out, struct perry_err **err)
+{
+	struct docker *d = s->host->setup.docker;
+	const char *name = json_str_or(args, "name", ""), *kind = json_str_or(args, "kind", "container");
+	struct perry_err *e = NULL;
+	int rc;
+	if (strcmp(kind, "image") == 0)
+		rc = docker_image_inspect(d, name, out, &e);
+	else if (strcmp(kind, "volume") == 0)
+		rc = docker_volume_inspect(d, name, out, &e);
+	else if (strcmp(kind, "network") == 0)
+		rc = docker_network_inspect(d, name, out, &e);
+	else
+		rc = inspect_container(s, name, out, &e);
+	if (rc == 0 || e->code != PERRY_ENOTFOUND)
+		return rc == 0 ? 0 : perry_move(err, e);
+	perry_err_free(e);
+	*out = cJSON_CreateNull();
+	return 0;
+}
+
+static cJSON *our_filter(const struct lua_host *h)
+{
+	cJSON *filters = cJSON_CreateObject(), *labels = cJSON_CreateArray();
+	cleanup_free char *label = xasprintf("perry.agent=%s", store_agent_id(h->setup.store));
+	json_push_str(labels, label);
+	json_set(filters, "label", labels);
+	return filters;
+}
+
+static int call_list(struct lua_hooks *s, cJSON **out, struct perry_err **err)
+{
+	cleanup_json cJSON *filters = our_filter(s->host);
+	return docker_container_list(s->host->setup.docker, filters, out, err);
+}
+
+static void set_scrubbed(cJSON *obj, const char *key, const struct buf *text)
+{
+	cleanup_buf struct buf clean = { 0 };
+	utf8_scrub(&clean, buf_str(text), text->len);
+	json_set_strn(obj, key, buf_str(&clean), clean.len);
+}
+
+/* {workspace=, argv={...}, user=, cwd=, input=, timeout=seconds} */
+static int call_exec(struct lua_hooks *s, const cJSON *args, cJSON **out, struct perry_err **err)
+{
+	const char *name = json_str_or(args, "workspace", s->workspace ? s->workspace : "");
+	const cJSON *argv = json_at(args, "argv"), *word;
+	cleanup_json cJSON *record = NULL;
+	cleanup_free const char **words = xcalloc((size_t)cJSON_GetArraySize(argv) + 12, sizeof *words);
+	char id[40] = "hook-";
+	size_t n = 0;
+	if (store_ws_get(s->host->setup.store, name, &record, err) < 0)
+		return -1;
+	if (!cJSON_GetArraySize(argv))
+		return perry_fail(err, PERRY_EINPUT, "argv: expected the words of a command");
+	snprintf(id + 5, sizeof id - 5, "%p", (void *)words);
+	words[n++] = "/opt/perry/bin/perry-step";
+	words[n++] = "exec";
+	words[n++] = "--id";
+	words[n++] = id;
+	words[n++] = "--user";
+	words[n++] = json_str_or(args, "user", "workspace");
+	if (json_str(args, "cwd")) {
+		words[n++] = "--cwd";
+		words[n++] = json_str(args, "cwd");
+	}
+	words[n++] = "--";
+	cJSON_ArrayForEach(word, argv)
+		words[n++] = cJSON_IsString(word) ? word->valuestring : "";
+	struct docker_exec opts = { .argv = words, .input = json_str(args, "input"), .input_len = strlen(json_str_or(args, "input", "")),
+				    .timeout_ms = (int)(json_num_or(args, "timeout", EXEC_TIMEOUT_MS / 1000.0) * 1000) };
+	struct docker_exec_result res = { 0 };
+	int rc = docker_exec_collect(s->host->setup.docker, json_str_or(record, "containerId", ""), &opts, EXEC_OUTPUT_MAX, NULL, &res, err);
+	if (rc == 0) {
+		*out = cJSON_CreateObject();
+		json_set_int(*out, "code", res.exit_code);
+		set_scrubbed(*out, "stdout", &res.out);
+		set_scrubbed(*out, "stderr", &res.err);
+	}
+	buf_free(&res.out);
+	buf_free(&res.err);
+	return rc;
+}
+
+/* A text or a reference, the value of a header or the body. */
+static int resolved(struct lua_hooks *s, const cJSON *value, struct buf *out, struct perry_err **err)
+{
+	struct run r = { .config = s->config };
+	return secret_resolve(&r, value, out, err);
+}
+
+/* Every reference inside becomes its text; the copy is wiped with the request. */
+static int resolve_all(struct lua_hooks *s, cJSON *j, struct perry_err **err)
+{
+	cJSON *c, *next;
+	for (c = j->child; c; c = next) {
+		next = c->next;
+		if (json_at(c, "$secret") || (cJSON_IsObject(c) && c->child && strcmp(c->child->string, "$concat") == 0)) {
+			struct buf text = { 0 };
+			if (resolved(s, c, &text, err) < 0) {
+				buf_free(&text);
+				return -1;
+			}
+			cJSON *plain = cJSON_CreateString(buf_str(&text));
+			wipe(text.data, text.cap);
+			buf_free(&text);
+			plain->string = xstrdup(c->string); /* the replacement's name is its own */
+			cJSON_ReplaceItemViaPointer(j, c, plain);
+		} else if (resolve_all(s, c, err) < 0) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+struct outgoing {
+	char *headers[66];
+	size_t n;
+	struct buf body;
+};
+
+static void outgoing_free(struct outgoing *o)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		wipe(o->headers[i], strlen(o->headers[i]));
+		free(o->headers[i]);
+	}
+	if (o->body.data)
+		wipe(o->body.data, o->body.cap);
+	buf_free(&o->body);
+}
+
+static int prepare(struct lua_hooks *s, const cJSON *args, struct outgoing *o, struct perry_err **err)
+{
+	const cJSON *h, *body = json_at(args, "body"), *json = json_at(args, "json");
+	cJSON_ArrayForEach(h, json_at(args, "headers"))
+	{
+		struct buf line = { 0 };
+		if (o->n >= 64)
+			return perry_fail(err, PERRY_EINPUT, "headers: at most 64");
+		buf_addf(&line, "%s: ", h->string);
+		int rc = resolved(s, h, &line, err);
+		bool bad = strpbrk(buf_str(&line), "\r\n") != NULL;
+		o->headers[o->n++] = buf_take(&line);
+		if (rc < 0)
+			return -1;
+		if (bad)
+			return perry_fail(err, PERRY_EINPUT, "headers.%s: no line breaks", h->string);
+	}
+	if (json) {
+		cleanup_json cJSON *copy = cJSON_Duplicate(json, 1);
+		if (resolve_all(s, copy, err) < 0)
+			return -1;
+		char *text = json_print(copy);
+		buf_adds(&o->body, text);
+		wipe(text, strlen(text));
+		free(text);
+		o->headers[o->n++] = xstrdup("Content-Type: application/json");
+	} else if (body && resolved(s, body, &o->body, err) < 0) {
+		return perry_wrap(err, "body");
+	}
+	return 0;
+}
+
+static cJSON *answer_headers(const struct http_res *res)
+{
+	static const char *const names[] = { "content-type", "location", "retry-after", "etag" };
+	cJSON *out = cJSON_CreateObject();
+	char value[1024];
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (http_header(res, names[i], value, sizeof value))
+			json_set_strn(out, names[i], value, strlen(value));
+	return out;
+}
+
+/* {url=, method=, headers={}, body= or json=, timeout=seconds} */
+static int call_http(struct lua_hooks *s, const char *method, const cJSON *args, cJSON **out, struct perry_err **err)
+{
+	static const struct http_options options = { .env_proxy = true, .connect_timeout_ms = 5000, .keep = 1 };
+	struct outgoing o = { 0 };
+	struct http *http = NULL;
+	cleanup_http_res struct http_res res = { 0 };
+	double seconds = json_num_or(args, "timeout", HTTP_TIMEOUT_MS / 1000.0);
+	struct http_req req = { .method = method, .url = json_str_or(args, "url", ""), .max = HTTP_BODY_MAX, .cancel_fd = -1,
+				.timeout_ms = seconds > 0 && seconds < 60 ? (int)(seconds * 1000) : HTTP_TIMEOUT_MS };
+	int rc = prepare(s, args, &o, err);
+	if (rc == 0)
+		rc = http_new(&http, &options, err);
+	if (rc == 0) {
+		req.headers = (const char *const *)o.headers;
+		req.body = o.body.len ? o.body.data : NULL;
+		req.body_len = o.body.len;
+		rc = http_do(http, &req, &res, err);
+	}
+	if (rc == 0) {
+		*out = cJSON_CreateObject();
+		json_set_int(*out, "status", res.status);
+		json_set(*out, "headers", answer_headers(&res));
+		set_scrubbed(*out, "body", &res.body);
+	}
+	http_free(http);
+	outgoing_free(&o);
+	return rc;
+}
+
+int hooks_call(void *ctx, const char *layer, const char *name, const cJSON *args, cJSON **out, struct perry_err **err)
+{
+	struct lua_hooks *s = ctx;
+	struct store *store = s->host->setup.store;
+	*out = NULL;
+	if (strcmp(name, "docker.inspect") == 0)
+		return call_inspect(s, args, out, err);
+	if (strcmp(name, "docker.list") == 0)
+		return call_list(s, out, err);
+	if (strcmp(name, "docker.exec") == 0)
+		return call_exec(s, args, out, err);
+	if (strcmp(name, "http.get") == 0)
+		return call_http(s, "GET", args, out, err);
+	if (strcmp(name, "http.request") == 0)
+		return call_http(s, json_str_or(args, "method", "POST"), args, out, err);
+	if (strcmp(name, "kv.get") == 0)
+		return store_kv_get(store, layer, json_str_or(args, "key", ""), out, err);
+	if (strcmp(name, "kv.set") == 0) {
+		const cJSON *value = json_at(args, "value");
+		return store_kv_set(store, layer, json_str_or(args, "key", ""), cJSON_IsNull(value) ? NULL : value, err);
+	}
+	return perry_fail(err, PERRY_EINPUT, "there is no perry.%s", name);
+}

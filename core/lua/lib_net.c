@@ -1,0 +1,154 @@
+/* require "net": which addresses and ports of this machine are taken; and the tools volume, which one thread fills for all. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/embed.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/sha256.h"
+#include "lua/internal.h"
+
+/* routes(): CIDR texts of the machine's IPv4 routes, without the default one. */
+static int l_routes(lua_State *L)
+{
+	FILE *f = fopen("/proc/net/route", "re");
+	char line[512];
+	int n = 0;
+	lua_newtable(L);
+	while (f && fgets(line, sizeof line, f)) {
+		unsigned dest, mask;
+		char text[32], addr[INET_ADDRSTRLEN];
+		if (sscanf(line, "%*s %x %*s %*s %*s %*s %*s %x", &dest, &mask) != 2 || mask == 0)
+			continue;
+		struct in_addr a = { dest };
+		snprintf(text, sizeof text, "%s/%d", inet_ntop(AF_INET, &a, addr, sizeof addr), __builtin_popcount(mask));
+		lua_pushstring(L, text); /* short: it does not raise but for want of memory */
+		lua_rawseti(L, -2, ++n);
+	}
+	if (f)
+		fclose(f);
+	return 1;
+}
+
+/* port_free(port): can 127.0.0.1:port be bound now? */
+static int l_port_free(lua_State *L)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)luaL_checkinteger(L, 1)), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+	bool is_free = true;
+	if (fd >= 0) {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+		is_free = bind(fd, (struct sockaddr *)&a, sizeof a) == 0 || errno != EADDRINUSE;
+		close(fd);
+	}
+	lua_pushboolean(L, is_free);
+	return 1;
+}
+
+/* --- the tools volume --- */
+
+/* tools(): name of the volume for this perry-step ("perry-tools-VERSION-HASH"), and whether this process has seen it complete. */
+static int l_tools(lua_State *L)
+{
+	struct lua_host *h = run_of(L)->host;
+	struct box *b = box_new(L);
+	char hex[65];
+	pthread_mutex_lock(&h->lock);
+	bool seen = h->tools_seen;
+	b->text = xstrdup(h->tools);
+	pthread_mutex_unlock(&h->lock);
+	if (!b->text) {
+		if (file_read(h->step, 64u << 20, &b->buf, &b->err) < 0) {
+			perry_wrap(&b->err, "the workspace helper");
+			return box_raise(L, b);
+		}
+		sha256_hex(b->buf.data, b->buf.len, hex);
+		b->text = xasprintf("perry-tools-%s-%.8s", PERRY_VERSION, hex);
+		pthread_mutex_lock(&h->lock);
+		if (!h->tools)
+			h->tools = xstrdup(b->text);
+		pthread_mutex_unlock(&h->lock);
+	}
+	lua_pushstring(L, b->text);
+	lua_pushboolean(L, seen);
+	box_clear(b);
+	return 2;
+}
+
+/* tools_seen(yes): remembers whether the volume is complete. */
+static int l_tools_seen(lua_State *L)
+{
+	struct lua_host *h = run_of(L)->host;
+	pthread_mutex_lock(&h->lock);
+	h->tools_seen = lua_toboolean(L, 1);
+	pthread_mutex_unlock(&h->lock);
+	return 0;
+}
+
+/* tools_put(container, mark): uploads bin/perry-step and, last, the empty file that says that all is there. */
+static int l_tools_put(lua_State *L)
+{
+	struct lua_host *h = run_of(L)->host;
+	const char *container = luaL_checkstring(L, 1), *mark = luaL_checkstring(L, 2);
+	struct box *b = box_new(L);
+	int rc = file_read(h->step, 64u << 20, &b->buf, &b->err);
+	b->tar = tar_new();
+	if (rc == 0)
+		rc = tar_add_dir(b->tar, "bin", 0755, 0, 0, &b->err);
+	if (rc == 0)
+		rc = tar_add_file(b->tar, "bin/perry-step", b->buf.data, b->buf.len, 0755, 0, 0, &b->err);
+	if (rc == 0)
+		rc = tar_add_file(b->tar, mark, "", 0, 0644, 0, 0, &b->err);
+	buf_free(&b->buf);
+	if (rc == 0)
+		rc = tar_finish(take_ptr(b->tar), &b->buf, &b->err);
+	if (rc == 0)
+		rc = docker_archive_put(h->setup.docker, container, "/opt/perry", &b->buf, &b->err);
+	return box_ok(L, b, rc);
+}
+
+static int discard(void *ctx, int fd, const char *bytes, size_t n)
+{
+	(void)ctx, (void)fd, (void)bytes, (void)n;
+	return 0;
+}
+
+static int l_tools_has(lua_State *L)
+{
+	struct lua_host *h = run_of(L)->host;
+	const char *container = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
+	struct box *b = box_new(L);
+	int rc = docker_archive_get(h->setup.docker, container, path, discard, NULL, NULL, &b->err);
+	if (rc < 0 && b->err->code != PERRY_ENOTFOUND)
+		return box_raise(L, b);
+	box_clear(b);
+	lua_pushboolean(L, rc == 0);
+	return 1;
+}
+
+/* locked(fn): runs fn while no other thread fills the tools volume. Errors pass. */
+static int l_locked(lua_State *L)
+{
+	struct lua_host *h = run_of(L)->host;
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	lua_settop(L, 1);
+	pthread_mutex_lock(&h->tools_lock);
+	int rc = lua_pcall(L, 0, 0, 0);
+	pthread_mutex_unlock(&h->tools_lock);
+	return rc == LUA_OK ? 0 : lua_error(L);
+}
+
+int lib_net(lua_State *L)
+{
+	static const luaL_Reg fns[] = {
+		{ "routes", l_routes },	      { "port_free", l_port_free }, { "tools", l_tools },   { "tools_seen", l_tools_seen },
+		{ "tools_put", l_tools_put }, { "tools_has", l_tools_has }, { "locked", l_locked }, { 0 },
+	};
+	luaL_newlib(L, fns);
+	return 1;
+}

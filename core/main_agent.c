@@ -1,0 +1,99 @@
+/* The executable with everything: the daemon, and the commands that need TLS or Lua. */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "base/mem.h"
+#include "cli/client.h"
+#include "cli/full.h"
+#include "net/http.h"
+#include "policy/policy.h"
+
+/* TLS to a remote agent, through libcurl. */
+struct tls {
+	struct http *http;
+	struct http_stream *stream;
+	bool nonblock;
+};
+
+static ssize_t wait_or_again(const struct tls *t, short events)
+{
+	struct pollfd p = { .fd = http_stream_fd(t->stream), .events = events };
+	errno = EAGAIN;
+	return t->nonblock || (poll(&p, 1, -1) < 0 && errno != EINTR) ? -1 : 0;
+}
+
+static ssize_t tls_read(void *ctx, void *bytes, size_t n)
+{
+	struct tls *t = ctx;
+	for (;;) {
+		ssize_t k = http_stream_recv(t->stream, bytes, n);
+		if (k > 0)
+			return k;
+		if (k < 0) {
+			errno = ECONNRESET;
+			return http_stream_broken(t->stream) ? -1 : 0;
+		}
+		if (wait_or_again(t, POLLIN) < 0)
+			return -1;
+	}
+}
+
+static ssize_t tls_write(void *ctx, const void *bytes, size_t n)
+{
+	struct tls *t = ctx;
+	for (;;) {
+		ssize_t k = http_stream_send(t->stream, bytes, n);
+		if (k > 0)
+			return k;
+		if (k < 0) {
+			errno = EPIPE;
+			return -1;
+		}
+		if (wait_or_again(t, POLLOUT) < 0)
+			return -1;
+	}
+}
+
+static void tls_nonblock(void *ctx)
+{
+	((struct tls *)ctx)->nonblock = true;
+}
+
+static void tls_close(void *ctx)
+{
+	struct tls *t = ctx;
+	http_stream_free(t->stream);
+	http_free(t->http);
+	free(t);
+}
+
+static int tls_connect(const char *host, int port, struct conn *out, struct perry_err **err)
+{
+	bool v6 = strchr(host, ':') != NULL;
+	cleanup_free char *base = xasprintf("https://%s%s%s:%d", v6 ? "[" : "", host, v6 ? "]" : "", port);
+	struct http_options options = { .base = base };
+	struct tls *t = xcalloc(1, sizeof *t);
+	if (http_new(&t->http, &options, err) < 0 || http_connect(t->http, 10000, &t->stream, err) < 0) {
+		http_free(t->http);
+		free(t);
+		if (err && *err)
+			(*err)->code = PERRY_ENOAGENT;
+		return perry_wrap(err, "cannot reach the agent at %s:%d", host, port);
+	}
+	*out = (struct conn){ .fd = http_stream_fd(t->stream), .read = tls_read, .write = tls_write, .close = tls_close, .nonblock = tls_nonblock, .ctx = t };
+	return 0;
+}
+
+static const struct cli_full full = { hooks_check_files, hooks_run_point, hooks_test_dir };
+
+int main(int argc, char **argv)
+{
+	policy_main(argc, argv);
+	if (argc > 2 && strcmp(argv[1], "agent") == 0 && strcmp(argv[2], "run") == 0)
+		return cmd_agent_run(argc - 2, argv + 2);
+	client_tls_connect = tls_connect;
+	cli_full = &full;
+	return cli_main(argc, argv);
+}

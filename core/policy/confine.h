@@ -1,0 +1,27 @@
+/* What a policy process may do: compute, and read and write the one socket it was given. */
+#ifndef PERRY_POLICY_CONFINE_H
+#define PERRY_POLICY_CONFINE_H
+#include <stdbool.h>
+#include <stdint.h>
+
+/* In the zygote: compiles the filter of system calls and measures the address space, so that a child need not. */
+int confine_prepare(void);
+/* In the child: no new privileges, limits, the filter. -1: something could not be put in force, and the child must not
+ * go on. */
+int confine_apply(void);
+
+/* Arms the timers of one hook: a signal after cpu_ms of CPU time from now (SIGPROF), and lower priority after 5 ms of
+ * it in all. 0 disarms. */
+void confine_timer(int cpu_ms);
+int64_t confine_cpu_us(void); /* CPU time of this process so far */
+/* Tries what the filter must forbid: "open", "socket", "fork", "exec", "kill", "ptrace", "mmap-exec", "signal". Returns
+ * errno or 0 if it survives. */
+int confine_probe(const char *what);
+
+#if defined(PERRY_SAN_address) || defined(PERRY_SAN_undefined) || defined(PERRY_SAN_thread)
+#define CONFINE_SANITIZED 1
+#else
+#define CONFINE_SANITIZED 0
+#endif
+
+#endif

@@ -1,0 +1,49 @@
+/* A made-up workspace for checks and tests: every field of the facts is there. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "policy/points.h"
+#include "policy/tool.h"
+
+static const char facts_text[] =
+	"{\"ws\":{\"name\":\"web\",\"labels\":{},\"created\":1700000000,\"owner\":\"alice\",\"branch\":\"main\","
+	"\"repo\":{\"url\":\"https://github.com/acme/"
+	"web.git\",\"host\":\"github.com\",\"owner\":\"acme\",\"name\":\"web\"},"
+	"\"request\":{\"docker\":false,\"env\":{}},\"reason\":\"create\",\"state\":\"creating\","
+	"\"user\":{\"kind\":\"local\",\"login\":\"alice\",\"tags\":[]},"
+	"\"agent\":{\"hostname\":\"box\",\"os\":\"linux\",\"arch\":\"x86_64\",\"cpus\":8,\"memory\":17179869184,"
+	"\"workspaces\":1,\"owned\":1,"
+	"\"engine\":{\"version\":\"20.10\",\"runtimes\":[\"runc\"],\"userns\":false}}},"
+	"\"req\":{\"kind\":\"read\",\"caller\":{\"kind\":\"local\",\"tags\":[]},\"node\":{\"login\":\"alice@example."
+	"com\",\"tagged\":false}}}";
+
+static const char extra_text[] =
+	"{\"plan\":{\"image\":\"perry:latest\",\"joins\":false,\"hostname\":\"web\",\"env\":{},"
+	"\"container\":{\"privileged\":false,\"network\":\"own\",\"docker\":false,\"mounts\":[{\"type\":\"volume\","
+	"\"source\":\"workspace-web\","
+	"\"target\":\"/home/"
+	"workspace\",\"readonly\":false}],\"labels\":{},\"capabilities\":[],\"devices\":[],\"security\":[],\"sysctls\":"
+	"{},"
+	"\"hosts\":[],\"dns\":[]}},"
+	"\"ev\":{\"kind\":\"test\",\"at\":1700000000,\"operation\":\"op1\",\"user\":{\"kind\":\"local\",\"tags\":[]},"
+	"\"wanted\":\"web\",\"hostname\":\"web-1\",\"device\":{\"node_id\":\"n1\",\"ours\":true,\"online\":false,"
+	"\"kept\":false}},"
+	"\"port\":{\"number\":3000,\"process\":\"node\",\"address\":\"127.0.0.1\",\"loopback\":true},"
+	"\"activity\":{\"since\":1700000000,\"kind\":\"shell\",\"idle_seconds\":3600}}";
+
+cJSON *policy_fixture_facts(void)
+{
+	return json_parse(facts_text, sizeof facts_text - 1, "fixture", NULL);
+}
+
+cJSON *policy_fixture_extra(const char *name)
+{
+	const struct point *point = point_find(name);
+	cleanup_json cJSON *all = json_parse(extra_text, sizeof extra_text - 1, "fixture", NULL);
+	cJSON *out = cJSON_CreateObject();
+	if (point && *point->extra)
+		json_set(out, point->extra, cJSON_DetachItemFromObjectCaseSensitive(all, point->extra));
+	if (point && point->kind == POINT_ACTION)
+		json_set_str(cJSON_GetObjectItemCaseSensitive(out, "ev"), "kind", point->name + 3);
+	return out;
+}
