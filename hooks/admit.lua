@@ -1,0 +1,25 @@
+-- perry: api=1
+-- May this happen at all? Asked before anything is touched: create, start, restart, clone, delete, exec, shell.
+-- Every layer is asked, and one refusal refuses.
+return function(ws)
+  local name = ws.name
+  if #name == 0 or #name > 63 then
+    return false, "a workspace name has 1 to 63 characters"
+  end
+  if name:find("[^a-z0-9-]") or name:sub(1, 1) == "-" or name:sub(-1) == "-" then
+    return false, "a workspace name has lowercase letters, digits and hyphens, and a letter or digit at both ends"
+  end
+  if ws.reason ~= "create" and ws.reason ~= "clone" then
+    return true
+  end
+  local agent = ws.agent or {}
+  local most = perry.config "limits.workspaces"
+  if most and (agent.workspaces or 0) >= most then
+    return false, ("there are %d workspaces already (limits.workspaces)"):format(most)
+  end
+  local each = perry.config "limits.perUser"
+  if each and (agent.owned or 0) >= each then
+    return false, ("you have %d workspaces already (limits.perUser)"):format(each)
+  end
+  return true
+end

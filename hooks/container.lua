@@ -1,0 +1,51 @@
+-- perry: api=1
+-- The container: unprivileged, the home volume, a network of its own, no devices but what a tailnet needs.
+-- Sizes are bytes or "4GiB"; nil is no limit.
+
+-- What Docker inside needs where nothing keeps it apart from the host. With these, root inside is root on the host.
+local docker_capabilities = { "SYS_ADMIN", "NET_ADMIN", "MKNOD", "SYS_PTRACE" }
+local docker_security = { "seccomp=unconfined", "apparmor=unconfined" }
+
+local function has(list, wanted)
+  for _, value in ipairs(list or {}) do
+    if value == wanted then return true end
+  end
+  return false
+end
+
+local function docker_inside(ws, spec)
+  local volume = "workspace-" .. ws.name .. "-docker"
+  table.insert(spec.mounts, { type = "volume", source = volume, target = "/var/lib/docker" })
+  local engine = ws.agent and ws.agent.engine or {}
+  if has(engine.runtimes, "sysbox-runc") then
+    spec.docker, spec.runtime = "sysbox", "sysbox-runc"
+    return
+  end
+  spec.docker = engine.userns and "userns" or "host"
+  for _, capability in ipairs(docker_capabilities) do
+    table.insert(spec.capabilities, capability)
+  end
+  spec.security = docker_security
+end
+
+return function(ws, _, plan)
+  local request = ws.request or {}
+  local spec = {
+    cpus = request.cpus or perry.config "limits.cpus",
+    memory = request.memory or perry.config "limits.memory",
+    mounts = { { type = "volume", source = "workspace-" .. ws.name, target = "/home/workspace" } },
+    capabilities = {},
+    devices = {},
+    labels = ws.labels or {},
+    network = "own",
+    docker = false,
+  }
+  if plan.joins then
+    table.insert(spec.capabilities, "NET_ADMIN")
+    table.insert(spec.devices, "/dev/net/tun")
+  end
+  if request.docker then
+    docker_inside(ws, spec)
+  end
+  return spec
+end

@@ -1,0 +1,239 @@
+-- The container of a workspace: found, made, made anew from what it was, started. Every function looks at what is there and does what is missing, so
+-- that a run which was killed anywhere goes on by running again.
+local base = require "base"
+local docker = require "docker"
+local errors = require "perry.errors"
+local files = require "files"
+local names = require "perry.names"
+local network = require "perry.network"
+local op = require "op"
+local spec = require "perry.spec"
+local store = require "store"
+local sync = require "perry.sync"
+local tools = require "perry.tools"
+
+local M = {}
+
+local boot_timeout = 15000
+
+-- What carries another agent's label is not ours to touch. The engine says null for no labels.
+local function others(thing)
+  local labels = type(thing.Labels) == "table" and thing.Labels or {}
+  return labels["perry.agent"] and labels["perry.agent"] ~= names.agent and labels["perry.agent"] or nil
+end
+
+-- The name is taken: by whom, and the way out.
+local function refuse(kind, name, thing, remove)
+  local other = others(thing)
+  if other then
+    base.fail("CONFLICT", ("the %s %s belongs to another agent on this engine (%s): take another name for this workspace, delete that one with its own "
+      .. "agent, or, if that agent is gone, remove it with: %s"):format(kind, name, other, remove))
+  end
+  base.fail("CONFLICT", ("the %s %s exists already and no agent made it for this workspace: take another name, or remove it with: %s")
+    :format(kind, name, remove))
+end
+
+-- A volume of this name that another agent made stays.
+function M.remove_volume(name)
+  local volume = docker.volume_inspect(name)
+  if volume and not others(volume) then docker.volume_remove(name) end
+end
+
+-- The workspace's container, by the record's id, else by name (a run was killed between making it and recording it).
+function M.find(ctx)
+  local record = ctx.record
+  local container = record.containerId and docker.inspect(record.containerId)
+  if container then return container end
+  container = docker.inspect(names.container(ctx.name))
+  if not container then return nil end
+  local labels = type(container.Config.Labels) == "table" and container.Config.Labels or {}
+  if labels["perry.agent"] ~= names.agent then
+    local name = names.container(ctx.name)
+    refuse("container", name, container.Config, ("docker rm -f %s && docker volume rm -f %s"):format(name, names.home_volume(ctx.name)))
+  end
+  if labels["perry.id"] == record.id then return container end
+  docker.remove(container.Id) -- of a workspace of this name that was deleted
+end
+
+-- --- making it ---
+
+local function make_volumes(ctx)
+  for _, mount in ipairs(ctx.plan.container.mounts or {}) do
+    if mount.type == "volume" and (mount.source == names.home_volume(ctx.name) or mount.source == names.docker_volume(ctx.name)) then
+      local ok, e = errors.try(docker.volume_create, mount.source, names.labels(ctx.name))
+      if not ok and errors.is(e, "CONFLICT") then
+        refuse("volume", mount.source, docker.volume_inspect(mount.source) or {}, "docker volume rm " .. mount.source)
+      end
+      if not ok then error(e, 0) end
+    end
+  end
+end
+
+local function remember(ctx, id)
+  ctx.container = id
+  ctx.made = true
+  ctx:patch { containerId = id, image = ctx.plan.image, imageId = ctx.image_id, specHash = ctx.hash, plan = ctx.plan, outdated = base.null }
+end
+
+local function make(ctx, image)
+  make_volumes(ctx)
+  ctx.tools = tools.ensure(ctx.image_id)
+  local body = spec.build(ctx, image, network.acquire(ctx))
+  remember(ctx, docker.create(names.container(ctx.name), body))
+end
+
+-- --- making it anew ---
+
+-- Commits the old container, unless that was done before a kill.
+local function commit(remake)
+  if docker.image_inspect(remake.commit) then return true end
+  if not docker.inspect(remake.old) then return false end
+  local began = base.mono()
+  docker.commit(remake.old, remake.commit:match("^(.*):(.-)$"))
+  op.progress("prepare", ("saved what is installed in %.1f s"):format((base.mono() - began) / 1000))
+  return true
+end
+
+-- The old one steps aside under another name, the new one is made, the old one goes. The record says what is under way: {image=, commit=, old=, base=}.
+local function finish_remake(ctx)
+  local remake = ctx.record.remake
+  if remake.commit and not commit(remake) then -- the old one was removed by somebody else meanwhile
+    ctx:patch { remake = base.null }
+    return M.ensure(ctx)
+  end
+  local old = docker.inspect(names.old_container(ctx.name))
+  local current = docker.inspect(names.container(ctx.name))
+  if not old and current and current.Id == remake.old then
+    docker.call("POST", ("/containers/%s/rename?name=%s"):format(remake.old, names.old_container(ctx.name)))
+    current = nil
+  end
+  if not current then make(ctx, remake.image) else remember(ctx, current.Id) end
+  docker.remove(names.old_container(ctx.name))
+  local previous = ctx.record.kept
+  ctx:patch { remake = base.null, kept = remake.commit or base.null, error = base.null }
+  if previous and previous ~= remake.commit then errors.attempt("removing the image " .. previous, docker.image_remove, previous) end
+end
+
+-- From a commit of the old one: what was installed in it stays.
+local function remake_kept(ctx, container, why)
+  op.progress("prepare", ("making the container anew (%s); what is installed in it is kept"):format(why))
+  docker.stop(container.Id, 10)
+  local ref = names.kept_repo(ctx.name) .. ":" .. base.now()
+  -- It is still what it was made of: a changed image shows as outdated until it is taken on purpose.
+  ctx.image_id = container.Config.Labels["perry.base"] or ctx.image_id
+  ctx:patch { remake = { image = ref, commit = ref, old = container.Id, base = ctx.image_id } }
+  finish_remake(ctx)
+end
+
+local function remake_fresh(ctx, container)
+  op.progress("prepare", ("making the container anew from %s: what was installed outside of the home is not in it"):format(ctx.plan.image))
+  docker.stop(container.Id, 10)
+  ctx:patch { remake = { image = ctx.image_id, old = container.Id, base = ctx.image_id } }
+  finish_remake(ctx)
+end
+
+-- Makes sure that ctx.container is the one the plan needs. A changed image alone does not replace it but with recreate: that would lose what is
+-- installed; the workspace is outdated until then.
+function M.ensure(ctx)
+  if ctx.record.remake then
+    ctx.image_id = ctx.record.remake.base
+    return finish_remake(ctx)
+  end
+  local container = M.find(ctx)
+  if not container then
+    if ctx.record.containerId then op.progress("prepare", "the container is gone; a new one is made, the home is as it was") end
+    -- What was committed for it is still there: better than the bare image.
+    local kept = ctx.record.kept and docker.image_inspect(ctx.record.kept)
+    return make(ctx, kept and ctx.record.kept or ctx.plan.image)
+  end
+  local difference = spec.difference(ctx, container)
+  if not ctx.recreate and (difference == "image" or not difference) then
+    local outdated = difference == "image"
+    if outdated ~= (ctx.record.outdated or false) then ctx:patch { outdated = outdated or base.null } end
+    difference = nil
+  end
+  if difference and ctx.recreate and container.Config.Labels["perry.base"] ~= ctx.image_id then return remake_fresh(ctx, container) end
+  if difference then return remake_kept(ctx, container, difference == "port" and "its port changed" or "its plan changed") end
+  ctx.container = container.Id
+  ctx.running = container.State.Running
+  local update = spec.update(ctx, container)
+  if update then
+    -- Podman 4 has no such call. Limits are not worth a workspace that does not start.
+    local ok, e = errors.try(docker.call, "POST", "/containers/" .. container.Id .. "/update", update)
+    if not ok and not errors.is(e, "NOT_FOUND") then error(e, 0) end
+    if not ok and spec.limited(ctx.plan) then op.progress("prepare", "this engine cannot change the limits of a container that exists; they stay as they were") end
+  end
+  if ctx.record.containerId ~= container.Id then remember(ctx, container.Id) end
+end
+
+-- --- starting it ---
+
+local function other_port(ctx, avoid)
+  avoid[#avoid + 1] = ctx.record.ports.ssh
+  local port = store.claim_port(ctx.name, avoid)
+  ctx:reload()
+  op.progress("start", ("port %d of this machine is taken by another program; SSH is on %d"):format(avoid[#avoid], port))
+end
+
+-- Another container is needed to start at all.
+local function replace(ctx, why)
+  local container = docker.inspect(ctx.container)
+  if ctx.made and not ctx.record.kept then
+    docker.remove(ctx.container)
+    return make(ctx, ctx.plan.image)
+  end
+  remake_kept(ctx, container, why)
+end
+
+local function boot(ctx)
+  ctx.told = files.boot(ctx.container, sync.bundle(ctx, true), boot_timeout)
+end
+
+-- Starts it; what is in the way and can be mended is mended: a port that somebody took, a network or tools volume that was removed.
+function M.start(ctx)
+  if ctx.running then return end
+  local avoid = {}
+  for attempt = 1, 4 do
+    local ok, e = errors.try(boot, ctx)
+    if ok then break end
+    if attempt == 4 then error(e, 0) end
+    if errors.says(e, "port is already allocated") or errors.says(e, "address already in use") or errors.says(e, "failed to bind host port") then
+      other_port(ctx, avoid)
+      replace(ctx, "its port changed")
+    elseif errors.says(e, "network") and errors.says(e, "not found") then
+      op.progress("start", "the workspace's network was removed; it is made again")
+      replace(ctx, "its network was removed")
+    elseif errors.says(e, names.step) and (errors.says(e, "no such file") or errors.says(e, "not found")) then
+      tools.forget()
+      ctx.tools = tools.ensure(ctx.image_id)
+    else
+      error(e, 0)
+    end
+  end
+  local now = docker.inspect(ctx.container)
+  store.container(ctx.name, now)
+  if now and not now.State.Running then
+    base.fail("INTERNAL_SERVER_ERROR", ("the container ended at once with exit code %d%s; see: perry logs %s"):format(now.State.ExitCode,
+      now.State.Error ~= "" and ": " .. now.State.Error or "", ctx.name))
+  end
+end
+
+-- What was done for a workspace that did not come to be goes again. The volume of a home that was there before stays.
+function M.undo(ctx)
+  local record = ctx.record
+  local container = docker.inspect(names.container(ctx.name))
+  if container and (container.Config.Labels or {})["perry.id"] == record.id then docker.remove(container.Id) end
+  store.container(ctx.name, nil)
+  if not record.homeKept then M.remove_volume(names.home_volume(ctx.name)) end
+  local inner = docker.volume_inspect(names.docker_volume(ctx.name))
+  local labels = inner and type(inner.Labels) == "table" and inner.Labels or {}
+  if labels["perry.agent"] == names.agent and labels["perry.workspace"] == ctx.name then docker.volume_remove(inner.Name) end
+  if record.network then
+    local name, subnet = record.network, record.subnet
+    -- The record lets go of it first: deleting the record would free its addresses.
+    ctx:patch { network = base.null }
+    base.later("upkeep", "release", { network = name, subnet = subnet })
+  end
+end
+
+return M

@@ -1,0 +1,317 @@
+-- The life of a workspace. Each function is one kind of operation: it makes a plan and then applies it in named steps. A run that was killed is
+-- begun again with the same journal: every step looks at what is there and does what is missing.
+local base = require "base"
+local container = require "perry.container"
+local docker = require "docker"
+local errors = require "perry.errors"
+local image = require "perry.image"
+local names = require "perry.names"
+local net = require "net"
+local op = require "op"
+local plan = require "perry.plan"
+local policy = require "policy"
+local scripts = require "perry.scripts"
+local spec = require "perry.spec"
+local steps = require "perry.steps"
+local store = require "store"
+local sync = require "perry.sync"
+local tools = require "perry.tools"
+
+local M = {}
+
+-- --- what one run knows ---
+
+local Context = {}
+Context.__index = Context
+
+function Context:patch(changes) self.record = store.patch(self.name, changes) end
+function Context:reload() self.record = store.get(self.name) end
+
+local function context()
+  local info = op.info()
+  return setmetatable({ info = info, name = info.workspace, input = info.input, record = store.get(info.workspace) }, Context)
+end
+
+local function need(ctx)
+  if not ctx.record then base.fail("NOT_FOUND", "Workspace not found") end
+end
+
+local function facts(ctx, reason) return plan.facts(reason, ctx.record, ctx.info.caller) end
+
+-- An action that nobody waits for.
+local function action(ctx, point, more)
+  local ev = { kind = point, at = base.now() // 1000, operation = ctx.info.id }
+  for k, v in pairs(more or {}) do ev[k] = v end
+  base.later("actions", "action", { point = point, workspace = ctx.name, facts = facts(ctx, ctx.info.kind), ev = ev })
+end
+
+-- An action that is waited for; that it fails changes nothing.
+local function ask_action(ctx, point)
+  local ev = { kind = point, at = base.now() // 1000, operation = ctx.info.id }
+  errors.attempt(point, policy.ask, point, facts(ctx, ctx.info.kind), { ev = ev })
+end
+
+local function tell_recovered(ctx)
+  if not ctx.info.recovered then return end
+  local text = ("finished the %s of '%s' that was interrupted at step '%s'"):format(ctx.info.kind, ctx.name, steps.interrupted_at(ctx.info))
+  base.log("info", text)
+  op.event { kind = "recovered", workspace = ctx.name, operation = ctx.info.id, step = steps.interrupted_at(ctx.info), message = text }
+end
+
+-- --- the plan ---
+
+-- A recovered run goes on with the plan that it was begun with.
+local function make_plan(ctx, reason)
+  ctx.plan = ctx.info.recovered and ctx.info.journal and ctx.info.journal.plan or nil
+  if not ctx.plan then
+    ctx.plan = plan.make(reason, ctx.record, ctx.info.caller)
+    op.save_plan(ctx.plan)
+  end
+  ctx.tools = tools.name()
+  ctx.hash = spec.hash(ctx.plan, ctx.tools)
+end
+
+-- --- the steps ---
+
+local function prepare(ctx)
+  if not ctx.record.id then
+    -- A home that outlived its workspace (delete --keep-home) is used again, and is not ours to remove should this fail.
+    ctx.record.homeKept = docker.volume_inspect(names.home_volume(ctx.name)) ~= nil or nil
+    ctx.record.op = ctx.info.id
+    ctx.record = store.create(ctx.record)
+    ctx.recorded = true
+  end
+  ctx.image_id = image.ensure(ctx.plan.image, "prepare")
+  if not ctx.record.ports or not ctx.record.ports.ssh then
+    local taken = {}
+    local port = store.claim_port(ctx.name)
+    while not net.port_free(port) do -- some other program's
+      taken[#taken + 1] = port
+      port = store.claim_port(ctx.name, taken)
+    end
+    ctx:reload()
+  end
+  if ctx.before_container then ctx.before_container() end -- a clone copies the volumes
+  container.ensure(ctx)
+end
+
+local function run_scripts(ctx)
+  local before = ctx.info.recovered and steps.before(ctx.info, "scripts")
+  if not ctx.made and before and (before.status == "done" or before.status == "skipped") then return end
+  if not scripts.wanted(ctx) then return steps.skip("scripts") end
+  steps.run("scripts", function() return scripts.run(ctx) end)
+end
+
+local function bring_up(ctx)
+  op.steps(base.list(steps.startup))
+  steps.run("prepare", function() prepare(ctx) end)
+  steps.run("start", function() container.start(ctx) end)
+  steps.run("sync", function() sync.run(ctx) end)
+  ctx.up = true
+  run_scripts(ctx)
+  -- The place of perry.tailnet: it joins beside sync and scripts.
+  steps.skip("tailscale")
+end
+
+-- --- how it ends ---
+
+local function result(ctx)
+  return { name = ctx.name, status = "running", containerId = ctx.container, port = ctx.record.ports.ssh, warning = ctx.warning }
+end
+
+local function ended_well(ctx, new)
+  ctx:patch {
+    state = "ready", desired = "running", lastUsed = base.now(), op = base.null,
+    error = ctx.warning and { step = "scripts", message = ctx.warning } or base.null,
+  }
+  tell_recovered(ctx)
+  if #store.spares() < store.spares_wanted() then base.later("upkeep", "spare") end
+  base.later("upkeep", "refresh")
+  if new then action(ctx, "on_created") end
+  action(ctx, "on_started")
+  return result(ctx)
+end
+
+-- A workspace that did not come to be leaves nothing behind. One whose container runs stays although its clone or a script failed: the user can look.
+local function ended_badly(ctx, new, e)
+  if op.stopping() or not (ctx.record and ctx.record.id) then error(e, 0) end
+  if new and not ctx.up then
+    if errors.attempt("undoing the creation", container.undo, ctx) then
+      store.delete(ctx.name)
+    else
+      -- The engine is away, most likely: what is left is known, and start goes on with it or delete removes it.
+      errors.attempt("noting the failure", ctx.patch, ctx, { state = "error", op = base.null, error = { message = errors.message(e) } })
+    end
+    error(e, 0)
+  end
+  errors.attempt("noting the failure", ctx.patch, ctx, {
+    state = "ready", op = base.null, error = not errors.cancelled(e) and { message = errors.message(e) } or nil,
+  })
+  if not errors.cancelled(e) then action(ctx, "on_failed", { error = errors.message(e) }) end
+  error(e, 0)
+end
+
+local function up(ctx, new, reason)
+  local ok, answer = xpcall(function()
+    if not ctx.plan then make_plan(ctx, reason) end
+    bring_up(ctx)
+    return ended_well(ctx, new)
+  end, base.guard)
+  if ok then return answer end
+  ended_badly(ctx, new, answer)
+end
+
+-- --- create, start, restart ---
+
+-- Is this the creation of the workspace, or the second half of one that was killed?
+local function is_new(ctx)
+  return not ctx.record or (ctx.record.state == "creating" and ctx.record.op == ctx.info.id)
+end
+
+local function create(ctx)
+  local caller = ctx.info.caller
+  if not ctx.record then ctx.record = plan.new_record(ctx.name, ctx.input, caller) end
+  return up(ctx, true, "create")
+end
+
+function M.create()
+  local ctx = context()
+  if not is_new(ctx) then base.fail("CONFLICT", ("Workspace '%s' already exists"):format(ctx.name)) end
+  return create(ctx)
+end
+
+-- A start of what runs only notes that it is used.
+local function already_up(ctx)
+  if ctx.info.recovered or ctx.record.remake or ctx.record.state ~= "ready" then return false end
+  local current = ctx.record.containerId and docker.inspect(ctx.record.containerId)
+  if not (current and current.State.Running) then return false end
+  store.container(ctx.name, current)
+  ctx:patch { desired = "running", lastUsed = base.now() }
+  ctx.container = current.Id
+  return true
+end
+
+-- What this request asks for is added to what was asked for before.
+local function asked(ctx)
+  ctx:patch {
+    desired = "running", lastUsed = base.now(), labels = ctx.input.labels, request = plan.request(ctx.record.request, ctx.input),
+  }
+end
+
+function M.start()
+  local ctx = context()
+  if is_new(ctx) then return create(ctx) end
+  if already_up(ctx) then return result(ctx) end
+  asked(ctx)
+  return up(ctx, false, "start")
+end
+
+function M.restart()
+  local ctx = context()
+  need(ctx)
+  ctx.recreate = ctx.input.recreate == true
+  asked(ctx)
+  local ok, e = xpcall(make_plan, base.guard, ctx, "restart") -- a refusal comes before anything stops
+  if not ok then error(e, 0) end
+  -- Interrupted after the stop: what runs now was started by this very operation.
+  local before = ctx.info.recovered and steps.before(ctx.info, "start")
+  if not (before and before.status ~= "pending") and ctx.record.containerId and docker.inspect(ctx.record.containerId) then
+    ask_action(ctx, "on_stopping")
+    docker.stop(ctx.record.containerId, 10)
+    store.container(ctx.name, docker.inspect(ctx.record.containerId))
+  end
+  return up(ctx, false, "restart")
+end
+
+-- --- stop ---
+
+local grace = 10 -- seconds; init passes TERM on and ends before that
+
+function M.stop()
+  local ctx = context()
+  need(ctx)
+  op.steps(base.list { { id = "stop", label = "Stopping container" } })
+  steps.run("stop", function()
+    ctx:patch { desired = "stopped", state = (ctx.record.state == "creating" or ctx.record.state == "error") and "ready" or nil }
+    local current = ctx.record.containerId and docker.inspect(ctx.record.containerId)
+    if not current then return store.container(ctx.name, nil) end
+    if current.State.Running then
+      ask_action(ctx, "on_stopping")
+      docker.stop(current.Id, grace)
+    end
+    store.container(ctx.name, docker.inspect(current.Id))
+  end)
+  tell_recovered(ctx)
+  action(ctx, "on_stopped")
+  return { name = ctx.name, status = "stopped" }
+end
+
+-- --- delete ---
+
+local function remove_all(ctx)
+  local record, keep = ctx.record, ctx.input.keepHome == true
+  local mine, current = errors.try(container.find, ctx) -- somebody else's of that name is left alone
+  if mine and current then
+    if keep and current.State.Running then docker.stop(current.Id, grace) end
+    docker.remove(current.Id)
+  end
+  docker.remove(names.old_container(ctx.name))
+  store.container(ctx.name, nil)
+  if keep then
+    store.kv_set("kept-home/" .. ctx.name, { at = base.now() })
+  else
+    container.remove_volume(names.home_volume(ctx.name))
+    if store.kv_get("kept-home/" .. ctx.name) then store.kv_set("kept-home/" .. ctx.name, base.null) end
+  end
+  container.remove_volume(names.docker_volume(ctx.name))
+  for _, ref in ipairs { record.kept or false, record.remake and record.remake.commit or false } do
+    if ref then errors.attempt("removing the image " .. ref, docker.image_remove, ref) end
+  end
+  if record.network then
+    ctx:patch { network = base.null }
+    base.later("upkeep", "release", { network = record.network, subnet = record.subnet })
+  end
+end
+
+function M.delete()
+  local ctx = context()
+  -- Killed after the last thing it does; or it cancelled the start that made the workspace, which undid itself.
+  if not ctx.record then return { name = ctx.name } end
+  if not ctx.info.recovered then policy.ask("admit", facts(ctx, "delete")) end
+  op.steps(base.list { { id = "delete", label = "Deleting workspace" } })
+  local gone = facts(ctx, "delete")
+  steps.run("delete", function()
+    ctx:patch { state = "deleting", desired = "stopped" }
+    if not ctx.info.recovered then ask_action(ctx, "on_deleting") end
+    remove_all(ctx)
+    store.delete(ctx.name)
+  end)
+  tell_recovered(ctx)
+  base.later("actions", "action", {
+    point = "on_deleted", workspace = ctx.name, facts = gone, ev = { kind = "on_deleted", at = base.now() // 1000, operation = ctx.info.id },
+  })
+  return { name = ctx.name }
+end
+
+-- --- the rest ---
+
+function M.sync()
+  local ctx = context()
+  need(ctx)
+  op.steps(base.list { { id = "sync", label = "Syncing workspace files" } })
+  steps.run("sync", function()
+    local current = ctx.record.containerId and docker.inspect(ctx.record.containerId)
+    if not (current and current.State.Running) then base.fail("PRECONDITION_FAILED", ("Workspace '%s' is not running"):format(ctx.name)) end
+    ctx.container = current.Id
+    ctx.plan = plan.make("sync", ctx.record, ctx.info.caller)
+    sync.again(ctx)
+    ctx:patch { lastUsed = base.now() }
+  end)
+  return { success = true }
+end
+
+function M.clone() return require("perry.clone").run(context(), up) end
+function M.prune() return require("perry.prune").run(op.info()) end
+function M.build() return require("perry.build").run(op.info()) end
+
+return M

@@ -1,0 +1,127 @@
+-- A bridge with a /28 of its own per workspace, so that no workspace reaches another, not even by forged ARP. One is kept ready.
+local base = require "base"
+local docker = require "docker"
+local errors = require "perry.errors"
+local names = require "perry.names"
+local net = require "net"
+local store = require "store"
+
+local M = {}
+
+local function body(name, subnet)
+  return {
+    Name = name,
+    Driver = "bridge",
+    CheckDuplicate = true,
+    IPAM = { Config = base.list { { Subnet = subnet } } },
+    Options = {
+      -- A short name of its own, so that the machine's firewall can tell it; 15 characters are the kernel's limit.
+      ["com.docker.network.bridge.name"] = "perry-" .. name:match("%x+$"),
+      ["com.docker.network.bridge.enable_icc"] = "false",
+    },
+    Labels = { ["perry.agent"] = names.agent },
+  }
+end
+
+-- The engine may still be making the network that a killed agent had asked for: it refuses a second of that name or bridge before it shows the
+-- first. Its subnet, once it is there; nil when it never comes.
+local function under_way(name)
+  for _ = 1, 50 do
+    local made = docker.network_inspect(name)
+    if made then return made.IPAM.Config[1].Subnet end
+    base.sleep(100)
+  end
+end
+
+-- Makes the network `name` inside networkRange and gives its subnet. Others on this machine may hold addresses that we cannot see in the
+-- routes (an engine elsewhere, a network without a container): then the engine says so, and the next ones are tried.
+function M.make(name)
+  local skip = net.routes()
+  for _ = 1, 32 do
+    local subnet = store.claim_subnet(name, base.config "networkRange" or "10.213.0.0/16", skip)
+    local ok, e = errors.try(docker.network_create, body(name, subnet))
+    if ok then return subnet end
+    local made = (errors.says(e, "same bridge name") or errors.says(e, "already exists")) and under_way(name)
+    if made then return made end
+    if not errors.says(e, "overlap") and not errors.says(e, "pool") then
+      store.release_subnet(name)
+      error(errors.wrap(e, "network"), 0)
+    end
+    store.release_subnet(name)
+    skip[#skip + 1] = subnet
+  end
+  base.fail("CONFLICT", "every network of networkRange overlaps with one on this machine: set another networkRange in config.json")
+end
+
+function M.new_name() return ("perry-net-%s-%s"):format(names.agent8, base.random(4)) end
+
+-- The network of a workspace, whose record then names it. The record comes first: what a kill leaves behind can be told apart from what is in use.
+function M.acquire(ctx)
+  local wanted = ctx.plan.container.network
+  if wanted and wanted ~= "own" then return wanted end
+  local record = ctx.record
+  if record.network then
+    if not docker.network_inspect(record.network) then
+      ctx:patch { subnet = M.make(record.network) }
+    end
+    return record.network
+  end
+  local spare = store.take_spare()
+  if spare then
+    ctx:patch { network = spare.name, subnet = spare.subnet }
+    return spare.name
+  end
+  local name = M.new_name()
+  ctx:patch { network = name }
+  ctx:patch { subnet = M.make(name) }
+  return name
+end
+
+function M.remove(name)
+  docker.network_remove(name)
+  store.release_subnet(name)
+end
+
+local function save() store.kv_set("spare_networks", store.spares()) end
+
+-- Gives a network back: it becomes the spare one when there is none, else it goes.
+function M.give_back(name, subnet)
+  if #store.spares() < store.spares_wanted() and docker.network_inspect(name) then
+    store.add_spare { name = name, subnet = subnet }
+    save()
+  else
+    M.remove(name)
+  end
+end
+
+-- Makes spare networks up to the wanted number.
+function M.make_spares()
+  while #store.spares() < store.spares_wanted() do
+    local name = M.new_name()
+    store.add_spare { name = name, subnet = M.make(name) }
+  end
+  save()
+end
+
+-- At the start of the agent: the spare ones of last time that are still there and free; what belongs to nobody goes.
+function M.reconcile()
+  local used, have, keep = {}, {}, {}
+  -- First the networks, then the records: one that is made meanwhile is in no list, and one that is in use is in a record by now.
+  for _, network in ipairs(docker.network_list(names.filter())) do have[network.Name] = true end
+  local claimed = store.subnets()
+  for _, record in ipairs(store.list()) do
+    if record.network then used[record.network] = true end
+  end
+  for _, spare in ipairs(store.kv_get("spare_networks") or {}) do
+    if have[spare.name] and not used[spare.name] then keep[spare.name] = spare end
+  end
+  for name in pairs(have) do
+    if not used[name] and not keep[name] then errors.attempt("network " .. name, M.remove, name) end
+  end
+  for _, row in ipairs(claimed) do
+    if not used[row.owner] and not keep[row.owner] and not have[row.owner] then store.release_subnet(row.owner) end
+  end
+  for _, spare in pairs(keep) do store.add_spare(spare) end
+end
+
+return M

@@ -1,0 +1,154 @@
+-- The plan: everything that hooks decide, in one exchange, before anything is touched.
+local base = require "base"
+local docker = require "docker"
+local image = require "perry.image"
+local policy = require "policy"
+local spec = require "perry.spec"
+local store = require "store"
+local tools = require "perry.tools"
+
+local M = {}
+
+-- What hooks may know of the engine.
+function M.engine()
+  local known = policy.engine()
+  if known then return known end
+  local info = docker.info()
+  local runtimes, userns = base.list(), false
+  for name in pairs(info.Runtimes or {}) do runtimes[#runtimes + 1] = name end
+  table.sort(runtimes)
+  for _, option in ipairs(info.SecurityOptions or {}) do
+    if option:find("name=userns", 1, true) or option:find("name=rootless", 1, true) then userns = true end
+  end
+  known = {
+    version = info.ServerVersion, runtimes = runtimes, userns = userns, cgroup = info.CgroupVersion,
+    cpus = info.NCPU, memory = info.MemTotal, os = info.OSType, arch = info.Architecture,
+  }
+  policy.set_engine(known)
+  return known
+end
+
+-- "git@host:owner/name.git" and "https://host/owner/name" alike.
+function M.repo(url)
+  if not url or url == "" then return nil end
+  local host, path
+  local rest = url:match("^%a[%w+.-]*://(.*)$")
+  if rest then
+    host, path = rest:match("^([^/]*)/(.+)$")
+    host = host and host:gsub("^.*@", ""):gsub(":%d+$", "")
+  else
+    host, path = url:match("^([^/]+):(.+)$")
+    host = host and host:gsub("^.*@", "")
+  end
+  if host == "" then host, path = nil, nil end
+  local repo = { url = url }
+  if path then
+    path = path:gsub("/+$", ""):gsub("%.git$", "")
+    repo.host, repo.owner, repo.name = host, path:match("^(.-)/?([^/]+)$")
+    if repo.owner == "" then repo.owner = nil end
+  end
+  return repo
+end
+
+function M.owner(caller) return caller and (caller.login or caller.kind) or nil end
+
+-- Facts of a workspace that may not exist yet: then record is what it would be.
+function M.facts(reason, record, caller)
+  local engine = M.engine()
+  local workspaces, owned
+  if reason == "create" or reason == "clone" then workspaces, owned = store.count(M.owner(caller)) end
+  return {
+    ws = {
+      name = record.name, labels = record.labels or {}, created = record.created and record.created // 1000, owner = record.owner,
+      repo = record.repo, branch = record.branch, request = record.request or {}, reason = reason,
+      user = caller and { kind = caller.kind, login = caller.login, tags = caller.tags } or nil,
+      state = store.status(record.name),
+      agent = {
+        id = store.agent_id(), version = base.version(), hostname = base.hostname(), os = engine.os, arch = engine.arch,
+        cpus = engine.cpus, memory = engine.memory, workspaces = workspaces, owned = owned,
+        engine = { version = engine.version, runtimes = engine.runtimes, userns = engine.userns, cgroup = engine.cgroup },
+      },
+    },
+  }
+end
+
+-- What was asked for, as the record keeps it; later requests add to it.
+local asked = { "image", "cpus", "memory", "docker", "env", "clone", "branch", "labels" }
+
+function M.request(old, input)
+  local request = {}
+  for _, key in ipairs(asked) do
+    local value = input[key]
+    if value == nil or value == base.null then value = (old or {})[key] end
+    request[key] = value
+  end
+  return request
+end
+
+-- A record as a creation makes it.
+function M.new_record(name, input, caller)
+  return {
+    name = name, request = M.request(nil, input), repo = M.repo(input.clone or input.repo), branch = input.branch,
+    owner = M.owner(caller), labels = input.labels or {}, created = base.now(), lastUsed = base.now(),
+    desired = "running", state = "creating",
+  }
+end
+
+function M.make(reason, record, caller)
+  return policy.plan(M.facts(reason, record, caller))
+end
+
+-- The same for a look: no decision is noted.
+function M.look(reason, record) return policy.plan(M.facts(reason, record), true) end
+
+-- What applying the plan to the container that exists would mean, in words.
+function M.changes(ctx)
+  local container = ctx.record.containerId and docker.inspect(ctx.record.containerId)
+  if not container then return { action = ctx.record.id and "make" or "create" } end
+  local difference = spec.difference(ctx, container)
+  if difference == "image" then
+    return {
+      action = "outdated", difference = "image",
+      note = ("a new container from %s: what was installed outside of the home (apt packages, files in /usr, /etc, ...) is not in it; "
+        .. "the home stays. `perry restart %s --recreate` does it"):format(ctx.plan.image, ctx.name),
+    }
+  end
+  if difference then
+    return { action = "recreate", difference = difference, note = "a new container from a commit of the old one: what was installed stays, and so does the home" }
+  end
+  return { action = "keep" }
+end
+
+-- lua_host_plan: the plan and what it would change; nothing is touched.
+function M.dry_run(arg)
+  local record = store.get(arg.workspace)
+  local reason = record and (arg.kind == "create" and "start" or arg.kind) or "create"
+  if record then
+    record.request = M.request(record.request, arg.input)
+  else
+    record = M.new_record(arg.workspace, arg.input, arg.caller)
+  end
+  local plan = M.make(reason, record, arg.caller)
+  local ctx = { name = arg.workspace, record = record, plan = plan, tools = tools.name() }
+  ctx.hash = spec.hash(plan, ctx.tools)
+  ctx.image_id = image.id(plan.image)
+  plan.changes = M.changes(ctx)
+  plan.imageMissing = not ctx.image_id or nil
+  return plan
+end
+
+-- lua_host_facts.
+function M.facts_of(arg)
+  local record = store.get(arg.workspace)
+  if not record then base.fail("NOT_FOUND", "Workspace not found") end
+  return M.facts("start", record, arg.caller)
+end
+
+-- lua_host_admit.
+function M.admit(arg)
+  local record = store.get(arg.workspace)
+  if not record then base.fail("NOT_FOUND", "Workspace not found") end
+  policy.ask("admit", M.facts(arg.action, record, arg.caller))
+end
+
+return M

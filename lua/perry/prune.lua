@@ -1,0 +1,79 @@
+-- Removes what carries this agent's label and belongs to no workspace any more. Homes that were kept on purpose stay.
+local base = require "base"
+local docker = require "docker"
+local errors = require "perry.errors"
+local names = require "perry.names"
+local network = require "perry.network"
+local store = require "store"
+local tools = require "perry.tools"
+
+local M = {}
+
+local function workspaces()
+  local set, networks, kept = {}, {}, {}
+  for _, record in ipairs(store.list()) do
+    set[record.name] = true
+    if record.network then networks[record.network] = true end
+    if record.kept then kept[record.kept] = true end
+    if record.remake and record.remake.commit then kept[record.remake.commit] = true end
+  end
+  for _, spare in ipairs(store.spares()) do networks[spare.name] = true end
+  return set, networks, kept
+end
+
+-- First what exists, then the records: what is made meanwhile is in no list.
+local function find()
+  local found = { containers = base.list(), volumes = base.list(), networks = base.list(), images = base.list(), kept = base.list() }
+  local containers, volumes = docker.list(names.filter()), docker.volume_list(names.filter())
+  local networks = docker.network_list(names.filter())
+  local images = docker.call("GET", "/images/json?filters=" .. '%7B%22label%22%3A%5B%22perry.agent%3D' .. names.agent .. "%22%5D%7D")
+  local known, used, committed = workspaces()
+  for _, c in ipairs(containers) do
+    local name = (c.Names or {})[1] or c.Id
+    local ws = c.Labels["perry.workspace"]
+    if ws and not known[ws] then found.containers[#found.containers + 1] = name:gsub("^/", "") end
+  end
+  for _, v in ipairs(volumes) do
+    local ws = v.Labels["perry.workspace"]
+    if ws and not known[ws] then
+      local list = v.Name == names.home_volume(ws) and store.kv_get("kept-home/" .. ws) and found.kept or found.volumes
+      list[#list + 1] = v.Name
+    end
+  end
+  for _, n in ipairs(networks) do
+    if not used[n.Name] then found.networks[#found.networks + 1] = n.Name end
+  end
+  for _, image in ipairs(images) do
+    for _, ref in ipairs(image.RepoTags or {}) do
+      if ref:find("^perry%-kept/") and not committed[ref] then found.images[#found.images + 1] = ref end
+    end
+  end
+  for _, v in ipairs(docker.volume_list { label = { "perry.tools" } }) do
+    if v.Name ~= tools.name() and v.Name:find("^perry%-tools%-") then found.volumes[#found.volumes + 1] = v.Name end
+  end
+  return found
+end
+
+function M.run(info)
+  local found = find()
+  found.dryRun = info.input.dryRun == true
+  if found.dryRun then return found end
+  local failed = base.list()
+  local function each(list, fn)
+    local done = base.list()
+    for _, name in ipairs(list) do
+      local ok, e = errors.try(fn, name)
+      -- An old tools volume that a workspace still mounts stays until that one is made anew.
+      if ok then done[#done + 1] = name elseif not errors.says(e, "in use") then failed[#failed + 1] = name .. ": " .. errors.message(e) end
+    end
+    return done
+  end
+  found.containers = each(found.containers, docker.remove)
+  found.volumes = each(found.volumes, docker.volume_remove)
+  found.networks = each(found.networks, network.remove)
+  found.images = each(found.images, docker.image_remove)
+  found.failed = failed
+  return found
+end
+
+return M

@@ -1,0 +1,133 @@
+-- The container spec of the Engine API, made of a plan and a record. Nothing secret gets in here: docker inspect shows it.
+local base = require "base"
+local names = require "perry.names"
+
+local M = {}
+
+-- What the engine can change of a container that exists.
+local changeable = { cpus = true, memory = true, pids = true }
+
+-- Equal hashes: the container that exists is the one the plan needs.
+function M.hash(plan, tools)
+  local fixed = {}
+  for k, v in pairs(plan.container) do
+    if not changeable[k] then fixed[k] = v end
+  end
+  return base.sha256(base.canonical { container = fixed, tools = tools, version = 1 }):sub(1, 16)
+end
+
+local function mounts(plan, tools)
+  local list = base.list()
+  for _, m in ipairs(plan.container.mounts or {}) do
+    local mount = { Type = m.type, Target = m.target, ReadOnly = m.readonly or false }
+    if m.type == "tmpfs" then
+      mount.TmpfsOptions = m.size and { SizeBytes = m.size } or nil
+    else
+      mount.Source = m.source
+    end
+    list[#list + 1] = mount
+  end
+  list[#list + 1] = { Type = "volume", Source = tools, Target = "/opt/perry", ReadOnly = true }
+  return list
+end
+
+local function devices(plan)
+  local list = base.list()
+  for _, d in ipairs(plan.container.devices or {}) do
+    list[#list + 1] = { PathOnHost = d.host, PathInContainer = d.container, CgroupPermissions = d.permissions or "rwm" }
+  end
+  return list
+end
+
+local function gpus(plan)
+  local wanted = plan.container.gpus
+  if not wanted then return nil end
+  return base.list { { Count = wanted == "all" and -1 or wanted, Capabilities = base.list { base.list { "gpu" } } } }
+end
+
+-- Own networks alone publish ports: "none" and others' networks have none, or their own rules.
+function M.publishes(plan) return plan.container.network ~= "none" end
+
+function M.resources(plan)
+  local c = plan.container
+  return { NanoCpus = c.cpus and math.floor(c.cpus * 1e9) or 0, Memory = c.memory or 0, PidsLimit = c.pids or 0 }
+end
+
+-- Does the plan limit anything?
+function M.limited(plan)
+  local c = plan.container
+  return (c.cpus or c.memory or c.pids) ~= nil
+end
+
+-- image: what it is made from; network: the engine's name of the network.
+function M.build(ctx, image, network)
+  local plan, record = ctx.plan, ctx.record
+  local c = plan.container
+  local host = {
+    NetworkMode = network,
+    Mounts = mounts(plan, ctx.tools),
+    Tmpfs = { ["/run/perry"] = "rw,exec,nosuid,nodev,mode=755,size=96m" },
+    RestartPolicy = { Name = "no" },
+    CapAdd = base.list(c.capabilities),
+    Devices = devices(plan),
+    DeviceRequests = gpus(plan),
+    SecurityOpt = base.list(c.security),
+    Sysctls = c.sysctls,
+    ExtraHosts = base.list(c.hosts),
+    Dns = base.list(c.dns),
+    Runtime = c.runtime,
+    ShmSize = c.shm,
+    Privileged = c.privileged or false,
+    LogConfig = { Type = "json-file", Config = { ["max-size"] = "10m", ["max-file"] = "2" } },
+  }
+  for k, v in pairs(M.resources(plan)) do
+    if v ~= 0 then host[k] = v end
+  end
+  local spec = {
+    Image = image,
+    Hostname = record.name,
+    User = "0",
+    Entrypoint = base.list { names.step, "init" },
+    Cmd = base.list(),
+    -- init takes the environment and the files from whoever is attached when it starts.
+    OpenStdin = true,
+    StdinOnce = true,
+    StopSignal = "SIGTERM",
+    Labels = names.labels(record.name, {
+      ["perry.id"] = record.id, ["perry.spec"] = ctx.hash, ["perry.base"] = ctx.image_id,
+    }),
+    HostConfig = host,
+  }
+  for k, v in pairs(c.labels or {}) do spec.Labels[k] = v end
+  if M.publishes(plan) then
+    spec.ExposedPorts = { ["22/tcp"] = {} }
+    host.PortBindings = { ["22/tcp"] = base.list { { HostIp = "127.0.0.1", HostPort = tostring(record.ports.ssh) } } }
+  end
+  return spec
+end
+
+-- Why the container that exists is not the one that is wanted: "spec", "image", "port", or nil.
+function M.difference(ctx, container)
+  local labels = container.Config.Labels or {}
+  if labels["perry.spec"] ~= ctx.hash then return "spec" end
+  local bound = ((container.HostConfig.PortBindings or {})["22/tcp"] or {})[1]
+  if M.publishes(ctx.plan) and (not bound or tonumber(bound.HostPort) ~= ctx.record.ports.ssh) then return "port" end
+  if labels["perry.base"] ~= ctx.image_id then return "image" end
+end
+
+-- The changeable part, when it differs: the body of an update.
+function M.update(ctx, container)
+  local wanted, update = M.resources(ctx.plan), nil
+  for k, v in pairs(wanted) do
+    local have = container.HostConfig[k]
+    if type(have) ~= "number" or have < 0 then have = 0 end
+    if have ~= v then
+      update = update or {}
+      update[k] = v ~= 0 and v or (k == "PidsLimit" and -1 or 0)
+    end
+  end
+  if update and update.Memory then update.MemorySwap = update.Memory > 0 and 2 * update.Memory or -1 end
+  return update
+end
+
+return M
