@@ -1,0 +1,168 @@
+#!/usr/bin/env bats
+# Who may call, and by which name.
+load helper
+
+setup_file() {
+	export DIR PORT PID TOKEN
+	agent_start
+}
+teardown_file() { agent_clean; }
+
+list() { tcp /rpc/workspaces/list -X POST "$@"; }
+
+@test "without a token: 401, plain text, Bearer" {
+	list
+	expect 401 Unauthorized
+	curl -si -m 5 -X POST "localhost:$PORT/rpc/info" >"$BATS_TEST_TMPDIR/head"
+	grep -qi '^www-authenticate: Bearer' "$BATS_TEST_TMPDIR/head"
+	grep -qi '^content-type: text/plain;charset=utf-8' "$BATS_TEST_TMPDIR/head"
+	refute grep -qi '^access-control-allow-origin' "$BATS_TEST_TMPDIR/head"
+}
+
+@test "tokens: the right one, wrong ones, in the address" {
+	list -H "Authorization: Bearer $TOKEN"
+	expect 200 '{"json":[]}'
+	list -H "Authorization: bearer $TOKEN"
+	expect 401
+	list -H "Authorization: Bearer wrong"
+	expect 401
+	tcp "/rpc/terminal/wire1?token=$TOKEN"
+	expect 401
+	tcp "/rpc/workspaces/list?token=$TOKEN" -X POST
+	expect 401
+}
+
+@test "identity headers are nobody's here" {
+	list -H 'Tailscale-User-Login: x@y.z'
+	expect 401
+	tcp /rpc/terminal/@host -H 'Tailscale-User-Login: x@y.z'
+	expect 401
+	tcp /health -H 'Tailscale-User-Login: x@y.z'
+	expect_match 200 '^\{"status":"ok"'
+	refute grep -q x@y.z <<<"$BODY"
+}
+
+@test "every way in needs the token" {
+	for path in /events /metrics /openapi.json /rpc/stream /rpc/terminal/wire1 /nope.js; do
+		tcp $path
+		expect 401 Unauthorized
+	done
+	for path in /rpc/config/auth/get /rpc/auth/link /rpc/terminal/ticket /rpc/nope /rpc; do
+		tcp $path -X POST
+		expect 401 Unauthorized
+	done
+}
+
+@test "Host: our names, no others" {
+	for host in localhost 127.0.0.1 '[::1]' "$(hostname)"; do
+		tcp /health -H "Host: $host:$PORT"
+		expect 200
+	done
+	for host in evil.example localhost.evil.example 127.0.0.1.evil.example; do
+		tcp /health -H "Host: $host:$PORT"
+		expect_match 403 allowedHosts
+		list -H "Host: $host" -H "Authorization: Bearer $TOKEN"
+		expect 403
+	done
+}
+
+@test "Origin: ours, those that are allowed, no others" {
+	local auth="Authorization: Bearer $TOKEN"
+	list -H "$auth" -H "Origin: http://localhost:$PORT"
+	expect 200
+	for origin in http://evil.example http://localhost:3000 null; do
+		list -H "$auth" -H "Origin: $origin"
+		expect_match 403 allowedOrigins
+		tcp /rpc/terminal/wire1 -H "$auth" -H "Origin: $origin" -H 'Connection: Upgrade' -H 'Upgrade: websocket'
+		expect 403
+	done
+	sed -i 's/^{/{\n  "allowedOrigins": ["https:\/\/app.example"],/' "$DIR/config.json"
+	list -H "$auth" -H "Origin: https://app.example"
+	[ "$CODE" = 200 ] || list -H "$auth" -H "Origin: https://app.example" # the file is looked at by the first call
+	sock /rpc/host/info -X POST
+	list -H "$auth" -H "Origin: https://app.example"
+	expect 200
+	curl -si -m 5 -X OPTIONS "localhost:$PORT/rpc/workspaces/list" -H 'Origin: https://app.example' >"$BATS_TEST_TMPDIR/head"
+	grep -q '^HTTP/1.1 204' "$BATS_TEST_TMPDIR/head"
+	grep -qi '^access-control-allow-origin: https://app.example' "$BATS_TEST_TMPDIR/head"
+	curl -si -m 5 -X OPTIONS "localhost:$PORT/rpc/workspaces/list" -H 'Origin: http://evil.example' >"$BATS_TEST_TMPDIR/head"
+	refute grep -qi '^access-control' "$BATS_TEST_TMPDIR/head"
+}
+
+@test "the page says what this is, and no secret" {
+	for path in / /settings /rpcx; do
+		tcp $path
+		expect_match 200 '<title>Perry'
+		refute grep -q "$TOKEN" <<<"$BODY"
+	done
+	curl -si -m 5 "localhost:$PORT/" | grep -qi "^content-security-policy: default-src 'none'"
+}
+
+@test "a browser signs in with the token, and out" {
+	local jar=$BATS_TEST_TMPDIR/jar
+	tcp /login -d token=wrong
+	expect 401
+	tcp /login -d "token=$TOKEN" -c "$jar"
+	expect 303
+	grep -q '#HttpOnly_' "$jar"
+	list -b "$jar"
+	expect 200
+	list -b "$jar" -H "Origin: http://localhost:3000"
+	expect 403
+	list -b "$jar" -H "Sec-Fetch-Site: same-site"
+	expect 401
+	tcp /login -d "token=$TOKEN" -H 'Origin: http://evil.example'
+	expect 403
+	cp "$jar" "$jar.kept"
+	tcp /logout -X POST -b "$jar.kept"
+	expect 303
+	list -b "$jar"
+	expect 401
+}
+
+@test "a link signs in once" {
+	local jar=$BATS_TEST_TMPDIR/jar path
+	rpc auth/link
+	expect_match 200 '"path":"/login\?link=[0-9a-f]{64}"'
+	path=$(sed -E 's/.*"path":"([^"]+)".*/\1/' <<<"$BODY")
+	tcp "$path" -c "$jar"
+	expect 303
+	list -b "$jar"
+	expect 200
+	tcp "$path"
+	expect 401
+}
+
+@test "a ticket opens one terminal" {
+	local ticket
+	rpc terminal/ticket '{"name":"wire1"}'
+	ticket=$(sed -E 's/.*"ticket":"([^"]+)".*/\1/' <<<"$BODY")
+	tcp "/rpc/terminal/wire1?ticket=$ticket"
+	expect 404 'Not Found' # it was let in; there is no such workspace
+	tcp "/rpc/terminal/wire1?ticket=$ticket"
+	expect 401
+	rpc terminal/ticket '{}'
+	ticket=$(sed -E 's/.*"ticket":"([^"]+)".*/\1/' <<<"$BODY")
+	tcp "/rpc/workspaces/list?ticket=$ticket" -X POST
+	expect 401
+}
+
+@test "files are for their owner alone" {
+	[ "$(stat -c %a "$DIR")" = 700 ]
+	for file in config.json state.db agent.pid agent.log; do
+		[ "$(stat -c %a "$DIR/$file")" = 600 ]
+	done
+	[ "$(stat -c %a "$DIR/agent.sock")" = 600 ]
+	refute grep -rq "$TOKEN" "$DIR/agent.log" "$DIR/stdout" "$DIR/stderr"
+	refute grep -qa "$TOKEN" "/proc/$PID/cmdline"
+}
+
+@test "another user of this machine is not us" {
+	[ "$(id -u)" = 0 ] || skip "only root can become another user"
+	chmod 755 "$DIR"
+	chmod 666 "$DIR/agent.sock"
+	run setpriv --reuid=65534 --regid=65534 --clear-groups curl -s -m 5 --unix-socket "$DIR/agent.sock" -X POST http://localhost/rpc/workspaces/list
+	chmod 600 "$DIR/agent.sock"
+	chmod 700 "$DIR"
+	[ "$output" = Unauthorized ]
+}

@@ -1,0 +1,74 @@
+#!/usr/bin/env bats
+# Killed at any time; engine gone; what was under way is finished or undone.
+load helper
+
+setup_file() { engine_setup; }
+teardown_file() { engine_teardown; }
+setup() { engine_use; }
+
+kill_agent() {
+	kill -9 "$PID"
+	wait "$PID" 2>/dev/null || true
+	for _ in $(seq 100); do kill -0 "$PID" 2>/dev/null || return 0; sleep 0.02; done
+}
+
+@test "killed in the middle of a create: the next start finishes it" {
+	local delay
+	for delay in 0.02 0.08 0.15 0.25 0.4 0.6; do
+		p start --no-wait "mid"
+		sleep "$delay"
+		kill_agent
+		agent_again
+		. "$BATS_FILE_TMPDIR/agent"
+		p start mid
+		status_is mid running
+		[ "$(p exec mid -- whoami)" = workspace ]
+		p delete -y mid
+		refute docker container inspect workspace-mid
+		refute docker volume inspect workspace-mid
+	done
+}
+
+@test "killed while a workspace runs: it goes on, and is known again" {
+	p start stay
+	local at
+	at=$(docker inspect -f '{{.State.StartedAt}}' workspace-stay)
+	kill_agent
+	agent_again
+	status_is stay running
+	[ "$(docker inspect -f '{{.State.StartedAt}}' workspace-stay)" = "$at" ]
+}
+
+@test "what should run is started again after a reboot" {
+	kill_agent
+	docker kill workspace-stay >/dev/null
+	agent_again
+	eventually 20 status_is stay running
+}
+
+@test "a second agent on the same folder is refused by pid" {
+	run timeout 10 "$BUILD/perry-agent" agent run -p "$(free_port)" -c "$DIR"
+	[ "$status" != 0 ]
+	[[ "$output" == *"$PID"* ]]
+}
+
+@test "SIGTERM ends the agent cleanly and soon, workspaces go on" {
+	local at=$SECONDS
+	kill "$PID"
+	for _ in $(seq 100); do kill -0 "$PID" 2>/dev/null || break; sleep 0.1; done
+	refute kill -0 "$PID"
+	[ $((SECONDS - at)) -lt 10 ]
+	[ "$(docker inspect -f '{{.State.Running}}' workspace-stay)" = true ]
+	agent_again
+	p delete -y stay
+}
+
+@test "delete cancels a start that is under way" {
+	p start --no-wait quick
+	sleep 0.1
+	p delete -y quick
+	refute docker container inspect workspace-quick
+	refute docker volume inspect workspace-quick
+	run p info quick
+	[ "$status" = 5 ]
+}

@@ -1,0 +1,18 @@
+return {
+  { name = "a good name", expect = true },
+  { name = "one character", ws = { name = "a" }, expect = true },
+  { name = "a path", ws = { name = "../x" }, refused = "lowercase letters, digits and hyphens" },
+  { name = "@host", ws = { name = "@host" }, refused = "lowercase letters" },
+  { name = "upper case", ws = { name = "Web" }, refused = "lowercase letters" },
+  { name = "accents", ws = { name = "café" }, refused = "lowercase letters" },
+  { name = "64 characters", ws = { name = ("a"):rep(64) }, refused = "1 to 63 characters" },
+  { name = "63 characters", ws = { name = ("a"):rep(63) }, expect = true },
+  { name = "a hyphen at the end", ws = { name = "web-" }, refused = "at both ends" },
+  { name = "below limits.workspaces", config = { limits = { workspaces = 2 } }, expect = true },
+  { name = "at limits.workspaces", config = { limits = { workspaces = 1 } }, refused = "limits.workspaces" },
+  { name = "at limits.workspaces, but it exists", ws = { reason = "start" }, config = { limits = { workspaces = 1 } },
+    expect = true },
+  { name = "at limits.perUser", config = { limits = { perUser = 1 } }, refused = "limits.perUser" },
+  { name = "limits of zero", ws = { agent = { workspaces = 0 } }, config = { limits = { workspaces = 0 } },
+    refused = "limits.workspaces" },
+}

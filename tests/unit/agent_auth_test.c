@@ -1,0 +1,246 @@
+/* Who may call: each row is a way in that must be open, or one that must be shut. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/auth.h"
+#include "base/mem.h"
+
+#define TOKEN "0123456789abcdef0123456789abcdef"
+
+static struct auth *make(const char *token)
+{
+	struct auth *a = auth_new();
+	cleanup_json cJSON *hosts = cJSON_Parse("[\"box.example\"]"),
+			   *origins = cJSON_Parse("[\"https://app.example\"]");
+	auth_configure(a, token, 7391, hosts, origins);
+	return a;
+}
+
+static bool tcp(struct auth *a, const char *authorization, const char *cookie, const char *site, struct caller *c)
+{
+	const struct auth_request r = { .listener = LISTENER_TCP,
+					.uid = geteuid(),
+					.method = "POST",
+					.host = "localhost:7391",
+					.authorization = authorization,
+					.cookie = cookie,
+					.fetch_site = site };
+	return auth_check(a, &r, c);
+}
+
+static void tokens(void **state)
+{
+	struct auth *a = make(TOKEN);
+	struct caller c;
+	(void)state;
+	assert_true(tcp(a, "Bearer " TOKEN, NULL, NULL, &c));
+	assert_int_equal(c.rights, RIGHT_ALL);
+	assert_true(c.owner);
+	static const char *const wrong[] = { NULL,
+					     "",
+					     TOKEN,
+					     "bearer " TOKEN,
+					     "Bearer",
+					     "Bearer ",
+					     "Bearer  " TOKEN,
+					     "Bearer " TOKEN " ",
+					     "Bearer wrong",
+					     "Bearer 0123456789abcdef0123456789abcdeF",
+					     "Basic " TOKEN };
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		assert_false(tcp(a, wrong[i], NULL, NULL, &c));
+	auth_free(a);
+}
+
+static void unix_socket(void **state)
+{
+	struct auth *a = make(TOKEN);
+	struct auth_request r = { .listener = LISTENER_SOCKET, .uid = geteuid(), .method = "POST" };
+	struct caller c;
+	(void)state;
+	assert_true(auth_check(a, &r, &c));
+	assert_string_equal(c.kind, "local");
+	assert_true(auth_host_ok(a, &r)); /* no Host needed: no browser gets here */
+	r.uid = geteuid() + 1;
+	r.authorization = "Bearer " TOKEN;
+	assert_false(auth_check(a, &r, &c)); /* another user of this machine */
+	auth_free(a);
+}
+
+static void authentication_off(void **state)
+{
+	struct auth *a = make("");
+	struct caller c;
+	char cookie[192];
+	(void)state;
+	assert_true(tcp(a, NULL, NULL, NULL, &c));
+	assert_int_equal(c.rights & RIGHT_ADMIN, 0);
+	assert_false(c.owner);
+	assert_false(auth_login_token(a, "", cookie));
+	auth_free(a);
+}
+
+static void hosts(void **state)
+{
+	struct auth *a = make(TOKEN);
+	char own[300], name[256] = "";
+	(void)state;
+	gethostname(name, sizeof name - 1);
+	snprintf(own, sizeof own, "%s:7391", name);
+	const char *good[] = { "localhost",  "localhost:7391", "LOCALHOST:1", "localhost.:7391",  "127.0.0.1:7391",
+			       "[::1]:7391", "[::1]",	       "box.example", "Box.Example:7391", own };
+	const char *bad[] = { NULL,
+			      "",
+			      ":7391",
+			      "evil.example",
+			      "localhost.evil.example",
+			      "127.0.0.1.evil.example",
+			      "localhost:7391:1",
+			      "localhost@evil",
+			      "127.0.0.2",
+			      "[::1",
+			      "[::2]:7391",
+			      "localhost:80a",
+			      "0.0.0.0:7391" };
+	struct auth_request r = { .listener = LISTENER_TCP };
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		r.host = good[i];
+		if (!auth_host_ok(a, &r))
+			fail_msg("%s", good[i]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		r.host = bad[i];
+		if (auth_host_ok(a, &r))
+			fail_msg("%s", bad[i]);
+	}
+	auth_free(a);
+}
+
+static void origins(void **state)
+{
+	struct auth *a = make(TOKEN);
+	static const struct {
+		const char *method, *origin;
+		bool websocket, ok;
+	} rows[] = {
+		{ "POST", NULL, false, true },
+		{ "POST", "http://localhost:7391", false, true },
+		{ "POST", "https://localhost:7391", false, true },
+		{ "POST", "https://app.example", false, true },
+		{ "POST", "http://localhost:3000", false, false }, /* a workspace's page, forwarded here */
+		{ "POST", "http://localhost", false, false },
+		{ "POST", "http://evil.example", false, false },
+		{ "POST", "http://app.example", false, false },
+		{ "POST", "https://app.example.evil", false, false },
+		{ "POST", "null", false, false },
+		{ "POST", "file://localhost:7391", false, false },
+		{ "POST", "", false, false },
+		{ "DELETE", "http://evil.example", false, false },
+		{ "GET", "http://evil.example", false, true }, /* it cannot read the answer */
+		{ "GET", "http://evil.example", true, false },
+		{ "GET", "http://localhost:7391", true, true },
+		{ "GET", NULL, true, true },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct auth_request r = { .listener = LISTENER_TCP,
+					  .method = rows[i].method,
+					  .host = "localhost:7391",
+					  .origin = rows[i].origin,
+					  .websocket = rows[i].websocket };
+		if (auth_origin_ok(a, &r) != rows[i].ok)
+			fail_msg("%s %s", rows[i].method, rows[i].origin ? rows[i].origin : "-");
+	}
+	assert_true(auth_origin_allowed(a, "https://app.example"));
+	assert_false(auth_origin_allowed(a, "null"));
+	auth_free(a);
+}
+
+static char *cookie_of(const char *line)
+{
+	return xstrndup(line, strcspn(line, ";"));
+}
+
+static void sessions(void **state)
+{
+	struct auth *a = make(TOKEN);
+	struct caller c;
+	char line[192], gone[192];
+	(void)state;
+	assert_false(auth_login_token(a, "wrong", line));
+	assert_true(auth_login_token(a, TOKEN, line));
+	assert_non_null(strstr(line, "HttpOnly"));
+	assert_non_null(strstr(line, "SameSite=Strict"));
+	cleanup_free char *cookie = cookie_of(line), *among = xasprintf("a=b; %s; c=d", cookie);
+	assert_true(tcp(a, NULL, cookie, NULL, &c));
+	assert_true(tcp(a, NULL, among, "same-origin", &c));
+	assert_true(tcp(a, NULL, cookie, "none", &c));
+	assert_false(tcp(a, NULL, cookie, "same-site", &c)); /* a page of localhost:3000 */
+	assert_false(tcp(a, NULL, cookie, "cross-site", &c));
+	assert_false(tcp(a, NULL, "perry_7391=", NULL, &c));
+	assert_false(
+		tcp(a, NULL, "perry_7392=0000000000000000000000000000000000000000000000000000000000000000", NULL, &c));
+	const struct auth_request r = { .listener = LISTENER_TCP, .cookie = cookie };
+	auth_logout(a, &r, gone);
+	assert_non_null(strstr(gone, "Max-Age=0"));
+	assert_false(tcp(a, NULL, cookie, NULL, &c));
+	/* A new token ends what the old one opened; the same one does not. */
+	assert_true(auth_login_token(a, TOKEN, line));
+	cleanup_free char *second = cookie_of(line);
+	auth_configure(a, TOKEN, 7391, NULL, NULL);
+	assert_true(tcp(a, NULL, second, NULL, &c));
+	auth_configure(a, "another-token-of-some-length", 7391, NULL, NULL);
+	assert_false(tcp(a, NULL, second, NULL, &c));
+	auth_free(a);
+}
+
+static void once_only(void **state)
+{
+	struct auth *a = make(TOKEN);
+	struct caller c = { .kind = "token", .rights = RIGHT_USE }, got;
+	char link[65], ticket[65], line[192];
+	(void)state;
+	auth_new_link(a, link);
+	assert_false(auth_use_ticket(a, link, &got)); /* a link is no ticket */
+	assert_true(auth_login_link(a, link, line));
+	assert_false(auth_login_link(a, link, line));
+	auth_new_ticket(a, &c, ticket);
+	assert_true(auth_use_ticket(a, ticket, &got));
+	assert_int_equal(got.rights, RIGHT_USE);
+	assert_false(auth_use_ticket(a, ticket, &got));
+	assert_false(auth_use_ticket(a, "", &got));
+	/* Many tickets push out the oldest, never a newer one. */
+	char first[65], last[65];
+	auth_new_ticket(a, &c, first);
+	for (int i = 0; i < 64; i++)
+		auth_new_ticket(a, &c, last);
+	assert_true(auth_use_ticket(a, last, &got));
+	auth_free(a);
+}
+
+static void callers(void **state)
+{
+	struct caller c = { .kind = "token", .rights = RIGHT_READ | RIGHT_USE, .login = "token" };
+	cleanup_json cJSON *j = caller_json(&c);
+	(void)state;
+	assert_true(caller_json_may(j, RIGHT_READ));
+	assert_true(caller_json_may(j, RIGHT_USE));
+	assert_false(caller_json_may(j, RIGHT_ADMIN));
+	assert_false(caller_json_may(NULL, RIGHT_READ));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tokens),    cmocka_unit_test(unix_socket), cmocka_unit_test(authentication_off),
+		cmocka_unit_test(hosts),     cmocka_unit_test(origins),	    cmocka_unit_test(sessions),
+		cmocka_unit_test(once_only), cmocka_unit_test(callers),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

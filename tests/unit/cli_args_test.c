@@ -1,0 +1,152 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/paths.h"
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/git.h"
+
+static int parse(struct args *a, struct perry_err **err, const char *name, int argc, ...)
+{
+	static char *words[16];
+	int used;
+	char *copy[1] = { (char *)name };
+	va_list ap;
+	va_start(ap, argc);
+	for (int i = 0; i < argc; i++)
+		words[i] = va_arg(ap, char *);
+	va_end(ap);
+	const struct command *c = command_find(1, copy, &used);
+	assert_non_null(c);
+	return args_parse(c, argc, words, a, err);
+}
+
+static void options_are_read_by_the_table(void **state)
+{
+	struct args a;
+	(void)state;
+	assert_int_equal(parse(&a, NULL, "start", 8, "web", "--clone=u", "-eA=1", "-e", "B=2", "--memory", "4g", "--docker"), 0);
+	assert_string_equal(a.words[0], "web");
+	assert_string_equal(args_str(&a, "clone"), "u");
+	assert_int_equal(cJSON_GetArraySize(args_list(&a, "env")), 2);
+	assert_string_equal(args_str(&a, "memory"), "4g");
+	assert_true(args_has(&a, "docker"));
+	assert_false(args_has(&a, "dry-run"));
+	args_free(&a);
+	assert_int_equal(parse(&a, NULL, "exec", 5, "web", "--", "ls", "-l", "--help"), 0);
+	assert_int_equal(a.nrest, 3);
+	assert_string_equal(a.rest[2], "--help");
+	assert_false(args_has(&a, "help"));
+	args_free(&a);
+}
+
+static void refused(const char *part, const char *name, int argc, const char *one, const char *two)
+{
+	struct args a;
+	struct perry_err *err = NULL;
+	assert_int_equal(parse(&a, &err, name, argc, one, two), -1);
+	assert_int_equal(err->code, PERRY_EUSAGE);
+	if (!strstr(perry_msg(err), part))
+		fail_msg("expected \"%s\" in \"%s\"", part, perry_msg(err));
+	perry_err_free(err);
+	args_free(&a);
+}
+
+static void wrong_usage_is_named(void **state)
+{
+	(void)state;
+	refused("did you mean --clone", "start", 1, "--clon", NULL);
+	refused("there is no option --zzzzzzz", "start", 1, "--zzzzzzz", NULL);
+	refused("--clone needs URL", "start", 2, "web", "--clone");
+	refused("--docker takes no value", "start", 1, "--docker=yes", NULL);
+	refused("something is missing", "stop", 0, NULL, NULL);
+	refused("too many words", "start", 2, "a", "b");
+}
+
+static void the_longest_name_wins(void **state)
+{
+	int used;
+	(void)state;
+	char agent[] = "agent", config[] = "config", get[] = "get", x[] = "x", rm[] = "rm";
+	char *a[] = { agent, config, get, x }, *b[] = { rm, x }, *c[] = { agent };
+	assert_string_equal(command_find(4, a, &used)->name, "agent config get");
+	assert_int_equal(used, 3);
+	assert_string_equal(command_find(2, b, &used)->name, "delete");
+	assert_null(command_find(1, c, &used));
+}
+
+static void agents_are_named_in_every_form(void **state)
+{
+	static const struct {
+		const char *text, *host;
+		int port;
+		bool tls;
+	} good[] = {
+		{ "box", "box", 7391, false },		   { "box:80", "box", 80, false },
+		{ "https://box.ts.net", "box.ts.net", 443, true }, { "http://box:7391/", "box", 7391, false },
+		{ "[::1]:99", "::1", 99, false },
+	};
+	static const char *const bad[] = { "", "a b", "box:0", "box:x", "http://", "u@box", "box:99999" };
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		struct client *c = NULL;
+		assert_int_equal(client_for(good[i].text, &c, NULL), 0);
+		assert_string_equal(c->host, good[i].host);
+		assert_int_equal(c->port, good[i].port);
+		assert_int_equal(c->tls, good[i].tls);
+		client_free(c);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct client *c = NULL;
+		struct perry_err *err = NULL;
+		if (client_for(bad[i], &c, &err) == 0)
+			fail_msg("\"%s\" was taken", bad[i]);
+		assert_int_equal(err->code, PERRY_EUSAGE);
+		perry_err_free(err);
+	}
+}
+
+static void a_checkout_tells_remote_and_branch(void **state)
+{
+	char dir[] = "/tmp/perry-git-XXXXXX";
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	cleanup_free char *cmd = xasprintf("cd %s && git init -q -b feature/x . && git remote add up https://h/up && git remote add origin https://h/me/app.git && mkdir -p a/b", dir);
+	assert_int_equal(system(cmd), 0);
+	cleanup_free char *sub = path_join(dir, "a/b");
+	cleanup_free char *top = NULL, *remote = NULL, *branch = NULL;
+	assert_int_equal(git_describe(sub, &top, &remote, &branch), 0);
+	assert_string_equal(top, dir);
+	assert_string_equal(remote, "https://h/me/app.git");
+	assert_string_equal(branch, "feature/x");
+	cleanup_free char *t2 = NULL, *r2 = NULL, *b2 = NULL;
+	assert_int_equal(git_describe("/proc", &t2, &r2, &b2), -1);
+	cleanup_free char *rm = xasprintf("rm -rf %s", dir);
+	assert_int_equal(system(rm), 0);
+}
+
+int main(void)
+{
+	char dir[] = "/tmp/perry-cli-XXXXXX";
+	if (!mkdtemp(dir))
+		return 1;
+	setenv("PERRY_CONFIG_DIR", dir, 1);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(options_are_read_by_the_table),
+		cmocka_unit_test(wrong_usage_is_named),
+		cmocka_unit_test(the_longest_name_wins),
+		cmocka_unit_test(agents_are_named_in_every_form),
+		cmocka_unit_test(a_checkout_tells_remote_and_branch),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

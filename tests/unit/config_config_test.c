@@ -1,0 +1,222 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/paths.h"
+#include "base/secret.h"
+#include "config/config.h"
+
+static char dir[] = "/tmp/perry-config-XXXXXX";
+
+static void put_file(const char *text)
+{
+	cleanup_free char *path = path_join(dir, "config.json");
+	assert_int_equal(file_write_atomic(path, text, strlen(text), 0644, NULL), 0);
+}
+
+static char *get_file(void)
+{
+	struct buf b = { 0 };
+	cleanup_free char *path = path_join(dir, "config.json");
+	assert_int_equal(file_read(path, 1 << 20, &b, NULL), 0);
+	return buf_take(&b);
+}
+
+static char warned[512];
+static void warn(void *ctx, const char *key, const char *near)
+{
+	(void)ctx;
+	size_t n = strlen(warned);
+	snprintf(warned + n, sizeof warned - n, "%s->%s;", key, near ? near : "-");
+}
+
+static void refused(const char *text, const char *part)
+{
+	struct perry_err *err = NULL;
+	struct config *c = NULL;
+	put_file(text);
+	assert_int_equal(config_load(dir, &c, NULL, NULL, &err), -1);
+	if (!strstr(perry_msg(err), part))
+		fail_msg("expected \"%s\" in \"%s\"", part, perry_msg(err));
+	perry_err_free(err);
+}
+
+static void defaults_without_a_file(void **state)
+{
+	struct config *c;
+	(void)state;
+	assert_int_equal(config_load(dir, &c, NULL, NULL, NULL), 0);
+	assert_int_equal(config_int(c, "port"), 7391);
+	assert_true(config_bool(c, "allowHostAccess"));
+	assert_false(config_bool(c, "tailscale.enabled"));
+	assert_string_equal(config_origin(c, "port"), "default");
+	int a, b;
+	config_port_range(c, &a, &b);
+	assert_int_equal(a, 2200);
+	assert_int_equal(b, 2400);
+	config_unref(c);
+}
+
+static void broken_files_name_the_place(void **state)
+{
+	(void)state;
+	refused("{\n  \"port\": 1,,\n}", "config.json:2:");
+	refused("[]", "expected an object, got array");
+	refused("\"str\"", "expected an object, got string");
+	refused("{\"tailscale\":{\"tags\":[\"a\",5]}}", "config.json: tailscale.tags[1]: expected string, got number");
+	refused("{\"port\":70000}", "config.json: port: must be between 1 and 65535");
+	refused("{\"port\":\"x\"}", "config.json: port: expected a whole number, got string");
+	refused("{\"tailscale\":5}", "config.json: tailscale: expected object, got number");
+	refused("{\"sshPortRange\":\"9-1\"}", "sshPortRange");
+	refused("{\"networkRange\":\"10.0.0.0/30\"}", "networkRange");
+	refused("{\"credentials\":{\"env\":{\"K\":1}}}", "credentials.env.K: expected string, got number");
+}
+
+static void unknown_keys_are_named(void **state)
+{
+	struct config *c;
+	(void)state;
+	warned[0] = '\0';
+	put_file("{\"tailscal\":{},\"prot\":1,\"tailscale\":{\"hostnamPrefix\":\"x\"},\"packs\":{\"acme\":{\"any\":1}},\"agents\":{\"claude\":{\"x\":1}}}");
+	assert_int_equal(config_load(dir, &c, warn, NULL, NULL), 0);
+	assert_string_equal(warned, "tailscal->tailscale;prot->port;tailscale.hostnamPrefix->tailscale.hostnamePrefix;");
+	config_unref(c);
+}
+
+static void a_key_alone_enables_tailscale_and_is_masked(void **state)
+{
+	struct config *c;
+	(void)state;
+	put_file("{\"tailscale\":{\"authKey\":\"tskey-auth-abcdef\"},\"credentials\":{\"env\":{\"A.B\":\"hunter2hunter2\"}}}");
+	assert_int_equal(config_load(dir, &c, NULL, NULL, NULL), 0);
+	assert_true(config_bool(c, "tailscale.enabled"));
+	cleanup_json cJSON *m = config_masked(c);
+	cleanup_json cJSON *p = config_public(c);
+	cleanup_free char *mt = json_print(m), *pt = json_print(p);
+	assert_null(strstr(mt, "abcdef"));
+	assert_null(strstr(mt, "hunter2"));
+	assert_null(strstr(pt, "abcdef"));
+	assert_null(strstr(pt, "hunter2"));
+	assert_non_null(strstr(pt, "{\"$secret\":\"credentials.env.A.B\"}"));
+	struct secret *s = NULL;
+	assert_int_equal(config_secret(c, "credentials.env.A.B", &s, NULL), 0);
+	assert_string_equal(secret_reveal(s), "hunter2hunter2");
+	secret_free(s);
+	assert_int_equal(config_secret(c, "hostnamePrefix", &s, NULL), -1);
+	config_unref(c);
+	struct stat st;
+	cleanup_free char *path = path_join(dir, "config.json");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void secrets_come_from_files_of_ours(void **state)
+{
+	struct config *c;
+	struct secret *s = NULL;
+	struct perry_err *err = NULL;
+	(void)state;
+	cleanup_free char *path = path_join(dir, "slack");
+	cleanup_free char *text = xasprintf("{\"secrets\":{\"slack\":\"file:%s\",\"env\":\"env:PERRY_TEST_SECRET\"}}", path);
+	put_file(text);
+	assert_int_equal(file_write_atomic(path, "xoxb-1\n", 7, 0600, NULL), 0);
+	assert_int_equal(config_load(dir, &c, NULL, NULL, NULL), 0);
+	assert_int_equal(config_secret(c, "slack", &s, NULL), 0);
+	assert_string_equal(secret_reveal(s), "xoxb-1");
+	secret_free(s);
+	s = NULL;
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(config_secret(c, "slack", &s, &err), -1);
+	assert_non_null(strstr(perry_msg(err), "chmod 600"));
+	perry_err_free(err);
+	setenv("PERRY_TEST_SECRET", "fromenv", 1);
+	assert_int_equal(config_secret(c, "env", &s, NULL), 0);
+	assert_string_equal(secret_reveal(s), "fromenv");
+	secret_free(s);
+	config_unref(c);
+}
+
+static void edits_keep_what_is_unknown_or_masked(void **state)
+{
+	struct perry_err *err = NULL;
+	(void)state;
+	put_file("{\"mine\":{\"x\":1},\"tailscale\":{\"authKey\":\"tskey-auth-abcdef\"}}");
+	assert_int_equal(config_set(dir, "port", "7500", NULL), 0);
+	assert_int_equal(config_set(dir, "tailscale.authKey", "********", NULL), 0);
+	assert_int_equal(config_set(dir, "allowedMounts", "[\"/srv\"]", NULL), 0);
+	assert_int_equal(config_set(dir, "credentials.env.A.B", "v", NULL), 0);
+	cleanup_free char *text = get_file();
+	cleanup_json cJSON *j = cJSON_Parse(text);
+	assert_int_equal((int)json_int_or(j, "mine.x", 0), 1);
+	assert_int_equal((int)json_int_or(j, "port", 0), 7500);
+	assert_string_equal(json_str(j, "tailscale.authKey"), "tskey-auth-abcdef");
+	assert_string_equal(cJSON_GetObjectItem(json_at(j, "credentials.env"), "A.B")->valuestring, "v");
+	assert_int_equal(config_set(dir, "hostnamePrefix", "x", &err), -1);
+	perry_err_free(err);
+	err = NULL;
+	assert_int_equal(config_set(dir, "tailscale.hostnamPrefix", "x", &err), -1);
+	assert_non_null(strstr(perry_msg(err), "did you mean \"tailscale.hostnamePrefix\""));
+	perry_err_free(err);
+	err = NULL;
+	assert_int_equal(config_set(dir, "port", "x", &err), -1);
+	perry_err_free(err);
+	assert_int_equal(config_set(dir, "port", NULL, NULL), 0);
+	cleanup_free char *after = get_file();
+	assert_null(strstr(after, "\"port\""));
+}
+
+static void a_broken_file_is_never_overwritten(void **state)
+{
+	(void)state;
+	put_file("{broken");
+	assert_int_equal(config_set(dir, "port", "7500", NULL), -1);
+	cleanup_free char *text = get_file();
+	assert_string_equal(text, "{broken");
+}
+
+static void the_environment_goes_over_the_file(void **state)
+{
+	struct config *c;
+	struct perry_err *err = NULL;
+	(void)state;
+	put_file("{\"port\":1}");
+	setenv("PERRY_PORT", "7777", 1);
+	setenv("PERRY_NO_HOST_ACCESS", "true", 1);
+	assert_int_equal(config_load(dir, &c, NULL, NULL, NULL), 0);
+	assert_int_equal(config_int(c, "port"), 7777);
+	assert_false(config_bool(c, "allowHostAccess"));
+	assert_string_equal(config_origin(c, "port"), "env PERRY_PORT");
+	config_unref(c);
+	setenv("PERRY_PORT", "x", 1);
+	assert_int_equal(config_load(dir, &c, NULL, NULL, &err), -1);
+	assert_non_null(strstr(perry_msg(err), "PERRY_PORT"));
+	perry_err_free(err);
+	unsetenv("PERRY_PORT");
+	unsetenv("PERRY_NO_HOST_ACCESS");
+}
+
+int main(void)
+{
+	if (!mkdtemp(dir))
+		return 1;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_without_a_file),
+		cmocka_unit_test(broken_files_name_the_place),
+		cmocka_unit_test(unknown_keys_are_named),
+		cmocka_unit_test(a_key_alone_enables_tailscale_and_is_masked),
+		cmocka_unit_test(secrets_come_from_files_of_ours),
+		cmocka_unit_test(edits_keep_what_is_unknown_or_masked),
+		cmocka_unit_test(a_broken_file_is_never_overwritten),
+		cmocka_unit_test(the_environment_goes_over_the_file),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
