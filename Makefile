@@ -10,8 +10,9 @@ WARN = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -
        -Wformat=2 -Wundef -Wvla -Wno-unused-parameter
 OPT ?= -O2 -g
 HARDEN = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fno-plt
+comma := ,
 ifneq ($(SAN),)
-  OPT = -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -DPERRY_SAN_$(SAN)
+  OPT = -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) $(addprefix -DPERRY_SAN_,$(filter address undefined thread,$(subst $(comma), ,$(SAN))))
   # The null checks that a sanitizer adds make gcc see null where none can be.
   HARDEN = -fPIE -Wno-format-overflow
   SANLINK = -fsanitize=$(SAN)
@@ -149,7 +150,7 @@ $(BUILD)/fuzzer/%: tests/fuzz/%_fuzz.c $(foreach m,$(MODULES),$(call archive,$(m
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer,address,undefined -Wl,--gc-sections -o $@ $< -Wl,--start-group $(foreach m,$(MODULES),$(call archive,$(m))) $(BUILD)/libembed.a -Wl,--end-group $(call libs_of,$(MODULES))
 fuzz-targets: $(FUZZ_BIN)
 fuzz-build:
-	@$(MAKE) -s BUILD=$(BUILD)/fuzz CC=clang SAN=address,undefined,fuzzer-no-link WARN='-Wall -Wno-unknown-warning-option -Wno-macro-redefined' fuzz-targets
+	@$(MAKE) -s BUILD=$(BUILD)/fuzz CC=clang SAN=address,undefined,fuzzer-no-link WARN='-Wall -Wno-unknown-warning-option' fuzz-targets
 fuzz: fuzz-build
 	@for f in $(FUZZ_BIN:$(BUILD)/%=$(BUILD)/fuzz/%); do echo "# $$f"; mkdir -p $$f.corpus; $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=$$f. $$f.corpus || exit 1; done
 .PHONY: stripped install uninstall up down check unit-tests fuzz fuzz-build fuzz-targets

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make check: every test that this machine can run. Installs what they need, ends with "N passed, N failed, N skipped"; what was skipped and why stands above.
-#   scripts/check.sh [SUITE...]   only these: lint unit lua asan ubsan tsan fuzz, or a folder of tests/ with bats files (step, engine, ...)
+#   scripts/check.sh [SUITE...]   only these: lint unit lua asan (with ubsan) tsan fuzz, or a folder of tests/ with bats files (step, engine, ...)
 #   CHECK_FUZZ_SECONDS (10)       how long each fuzz target runs
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -148,7 +148,7 @@ for d in tests/step tests/engine tests/cli tests/*; do
 	compgen -G "$d/*.bats" >/dev/null && [[ " ${folders[*]-} " != *" $d "* ]] && wanted "${d#tests/}" && folders+=("$d")
 done
 no_engine=
-if [ ${#folders[@]} -gt 0 ] || wanted unit || wanted asan || wanted ubsan || wanted tsan; then
+if [ ${#folders[@]} -gt 0 ] || wanted unit || wanted asan || wanted tsan; then
 	say "engine and image"
 	if docker version >/dev/null 2>&1 || root scripts/docker.sh >"$work/engine" 2>&1; then
 		if ! docker version >/dev/null 2>&1; then
@@ -173,8 +173,8 @@ suite lua lua_tests
 for d in "${folders[@]+"${folders[@]}"}"; do
 	suite "${d#tests/}" bats_tests "$d"
 done
-suite asan sanitized asan address
-suite ubsan sanitized ubsan undefined
+# The two go together in one build; the thread sanitizer goes with no other.
+suite asan sanitized asan address,undefined
 suite tsan sanitized tsan thread
 suite fuzz fuzz
 

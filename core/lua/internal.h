@@ -33,7 +33,7 @@ struct lua_host {
 	char *tools;           /* name of the tools volume, or NULL */
 	bool tools_seen;       /* complete */
 	cJSON *engine;         /* facts of the engine, see run_engine; NULL: not asked yet */
-	pthread_mutex_t tools_lock; /* one thread fills the tools volume; held across engine calls on purpose */
+	pthread_mutex_t tools_lock, networks_lock; /* of locked(); held across engine calls on purpose */
 	pthread_mutex_t spare_lock;
 	cJSON *spares;         /* networks that are ready, [{name, subnet}], or NULL */
 };

@@ -131,15 +131,18 @@ static int l_tools_has(lua_State *L)
 	return 1;
 }
 
-/* locked(fn): runs fn while no other thread fills the tools volume. Errors pass. */
+/* locked(what, fn): runs fn while no other run is in a locked(what) of its own. Errors pass. what: "tools" (the tools volume is filled), "networks"
+ * (a network is neither a workspace's nor a spare one for a moment). */
 static int l_locked(lua_State *L)
 {
+	static const char *const names[] = { "tools", "networks", NULL };
 	struct lua_host *h = run_of(L)->host;
-	luaL_checktype(L, 1, LUA_TFUNCTION);
-	lua_settop(L, 1);
-	pthread_mutex_lock(&h->tools_lock);
+	pthread_mutex_t *lock = luaL_checkoption(L, 1, NULL, names) == 0 ? &h->tools_lock : &h->networks_lock;
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	lua_settop(L, 2);
+	pthread_mutex_lock(lock);
 	int rc = lua_pcall(L, 0, 0, 0);
-	pthread_mutex_unlock(&h->tools_lock);
+	pthread_mutex_unlock(lock);
 	return rc == LUA_OK ? 0 : lua_error(L);
 }
 

@@ -66,11 +66,11 @@ function M.acquire(ctx)
     end
     return record.network
   end
-  local spare = store.take_spare()
-  if spare then
-    ctx:patch { network = spare.name, subnet = spare.subnet }
-    return spare.name
-  end
+  net.locked("networks", function()
+    local spare = store.take_spare()
+    if spare then ctx:patch { network = spare.name, subnet = spare.subnet } end
+  end)
+  if ctx.record.network then return ctx.record.network end
   local name = M.new_name()
   ctx:patch { network = name }
   ctx:patch { subnet = M.make(name) }
@@ -86,21 +86,39 @@ local function save() store.kv_set("spare_networks", store.spares()) end
 
 -- Gives a network back: it becomes the spare one when there is none, else it goes.
 function M.give_back(name, subnet)
-  if #store.spares() < store.spares_wanted() and docker.network_inspect(name) then
-    store.add_spare { name = name, subnet = subnet }
-    save()
-  else
-    M.remove(name)
-  end
+  net.locked("networks", function()
+    if #store.spares() < store.spares_wanted() and docker.network_inspect(name) then
+      store.add_spare { name = name, subnet = subnet }
+      save()
+    else
+      M.remove(name)
+    end
+  end)
 end
 
 -- Makes spare networks up to the wanted number.
 function M.make_spares()
   while #store.spares() < store.spares_wanted() do
-    local name = M.new_name()
-    store.add_spare { name = name, subnet = M.make(name) }
+    net.locked("networks", function()
+      local name = M.new_name()
+      store.add_spare { name = name, subnet = M.make(name) }
+    end)
   end
   save()
+end
+
+-- Those of ours that no workspace has and that are not spare; only true while "networks" is locked.
+function M.unused()
+  local used, unused = {}, base.list()
+  local networks = docker.network_list(names.filter())
+  for _, record in ipairs(store.list()) do
+    if record.network then used[record.network] = true end
+  end
+  for _, spare in ipairs(store.spares()) do used[spare.name] = true end
+  for _, network in ipairs(networks) do
+    if not used[network.Name] then unused[#unused + 1] = network.Name end
+  end
+  return unused
 end
 
 -- At the start of the agent: the spare ones of last time that are still there and free; what belongs to nobody goes.

@@ -3,6 +3,7 @@ local base = require "base"
 local docker = require "docker"
 local errors = require "perry.errors"
 local names = require "perry.names"
+local net = require "net"
 local network = require "perry.network"
 local store = require "store"
 local tools = require "perry.tools"
@@ -10,24 +11,21 @@ local tools = require "perry.tools"
 local M = {}
 
 local function workspaces()
-  local set, networks, kept = {}, {}, {}
+  local set, kept = {}, {}
   for _, record in ipairs(store.list()) do
     set[record.name] = true
-    if record.network then networks[record.network] = true end
     if record.kept then kept[record.kept] = true end
     if record.remake and record.remake.commit then kept[record.remake.commit] = true end
   end
-  for _, spare in ipairs(store.spares()) do networks[spare.name] = true end
-  return set, networks, kept
+  return set, kept
 end
 
 -- First what exists, then the records: what is made meanwhile is in no list.
 local function find()
-  local found = { containers = base.list(), volumes = base.list(), networks = base.list(), images = base.list(), kept = base.list() }
+  local found = { containers = base.list(), volumes = base.list(), images = base.list(), kept = base.list() }
   local containers, volumes = docker.list(names.filter()), docker.volume_list(names.filter())
-  local networks = docker.network_list(names.filter())
   local images = docker.call("GET", "/images/json?filters=" .. '%7B%22label%22%3A%5B%22perry.agent%3D' .. names.agent .. "%22%5D%7D")
-  local known, used, committed = workspaces()
+  local known, committed = workspaces()
   for _, c in ipairs(containers) do
     local name = (c.Names or {})[1] or c.Id
     local ws = c.Labels["perry.workspace"]
@@ -39,9 +37,6 @@ local function find()
       local list = v.Name == names.home_volume(ws) and store.kv_get("kept-home/" .. ws) and found.kept or found.volumes
       list[#list + 1] = v.Name
     end
-  end
-  for _, n in ipairs(networks) do
-    if not used[n.Name] then found.networks[#found.networks + 1] = n.Name end
   end
   for _, image in ipairs(images) do
     for _, ref in ipairs(image.RepoTags or {}) do
@@ -57,7 +52,10 @@ end
 function M.run(info)
   local found = find()
   found.dryRun = info.input.dryRun == true
-  if found.dryRun then return found end
+  if found.dryRun then
+    net.locked("networks", function() found.networks = network.unused() end)
+    return found
+  end
   local failed = base.list()
   local function each(list, fn)
     local done = base.list()
@@ -70,7 +68,7 @@ function M.run(info)
   end
   found.containers = each(found.containers, docker.remove)
   found.volumes = each(found.volumes, docker.volume_remove)
-  found.networks = each(found.networks, network.remove)
+  net.locked("networks", function() found.networks = each(network.unused(), network.remove) end)
   found.images = each(found.images, docker.image_remove)
   found.failed = failed
   return found

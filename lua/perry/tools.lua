@@ -34,7 +34,7 @@ end
 function M.ensure(image)
   local volume, seen = net.tools()
   if seen then return volume end
-  net.locked(function()
+  net.locked("tools", function()
     local have, known = docker.volume_inspect(volume), store.kv_get("tools")
     if not (have and known and known.name == volume and known.created == have.CreatedAt) then
       fill(volume, image)
