@@ -1,5 +1,6 @@
 -- A second workspace with the first one's home (and inner Docker) as it is now; never its Tailscale state, nor its ssh host keys.
 local base = require "base"
+local container = require "perry.container"
 local docker = require "docker"
 local errors = require "perry.errors"
 local names = require "perry.names"
@@ -11,7 +12,7 @@ local M = {}
 
 local function pair(ctx, source)
   local pairs = { { names.home_volume(source.name), names.home_volume(ctx.name) } }
-  if docker.volume_inspect(names.docker_volume(source.name)) then
+  if container.own_volume(source.name, names.docker_volume(source.name)) then
     pairs[#pairs + 1] = { names.docker_volume(source.name), names.docker_volume(ctx.name) }
   end
   return pairs

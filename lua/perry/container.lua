@@ -33,10 +33,20 @@ local function refuse(kind, name, thing, remove)
     :format(kind, name, remove))
 end
 
--- A volume of this name that another agent made stays.
-function M.remove_volume(name)
+-- The volume, when it is this workspace's: another agent's is not, nor is the home of a workspace named a-docker the inner Docker of a.
+-- One without labels (made by hand, or by the original) is its own unless a workspace has it as its home. Second: is it so by its label?
+function M.own_volume(ws, name)
   local volume = docker.volume_inspect(name)
-  if volume and not others(volume) then docker.volume_remove(name) end
+  if not volume or others(volume) then return nil end
+  local whose = (type(volume.Labels) == "table" and volume.Labels or {})["perry.workspace"]
+  if whose and whose ~= ws then return nil end
+  local home_of = name:match("^workspace%-(.+)$")
+  if not whose and home_of ~= ws and store.get(home_of) then return nil end
+  return volume, whose == ws
+end
+
+function M.remove_volume(ws, name)
+  if M.own_volume(ws, name) then docker.volume_remove(name) end
 end
 
 -- The workspace's container, by the record's id, else by name (a run was killed between making it and recording it).
@@ -224,10 +234,9 @@ function M.undo(ctx)
   local container = docker.inspect(names.container(ctx.name))
   if container and (container.Config.Labels or {})["perry.id"] == record.id then docker.remove(container.Id) end
   store.container(ctx.name, nil)
-  if not record.homeKept then M.remove_volume(names.home_volume(ctx.name)) end
-  local inner = docker.volume_inspect(names.docker_volume(ctx.name))
-  local labels = inner and type(inner.Labels) == "table" and inner.Labels or {}
-  if labels["perry.agent"] == names.agent and labels["perry.workspace"] == ctx.name then docker.volume_remove(inner.Name) end
+  if not record.homeKept then M.remove_volume(ctx.name, names.home_volume(ctx.name)) end
+  local inner, labelled = M.own_volume(ctx.name, names.docker_volume(ctx.name))
+  if labelled then docker.volume_remove(inner.Name) end
   if record.network then
     local name, subnet = record.network, record.subnet
     -- The record lets go of it first: deleting the record would free its addresses.

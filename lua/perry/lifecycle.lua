@@ -260,10 +260,10 @@ local function remove_all(ctx)
   if keep then
     store.kv_set("kept-home/" .. ctx.name, { at = base.now() })
   else
-    container.remove_volume(names.home_volume(ctx.name))
+    container.remove_volume(ctx.name, names.home_volume(ctx.name))
     if store.kv_get("kept-home/" .. ctx.name) then store.kv_set("kept-home/" .. ctx.name, base.null) end
   end
-  container.remove_volume(names.docker_volume(ctx.name))
+  container.remove_volume(ctx.name, names.docker_volume(ctx.name))
   for _, ref in ipairs { record.kept or false, record.remake and record.remake.commit or false } do
     if ref then errors.attempt("removing the image " .. ref, docker.image_remove, ref) end
   end

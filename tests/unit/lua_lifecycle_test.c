@@ -513,6 +513,25 @@ static void cloned(void **state)
 	gone("plc-to");
 }
 
+/* The home of a workspace named x-docker bears the name of the inner Docker of x: it is neither cloned nor deleted with x. */
+static void alike(void **state)
+{
+	(void)state;
+	done(&in, "create", "plc-x-docker", "{}");
+	says(&in, "plc-x-docker", "echo 1 > ~workspace/mine", "");
+	done(&in, "stop", "plc-x-docker", "{}");
+	done(&in, "create", "plc-x", "{}");
+	done(&in, "clone", "plc-y", "{\"sourceName\":\"plc-x\",\"cloneName\":\"plc-y\"}");
+	int c, v, n, i;
+	count_things(&in, &c, &v, &n, &i);
+	assert_int_equal(v, 3);
+	done(&in, "delete", "plc-x", "{}");
+	done(&in, "delete", "plc-y", "{}");
+	done(&in, "start", "plc-x-docker", "{}");
+	says(&in, "plc-x-docker", "cat ~workspace/mine", "1");
+	gone("plc-x-docker");
+}
+
 static void pruned(void **state)
 {
 	(void)state;
@@ -625,7 +644,7 @@ int main(int argc, char **argv)
 	test_begin(argc, argv);
 	const struct CMUnitTest tests[] = { T(life),	T(changed_spec), T(changed_image), T(changed_policy), T(behind_our_back), T(bad_clone), T(missing_image),
 					    T(refused_by_policy), T(files),	 T(scripts),	   T(cancelled),       T(twenty),    T(ports_stay),
-					    T(kept_home),	  T(cloned),	 T(pruned),	   T(home), T(docker_inside), T(dry),	       T(comes_back), T(actions) };
+					    T(kept_home),	  T(cloned),	 T(alike), T(pruned),	   T(home), T(docker_inside), T(dry),	       T(comes_back), T(actions) };
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
