@@ -89,7 +89,7 @@ static void open_libraries(lua_State *L)
 		{ LUA_STRLIBNAME, luaopen_string },  { LUA_MATHLIBNAME, luaopen_math },	   { LUA_UTF8LIBNAME, luaopen_utf8 },
 		{ "base", lib_base },		     { "docker", lib_docker },		   { "files", lib_files },
 		{ "store", lib_store },		     { "op", lib_op },			   { "policy", lib_policy },
-		{ "net", lib_net },
+		{ "net", lib_net },		     { "tailnet", lib_tailnet },
 	};
 	box_open(L);
 	json_open(L);
