@@ -1,6 +1,7 @@
 /* The executable with everything: the daemon, and the commands that need TLS or Lua. */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/agent.h"
@@ -56,9 +57,9 @@ static ssize_t tls_write(void *ctx, const void *bytes, size_t n)
 	}
 }
 
-static void tls_nonblock(void *ctx)
+static void tls_nonblock(void *ctx, bool on)
 {
-	((struct tls *)ctx)->nonblock = true;
+	((struct tls *)ctx)->nonblock = on;
 }
 
 static void tls_close(void *ctx)
@@ -73,7 +74,8 @@ static int tls_connect(const char *host, int port, struct conn *out, struct perr
 {
 	bool v6 = strchr(host, ':') != NULL;
 	cleanup_free char *base = xasprintf("https://%s%s%s:%d", v6 ? "[" : "", host, v6 ? "]" : "", port);
-	struct http_options options = { .base = base };
+	const char *ca = getenv("SSL_CERT_FILE"); /* as OpenSSL's own tools have it: behind a proxy that inspects TLS, or with a CA of one's own */
+	struct http_options options = { .base = base, .ca_file = ca && *ca ? ca : NULL };
 	struct tls *t = xcalloc(1, sizeof *t);
 	if (http_new(&t->http, &options, err) < 0 || http_connect(t->http, 10000, &t->stream, err) < 0) {
 		http_free(t->http);

@@ -220,13 +220,14 @@ static int loop(struct pump *p, int sigfd, struct perry_err **err)
 		};
 		/* A function as input is always ready; a long queue goes out first. */
 		bool eager = has_in && p->ends->fill && ws_backlog(p->ws) < WINDOW_SIZE;
-		if (poll(fds, 3, eager ? 0 : -1) < 0 && errno != EINTR)
+		bool more = ws_read_more(p->ws);
+		if (poll(fds, 3, eager || more ? 0 : -1) < 0 && errno != EINTR)
 			return perry_fail_errno(err, errno, "poll");
 		if (fds[1].revents)
 			on_signal(p, sigfd);
 		if (eager || (polled && fds[2].revents))
 			move_input(p);
-		if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) && ws_on_readable(p->ws) < 0 && !p->over)
+		if ((more || fds[0].revents & (POLLIN | POLLHUP | POLLERR)) && ws_on_readable(p->ws) < 0 && !p->over)
 			return perry_fail(err, PERRY_EUNAVAILABLE, "the agent went away");
 		if (ws_wants_write(p->ws) && ws_on_writable(p->ws) < 0 && !p->over)
 			return perry_fail(err, PERRY_EUNAVAILABLE, "the agent went away");
@@ -246,7 +247,7 @@ int stream_run(const struct client *c, cJSON *take_open, const struct stream_end
 		return -1;
 	}
 	if (p.conn.nonblock)
-		p.conn.nonblock(p.conn.ctx);
+		p.conn.nonblock(p.conn.ctx, true);
 	else
 		fd_set_nonblock(p.conn.fd, 1);
 	/* The descriptor stays the connection's (TLS closes more than it). */

@@ -36,19 +36,36 @@ static int put_all(struct conn *c, const char *p, size_t n, struct perry_err **e
 	return 0;
 }
 
+/* Like read(2); -1 with ETIME when the limit is over or a signal came. TLS may hold bytes that the descriptor knows nothing of: it is asked first. */
+static ssize_t read_until(struct conn *c, char *p, size_t n)
+{
+	struct pollfd wait = { .fd = c->fd, .events = POLLIN };
+	for (bool asked = !c->read;; asked = true) {
+		int64_t left = c->until - clock_mono_ms();
+		if (asked && (left <= 0 || poll(&wait, 1, (int)left) <= 0)) {
+			errno = ETIME;
+			return -1;
+		}
+		if (!c->read)
+			return read(c->fd, p, n);
+		c->nonblock(c->ctx, true);
+		ssize_t k = c->read(c->ctx, p, n);
+		c->nonblock(c->ctx, false);
+		if (k >= 0 || errno != EAGAIN)
+			return k;
+	}
+}
+
 /* More input; 0 at the end of the stream. */
 static ssize_t fill(struct conn *c, struct perry_err **err)
 {
 	for (;;) {
-		struct pollfd wait = { .fd = c->fd, .events = POLLIN };
-		int64_t left = c->until - clock_mono_ms();
-		/* A signal ends the wait, too: whoever set a limit looks at what happened, and comes back. */
-		if (c->until && (left <= 0 || poll(&wait, 1, (int)left) <= 0))
-			return perry_fail(err, PERRY_ETIMEOUT, "the agent is silent");
 		char *p = buf_reserve(&c->in, 16384);
-		ssize_t k = c->read ? c->read(c->ctx, p, 16384) : read(c->fd, p, 16384);
+		ssize_t k = c->until ? read_until(c, p, 16384) : c->read ? c->read(c->ctx, p, 16384) : read(c->fd, p, 16384);
 		if (k < 0 && errno == EINTR)
 			continue;
+		if (k < 0 && c->until && errno == ETIME)
+			return perry_fail(err, PERRY_ETIMEOUT, "the agent is silent");
 		if (k < 0)
 			return perry_fail_errno(err, errno, "the agent's answer broke off");
 		c->in.len += (size_t)k;

@@ -14,7 +14,7 @@ struct conn {
 	ssize_t (*read)(void *ctx, void *bytes, size_t n);
 	ssize_t (*write)(void *ctx, const void *bytes, size_t n);
 	void (*close)(void *ctx);
-	void (*nonblock)(void *ctx); /* from now on read and write answer -1 with EAGAIN instead of waiting */
+	void (*nonblock)(void *ctx, bool on); /* while on, read and write answer -1 with EAGAIN instead of waiting; given with read */
 	void *ctx;
 	struct buf in;      /* read and not used yet */
 	int64_t until;      /* monotonic ms after which waiting for input is PERRY_ETIMEOUT (or when a signal came; nothing is lost, go on later); 0: never */

@@ -145,6 +145,11 @@ bool ws_wants_read(const struct ws *w)
 	return !w->failed && wslay_event_want_read(w->wslay);
 }
 
+bool ws_read_more(const struct ws *w)
+{
+	return w->budget == 0 && ws_wants_read(w);
+}
+
 static int alive(const struct ws *w)
 {
 	return ws_wants_read(w) || ws_wants_write(w) ? 0 : -1;

@@ -24,6 +24,8 @@ void ws_feed_early(struct ws *w, const char *bytes, size_t n);
 int ws_fd(const struct ws *w);
 bool ws_wants_write(const struct ws *w);
 bool ws_wants_read(const struct ws *w);
+/* It stopped reading for the sake of the loop's others: call ws_on_readable again although the descriptor may be silent (TLS reads ahead). */
+bool ws_read_more(const struct ws *w);
 /* Both return 0 while the connection lives, -1 when it is over (closed, broken, protocol error). */
 int ws_on_readable(struct ws *w);
 int ws_on_writable(struct ws *w);

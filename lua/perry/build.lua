@@ -3,6 +3,7 @@ local base = require "base"
 local docker = require "docker"
 local op = require "op"
 local steps = require "perry.steps"
+local trust = require "perry.trust"
 
 local M = {}
 
@@ -15,7 +16,7 @@ function M.run(info)
   op.steps(base.list { { id = "build", label = "Building the image " .. tags[1] } })
   local id
   steps.run("build", function()
-    docker.image_build(tags[1], { VARIANT = variant }, info.input.noCache == true, "build")
+    docker.image_build(tags[1], { VARIANT = variant, EXTRA_CA = trust.extra() }, info.input.noCache == true, "build")
     id = docker.image_inspect(tags[1]).Id
     -- The small one stands in until there is a full one.
     if variant == "small" and not docker.image_inspect("perry:latest") then tags[2] = "perry:latest" end
