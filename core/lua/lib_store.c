@@ -184,6 +184,38 @@ static int l_kv_set(lua_State *L)
 	return box_ok(L, b, store_kv_set(host(L)->setup.store, "perry", key, cJSON_IsNull(b->in) ? NULL : b->in, &b->err));
 }
 
+/* outbox([workspace]): rows, oldest first. */
+static int l_outbox(lua_State *L)
+{
+	const char *workspace = luaL_optstring(L, 1, NULL);
+	struct box *b = box_new(L);
+	return box_json(L, b, store_outbox(host(L)->setup.store, workspace, &b->out, &b->err));
+}
+
+/* outbox_put(row): the row with its id. */
+static int l_outbox_put(lua_State *L)
+{
+	struct box *b = box_new(L);
+	json_arg(L, 1, b, &b->in);
+	return box_json(L, b, store_outbox_put(host(L)->setup.store, b->in, &b->out, &b->err));
+}
+
+/* outbox_patch(id, changes): the row afterwards, or nil when it is gone; base.null removes a member. */
+static int l_outbox_patch(lua_State *L)
+{
+	lua_Integer id = luaL_checkinteger(L, 1);
+	struct box *b = box_new(L);
+	json_arg(L, 2, b, &b->in);
+	return box_found(L, b, store_outbox_patch(host(L)->setup.store, id, b->in, &b->out, &b->err));
+}
+
+static int l_outbox_delete(lua_State *L)
+{
+	lua_Integer id = luaL_checkinteger(L, 1);
+	struct box *b = box_new(L);
+	return box_ok(L, b, store_outbox_delete(host(L)->setup.store, id, &b->err));
+}
+
 /* take_spare(): a network {name, subnet} that is ready, or nil. It is the caller's; in the store it stays listed until save_spares. */
 static int l_take_spare(lua_State *L)
 {
@@ -248,6 +280,10 @@ int lib_store(lua_State *L)
 		{ "subnets", l_subnets },
 		{ "kv_get", l_kv_get },
 		{ "kv_set", l_kv_set },
+		{ "outbox", l_outbox },
+		{ "outbox_put", l_outbox_put },
+		{ "outbox_patch", l_outbox_patch },
+		{ "outbox_delete", l_outbox_delete },
 		{ "take_spare", l_take_spare },
 		{ "add_spare", l_add_spare },
 		{ "spares", l_spares },

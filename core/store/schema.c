@@ -19,6 +19,9 @@ static const char *const migrations[] = {
 	"CREATE TABLE decisions(id INTEGER PRIMARY KEY AUTOINCREMENT, workspace TEXT, point TEXT, doc TEXT NOT NULL);"
 	"CREATE INDEX decisions_workspace ON decisions(workspace, id);"
 	"CREATE TABLE kv(scope TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(scope, key)) WITHOUT ROWID;",
+	/* 1 -> 2: a workspace may have several, and a row outlives its workspace */
+	"CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, workspace TEXT, doc TEXT NOT NULL);"
+	"CREATE INDEX outbox_workspace ON outbox(workspace);",
 };
 
 #define SCHEMA ((int)(sizeof migrations / sizeof *migrations))

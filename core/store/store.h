@@ -64,6 +64,15 @@ int store_events(struct store *s, int64_t after_id, int64_t since_ms, int limit,
 int store_decisions_add(struct store *s, const cJSON *rows, struct perry_err **err);
 int store_decisions(struct store *s, const char *ws, const char *point, int limit, cJSON **out, struct perry_err **err); /* newest first; NULLs: all */
 
+/* The outbox: a row for every device of ours on a tailnet, from before it joins until it is known to be gone; it outlives its workspace. A row: {"id"
+ * (given by put), "workspace" (name), "wsId", "hostname", "node" (the control server's stable id, absent until it is known), "credential" (the name of the one
+ * that can remove it, or absent), "control" (login server, absent: Tailscale's), "keyId", "ephemeral", "state": "joining"|"joined"|"leaving"|"left-behind"|
+ * "kept", "since" (ms), "tries", "next" (ms), "error"}. lua/perry/leave.lua says what the states mean. */
+int store_outbox_put(struct store *s, const cJSON *row, cJSON **out, struct perry_err **err); /* *out: the row as stored */
+int store_outbox_patch(struct store *s, int64_t id, const cJSON *patch, cJSON **out, struct perry_err **err); /* as store_ws_patch */
+int store_outbox_delete(struct store *s, int64_t id, struct perry_err **err); /* absent is success */
+int store_outbox(struct store *s, const char *workspace, cJSON **out, struct perry_err **err); /* array, oldest first; NULL: of all */
+
 /* Key-value: scope is the hook layer's name or "perry". value NULL deletes. At most 64 KiB a value, 1 MiB a scope (PERRY_ETOOLARGE). */
 int store_kv_get(struct store *s, const char *scope, const char *key, cJSON **out, struct perry_err **err); /* *out NULL when absent */
 int store_kv_set(struct store *s, const char *scope, const char *key, const cJSON *value, struct perry_err **err);

@@ -288,6 +288,46 @@ static void pragma(const char *sql)
 	sqlite3_close(h);
 }
 
+static void outbox(void **state)
+{
+	struct store *s = open_store("state.db");
+	cJSON *row = J("{'workspace':'web','hostname':'p-web','state':'joining'}"), *other = J("{'workspace':'api','since':5}"), *got;
+	ok(store_outbox_put(s, row, &got, &err));
+	int64_t id = json_int_or(got, "id", 0);
+	assert_true(id > 0);
+	assert_true(json_int_or(got, "since", 0) > 1600000000000);
+	cJSON_Delete(got);
+	ok(store_outbox_put(s, other, &got, &err));
+	assert_int_equal(json_int_or(got, "since", 0), 5);
+	cJSON_Delete(got);
+	cJSON_Delete(row);
+	cJSON_Delete(other);
+
+	/* A patch merges, and the id is not for it to change. */
+	cJSON *patch = J("{'node':'n1','state':'joined','hostname':null,'id':77}");
+	ok(store_outbox_patch(s, id, patch, &got, &err));
+	assert_int_equal(json_int_or(got, "id", 0), id);
+	assert_string_equal(json_str(got, "node"), "n1");
+	assert_null(json_str(got, "hostname"));
+	cJSON_Delete(got);
+	refused(store_outbox_patch(s, 4711, patch, &got, &err), PERRY_ENOTFOUND, "4711");
+	cJSON_Delete(patch);
+	store_close(s);
+
+	s = open_store("state.db");
+	ok(store_outbox(s, "web", &got, &err));
+	assert_int_equal(cJSON_GetArraySize(got), 1);
+	assert_string_equal(json_str(cJSON_GetArrayItem(got, 0), "state"), "joined");
+	cJSON_Delete(got);
+	ok(store_outbox_delete(s, id, &err));
+	ok(store_outbox_delete(s, id, &err));
+	ok(store_outbox(s, NULL, &got, &err));
+	assert_int_equal(cJSON_GetArraySize(got), 1);
+	assert_string_equal(json_str(cJSON_GetArrayItem(got, 0), "workspace"), "api");
+	cJSON_Delete(got);
+	store_close(s);
+}
+
 static void versions(void **state)
 {
 	struct store *s = open_store("state.db");
@@ -295,11 +335,15 @@ static void versions(void **state)
 	store_close(s);
 	pragma("PRAGMA user_version=99");
 	refused(store_open(&s, test_path("state.db"), &err), PERRY_ESTATE, "schema 99");
-	pragma("PRAGMA user_version=1");
+	/* What schema 1 was, and then the way up. */
+	pragma("DROP TABLE outbox; PRAGMA user_version=1");
 	s = open_store("state.db");
-	cJSON *got;
+	cJSON *got, *row = J("{'workspace':'web'}");
 	ok(store_ws_get(s, "web", &got, &err));
 	cJSON_Delete(got);
+	ok(store_outbox_put(s, row, &got, &err));
+	cJSON_Delete(got);
+	cJSON_Delete(row);
 	store_close(s);
 
 	/* What is no database is named and left as it is. */
@@ -335,6 +379,6 @@ static void damaged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { T(workspaces), T(ports),  T(subnets), T(key_value), T(decisions),
-					    T(events),	   T(legacy), T(versions), T(damaged) };
+					    T(events),	   T(legacy), T(outbox), T(versions), T(damaged) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
