@@ -91,11 +91,15 @@ lab_up() {
 	mkdir -p "$1" "$LAB_RUN" && dir=$(cd "$1" && pwd) || return 1
 	{ flock -w 120 8 && lab__sweep "$dir" && lab__allocate "$dir" "${2:-0}"; } 8>"$LAB_RUN/lock" || return 1
 	lab_use "$dir"
-	ip addr add "$LAB_IP/24" dev "$LAB_BRIDGE" && ip link set "$LAB_BRIDGE" up && lab__derp && lab__headscale && return 0
+	# Docker lets nothing pass that it does not know, not even between two ports of a bridge: the machines would meet through DERP only.
+	ip addr add "$LAB_IP/24" dev "$LAB_BRIDGE" && ip link set "$LAB_BRIDGE" up && lab__forward "$LAB_BRIDGE" -I && lab__derp && lab__headscale && return 0
 	lab__say "it did not come up; $dir/*.log say more:"
 	tail -n 5 "$dir"/*.log >&2
 	lab_down "$dir"
 	return 1
+}
+lab__forward() { # BRIDGE -I|-D
+	! command -v iptables >/dev/null || iptables -w 10 "$2" FORWARD -i "$1" -o "$1" -m comment --comment "perry tailnet lab" -j ACCEPT
 }
 # A bridge and a record for a lab in DIR.
 lab__allocate() { # DIR OWNER
@@ -143,6 +147,7 @@ lab__remove() {
 	if command -v docker >/dev/null; then
 		timeout 60 docker ps -aq --filter "label=perry.lab=$bridge" 2>/dev/null | xargs -r timeout 60 docker rm -f -v >/dev/null 2>&1
 	fi
+	lab__forward "$bridge" -D 2>/dev/null || :
 	ip link del "$bridge" 2>/dev/null || :
 	rm -rf "${state:?}"
 }
