@@ -64,6 +64,9 @@ int call_workspace(struct call *c, const char *key, cJSON **record, struct perry
 int call_running_workspace(struct call *c, const char *key, cJSON **record, struct perry_err **err);
 /* What was asked for may hold secrets in its environment: only the owner sees the values of "env". */
 void call_hide_values(const struct call *c, cJSON *env);
+/* Adds "fields" to into: the plan field by field, with who decided each. into has the "decisions"; their environment is hidden like
+ * the plan's. */
+void call_explain(const struct call *c, cJSON *into, const cJSON *plan);
 int call_not_implemented(struct call *c, struct perry_err **err, const char *what);
 
 #endif

@@ -4,40 +4,76 @@
 #include "agent/handlers.h"
 #include "base/mem.h"
 #include "lua/lua.h"
+#include "policy/preview.h"
 #include "policy/tool.h"
 
 enum { MAX_DECISIONS = 1000 };
 
-/* The operation whose plan is in force: the newest that decided on a container. */
-static const char *newest_plan(const cJSON *decisions)
+/* The operation whose plan is in force: the newest that decided on this container, else on any. */
+static const char *newest_plan(const cJSON *decisions, const cJSON *plan)
 {
-	const cJSON *d;
-	cJSON_ArrayForEach(d, decisions)
-		if (str_eq(json_str(d, "point"), "container"))
+	const cJSON *d, *container = json_at(plan, "container");
+	const char *newest = NULL;
+	cJSON_ArrayForEach(d, decisions) {
+		if (!str_eq(json_str(d, "point"), "container") || !json_bool_or(d, "answered", false))
+			continue;
+		newest = newest ? newest : json_str(d, "op");
+		if (container && json_equal(container, json_at(d, "answer")))
 			return json_str(d, "op");
-	return NULL;
+	}
+	return newest;
 }
 
-/* Of the newest first, those of one operation, in the order they were made. */
-static cJSON *of_operation(const cJSON *decisions, const char *op, const char *field)
+/* Of the newest first, those of one operation, in the order they were made. op NULL: of all. */
+static cJSON *of_operation(const cJSON *decisions, const char *op)
 {
 	cJSON *out = cJSON_CreateArray();
 	const cJSON *d;
 	cJSON_ArrayForEach(d, decisions)
-		if ((!op || str_eq(json_str(d, "op"), op)) && (!field || str_eq(json_str(d, "point"), field)))
+		if (!op || str_eq(json_str(d, "op"), op))
 			cJSON_InsertItemInArray(out, 0, cJSON_Duplicate(d, 1));
 	return out;
+}
+
+/* "container.memory" is about the field itself, "container" about all that begin so, and both about the hook point's decisions. */
+static bool is_about(const char *field, const char *asked)
+{
+	size_t n = strlen(asked);
+	return strncmp(field, asked, n) == 0 && (field[n] == 0 || field[n] == '.');
+}
+
+static void choose(cJSON *list, const char *key, const char *asked)
+{
+	cleanup_free char *point = xstrndup(asked, strcspn(asked, "."));
+	const char *wanted = strcmp(key, "field") == 0 ? asked : point;
+	for (cJSON *d = list->child, *next; d; d = next) {
+		next = d->next;
+		if (!is_about(json_str_or(d, key, ""), wanted))
+			cJSON_Delete(cJSON_DetachItemViaPointer(list, d));
+	}
+}
+
+static cJSON *member(const cJSON *j, const char *name)
+{
+	return cJSON_GetObjectItemCaseSensitive(j, name);
 }
 
 static void hide_env(const struct call *c, const cJSON *explained)
 {
 	const cJSON *d;
-	call_hide_values(c, cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(explained, "plan"), "env"));
-	cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(explained, "decisions")) {
-		cJSON *answer = cJSON_GetObjectItemCaseSensitive(d, "answer");
+	call_hide_values(c, member(member(explained, "plan"), "env"));
+	cJSON_ArrayForEach(d, member(explained, "decisions")) {
+		cJSON *answer = member(d, "answer");
 		bool is_env = str_eq(json_str(d, "point"), "env");
-		call_hide_values(c, is_env ? answer : cJSON_GetObjectItemCaseSensitive(answer, "env"));
+		call_hide_values(c, is_env ? answer : member(answer, "env"));
+		call_hide_values(c, member(member(member(member(d, "facts"), "ws"), "request"), "env"));
 	}
+}
+
+void call_explain(const struct call *c, cJSON *into, const cJSON *plan)
+{
+	hide_env(c, into);
+	json_set(into, "fields", policy_fields(plan, member(into, "decisions")));
 }
 
 int proc_explain(struct call *c, cJSON **out, struct perry_err **err)
@@ -53,9 +89,18 @@ int proc_explain(struct call *c, cJSON **out, struct perry_err **err)
 	json_set_str(*out, "name", name);
 	json_set(*out, "plan", plan ? cJSON_Duplicate(plan, 1) : cJSON_CreateNull());
 	json_set_bool(*out, "outdated", json_bool_or(record, "outdated", false));
-	json_set(*out, "decisions",
-		 of_operation(decisions, json_bool_or(c->input, "all", false) ? NULL : newest_plan(decisions), field));
-	hide_env(c, *out);
+	json_set(*out, "decisions", of_operation(decisions, newest_plan(decisions, plan)));
+	call_explain(c, *out, member(*out, "plan"));
+	if (json_bool_or(c->input, "all", false)) {
+		json_set(*out, "decisions", of_operation(decisions, NULL));
+		hide_env(c, *out);
+	}
+	if (!field)
+		return 0;
+	choose(member(*out, "fields"), "field", field);
+	choose(member(*out, "decisions"), "point", field);
+	if (!member(*out, "fields")->child && !member(*out, "decisions")->child)
+		return perry_fail(err, PERRY_ENOTFOUND, "nobody decided '%s' for %s", field, name);
 	return 0;
 }
 
@@ -152,6 +197,30 @@ static int make_facts(struct call *c, cJSON **facts, struct perry_err **err)
 	if (!call_str(c, "workspace"))
 		return perry_fail(err, PERRY_EINPUT, "A workspace or facts are needed");
 	return lua_host_facts(c->a->lua, call_str(c, "workspace"), caller, facts, err);
+}
+
+/* What would differ, workspace by workspace, were "packed" the user's hooks or that pack. reverse: packed is what was there before the
+ * change, which is in force already. Without packed: what the containers that exist were made by, against today. */
+int proc_hooks_preview(struct call *c, cJSON **out, struct perry_err **err)
+{
+	const cJSON *packed = member(c->input, "packed");
+	cleanup_json cJSON *caller = caller_json(&c->caller), *subjects = NULL;
+	struct lua_hooks *today = NULL, *other = NULL;
+	if (packed && policy_packed_check(packed, err) < 0)
+		return -1;
+	if (lua_host_subjects(c->a->lua, caller, &subjects, err) < 0 || lua_hooks_open(c->a->lua, &today, err) < 0)
+		return -1;
+	int rc = packed ? lua_hooks_open(c->a->lua, &other, err) : 0;
+	if (rc == 0) {
+		const struct policy_setup *now = lua_hooks_setup(today), *given = other ? lua_hooks_setup(other) : NULL;
+		bool reverse = !packed || json_bool_or(c->input, "reverse", false);
+		if (packed)
+			lua_hooks_replace(other, packed);
+		rc = policy_preview(c->a->policy, reverse ? given : now, reverse ? now : given, subjects, out, err);
+	}
+	lua_hooks_close(other);
+	lua_hooks_close(today);
+	return rc;
 }
 
 int proc_hooks_run(struct call *c, cJSON **out, struct perry_err **err)

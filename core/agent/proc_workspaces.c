@@ -117,7 +117,11 @@ static int exists(struct call *c, const char *name)
 static int dry_run(struct call *c, const char *kind, cJSON **out, struct perry_err **err)
 {
 	cleanup_json cJSON *request = request_of(c), *caller = caller_json(&c->caller);
-	return agent_plan(c->a, kind, call_str(c, "name"), request, caller, out, err);
+	if (agent_plan(c->a, kind, call_str(c, "name"), request, caller, out, err) < 0)
+		return -1;
+	call_hide_values(c, cJSON_GetObjectItemCaseSensitive(*out, "env"));
+	call_explain(c, *out, *out);
+	return 0;
 }
 
 int proc_workspaces_create(struct call *c, cJSON **out, struct perry_err **err)

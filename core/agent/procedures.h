@@ -165,6 +165,8 @@
 	P("hooks/list", JOB, READ, NULL, ANY, hooks_list, "hook points, layers, and which file answers") \
 	P("hooks/show", JOB, READ, POINT_OF, ANY, hooks_show, "one hook point: its files and the built-in text") \
 	P("hooks/check", JOB, READ, NULL, ANY, hooks_check, "problems in hook files") \
+	P("hooks/preview", JOB, ADMIN, MAYBE_OBJ("'packed':{'type':'object'},'reverse':" BOOL), ANY, hooks_preview, \
+	  "what a change of policy would change in the plan of each workspace; nothing is touched") \
 	P("hooks/run", JOB, ADMIN, HOOK_RUN, ANY, hooks_run, "asks one hook point, touching nothing") \
 	P("config/credentials/get", NOW, READ, NULL, CREDENTIALS, credentials_get, \
 	  "environment and files of all workspaces") \

@@ -20,7 +20,7 @@ struct lua_hooks {
 	struct lua_host *host;
 	struct config *config;
 	cJSON *public;
-	struct policy_layer layers[MAX_LAYERS];
+	struct policy_layer layers[MAX_LAYERS + 1]; /* one more for lua_hooks_replace */
 	char *texts[3 * MAX_LAYERS]; /* what the layers point to */
 	size_t ntexts;
 	const char **disabled;
@@ -128,6 +128,28 @@ const struct perry_err *lua_hooks_error(const struct lua_hooks *s)
 const struct policy_setup *lua_hooks_setup(const struct lua_hooks *s)
 {
 	return &s->setup;
+}
+
+void lua_hooks_replace(struct lua_hooks *s, const cJSON *packed)
+{
+	const char *name = json_str_or(packed, "name", "user");
+	size_t i = 0;
+	while (i < s->setup.nlayers && strcmp(s->layers[i].name, name) != 0)
+		i++;
+	if (i == s->setup.nlayers) {
+		i = 1;
+		memmove(&s->layers[i + 1], &s->layers[i], (s->setup.nlayers - i) * sizeof *s->layers);
+		s->setup.nlayers++;
+	}
+	const cJSON *own = str_eq(s->layers[i].name, name) ? s->layers[i].settings : NULL, *settings = own ? own : json_at(packed, "settings");
+	s->layers[i] = (struct policy_layer){ .name = name, .packed = packed, .needs = json_at(packed, "needs"), .settings = settings };
+}
+
+int lua_host_subjects(struct lua_host *h, const cJSON *caller, cJSON **out, struct perry_err **err)
+{
+	cleanup_json cJSON *arg = cJSON_CreateObject();
+	json_set(arg, "caller", caller ? cJSON_Duplicate(caller, 1) : cJSON_CreateObject());
+	return run_lua(h, NULL, NULL, "plan", "subjects", arg, out, err);
 }
 
 cJSON *lua_hooks_inventory(struct lua_hooks *s)

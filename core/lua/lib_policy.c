@@ -2,7 +2,8 @@
 #include "base/mem.h"
 #include "lua/internal.h"
 
-/* plan(facts [, only_look]): {image, env, container, hostname, join, errors, hash}. only_look: it is not noted as a decision. */
+/* plan(facts [, only_look]): {image, env, container, hostname, join, errors, hash}. only_look: it is not noted as a decision, its rows come along
+ * as "decisions". */
 static int l_plan(lua_State *L)
 {
 	struct run *r = run_of(L);
@@ -15,7 +16,12 @@ static int l_plan(lua_State *L)
 		b->err = perry_err_copy(lua_hooks_error(hooks));
 		return box_raise(L, b);
 	}
-	return box_json(L, b, policy_plan(s, b->in, &b->out, only_look ? NULL : r->decisions, &b->err));
+	if (only_look)
+		b->in2 = cJSON_CreateArray();
+	int rc = policy_plan(s, b->in, &b->out, only_look ? b->in2 : r->decisions, &b->err);
+	if (rc == 0 && only_look)
+		json_set(b->out, "decisions", take_ptr(b->in2));
+	return box_json(L, b, rc);
 }
 
 /* ask(point, facts [, extra]): the answer. */

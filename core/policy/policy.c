@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "base/sha256.h"
 #include "policy/frame.h"
 #include "policy/layers.h"
 #include "policy/session.h"
@@ -84,6 +85,24 @@ static int refused(const struct policy_layer *layer, const struct point *point, 
 	return perry_move(err, take_why);
 }
 
+/* A layer that came as text instead of a folder. */
+static void open_packed(const struct policy_setup *setup, const struct policy_layer *layer, cJSON *j, cJSON *hashes)
+{
+	const cJSON *f, *lib = cJSON_GetObjectItemCaseSensitive(layer->packed, "lib");
+	cJSON *list = cJSON_GetObjectItemCaseSensitive(j, "files");
+	cJSON_ArrayForEach(f, cJSON_GetObjectItemCaseSensitive(layer->packed, "files")) {
+		const char *text = json_str_or(f, "text", "");
+		char hash[65];
+		if (str_starts(json_str_or(f, "point", ""), "on_") && layer_muted(setup, layer->name, json_str(f, "point")))
+			continue;
+		sha256_hex(text, strlen(text), hash);
+		json_set_str(hashes, json_str_or(f, "file", "?"), hash);
+		json_push(list, cJSON_Duplicate(f, 1));
+	}
+	if (lib)
+		json_set(j, "lib", cJSON_Duplicate(lib, 1));
+}
+
 static int open_layer(const struct policy_setup *setup, const struct policy_layer *layer, cJSON *opening, cJSON *hashes,
 		      struct perry_err **err)
 {
@@ -95,6 +114,10 @@ static int open_layer(const struct policy_setup *setup, const struct policy_laye
 	json_set(j, "files", list);
 	if (layer->settings)
 		json_set(j, "settings", cJSON_Duplicate(layer->settings, 1));
+	if (layer->packed) {
+		open_packed(setup, layer, j, hashes);
+		return 0;
+	}
 	layer_scan(layer, &files);
 	if (files.error)
 		r = refused(layer, NULL, layer->dir, take_ptr(files.error), err);

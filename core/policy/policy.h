@@ -25,6 +25,7 @@ cJSON *policy_confinement(const struct policy *p); /* what is in force: {"seccom
 struct policy_layer {
 	const char *name;    /* "user", "acme" (a pack), "machine"; "built-in" is always there, last */
 	const char *dir;     /* the folder of hook files */
+	const cJSON *packed; /* instead of the folder: what policy_pack_up made of one; or NULL */
 	const char *lib_dir; /* for require, or NULL */
 	uid_t owner;	     /* who must own the files (or root) */
 	bool follow_links;   /* the user's own layer only */

@@ -258,9 +258,12 @@ int session_exchange(struct policy_session *s, const cJSON *msg, int wall_ms, cJ
 	}
 }
 
-static void keep_rows(const struct policy_session *s, cJSON *reply, cJSON *decisions)
+/* The first row of an exchange has the facts that all of them were made on. */
+static void keep_rows(const struct policy_session *s, const cJSON *facts, cJSON *reply, cJSON *decisions)
 {
 	cJSON *rows = cJSON_GetObjectItemCaseSensitive(reply, "rows");
+	if (decisions && rows && rows->child && facts)
+		json_set(rows->child, "facts", cJSON_Duplicate(facts, 1));
 	while (decisions && rows && rows->child) {
 		cJSON *row = cJSON_DetachItemFromArray(rows, 0);
 		const cJSON *hash = cJSON_GetObjectItemCaseSensitive(s->hashes, json_str_or(row, "file", ""));
@@ -345,7 +348,7 @@ int policy_ask(struct policy_session *s, const char *name, const cJSON *facts, c
 	}
 	if (session_ask(s, point, facts, extra, false, &reply, err) < 0)
 		return -1;
-	keep_rows(s, reply, decisions);
+	keep_rows(s, facts, reply, decisions);
 	cJSON *record = cJSON_DetachItemFromObjectCaseSensitive(reply, "error");
 	if (record)
 		return record_fail(s, record, err);
@@ -446,7 +449,7 @@ int policy_plan(struct policy_session *s, const cJSON *facts, cJSON **plan, cJSO
 	s->point = NULL;
 	if (session_exchange(s, msg, 3 * DECISION_WALL, &reply, err) < 0)
 		return -1;
-	keep_rows(s, reply, decisions);
+	keep_rows(s, facts, reply, decisions);
 	cJSON *record = cJSON_DetachItemFromObjectCaseSensitive(reply, "error");
 	if (record)
 		return record_fail(s, record, err);

@@ -98,8 +98,8 @@ function M.make(reason, record, caller)
   return policy.plan(M.facts(reason, record, caller))
 end
 
--- The same for a look: no decision is noted.
-function M.look(reason, record) return policy.plan(M.facts(reason, record), true) end
+-- The same for a look: no decision is noted; they come with it.
+function M.look(reason, record, caller) return policy.plan(M.facts(reason, record, caller), true) end
 
 -- What applying the plan to the container that exists would mean, in words.
 function M.changes(ctx)
@@ -128,13 +128,22 @@ function M.dry_run(arg)
   else
     record = M.new_record(arg.workspace, arg.input, arg.caller)
   end
-  local plan = M.make(reason, record, arg.caller)
+  local plan = M.look(reason, record, arg.caller)
   local ctx = { name = arg.workspace, record = record, plan = plan, tools = tools.name() }
   ctx.hash = spec.hash(plan, ctx.tools)
   ctx.image_id = image.id(plan.image)
   plan.changes = M.changes(ctx)
   plan.imageMissing = not ctx.image_id or nil
   return plan
+end
+
+-- lua_host_subjects: what a start of each workspace would be decided on, and the plan that its container was made by.
+function M.subjects(arg)
+  local list = base.list()
+  for _, record in ipairs(store.list()) do
+    list[#list + 1] = { name = record.name, facts = M.facts("start", record, arg.caller), plan = record.plan }
+  end
+  return list
 end
 
 -- lua_host_facts.
