@@ -16,6 +16,7 @@ static const struct {
 	{ "write", cmd_write, "write PATH [--mode 0600] [--owner USER] [--size BYTES]" },
 	{ "ready", cmd_ready, "ready" },
 	{ "apply", cmd_apply, "apply" },
+	{ "watch", cmd_watch, "watch" },
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 

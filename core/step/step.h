@@ -27,6 +27,7 @@ int cmd_kill(int argc, char **argv);
 int cmd_write(int argc, char **argv);
 int cmd_ready(int argc, char **argv);
 int cmd_apply(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
 int cmd_shell(int argc, char **argv); /* invoked as perry-sh: the login shell of the workspace image */
 
 /* util.c. Allocation failure ends the process. */

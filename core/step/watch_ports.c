@@ -1,0 +1,244 @@
+/* Who listens. /proc/net/tcp lists the sockets that listen before all others, so a look reads no further than those, however many connections
+ * there are; and only a socket that was not there before is worth the search for its process. */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "step/step.h"
+#include "step/watch.h"
+
+#define LISTEN "0A"
+#define LOOK_AT_ALL 40 /* every so many looks the whole table is read: a kernel might order it in another way */
+#define RESOLVER 0x7f00000b /* 127.0.0.11: the engine's own, which no process of the workspace is */
+
+void ports_open(struct ports *p)
+{
+	*p = (struct ports){ .fds = { open("/proc/net/tcp", O_RDONLY | O_CLOEXEC), open("/proc/net/tcp6", O_RDONLY | O_CLOEXEC) } };
+}
+
+bool listener_is_loopback(const struct listener *l)
+{
+	static const unsigned char one[16] = { [15] = 1 }, mapped[12] = { [10] = 0xff, [11] = 0xff };
+	if (!l->v6)
+		return l->addr[0] == 127;
+	return !memcmp(l->addr, one, 16) || (!memcmp(l->addr, mapped, 12) && l->addr[12] == 127);
+}
+
+/* "0100007F:1F90": each four bytes as the machine has them in a word. */
+static bool read_address(const char *s, struct listener *l)
+{
+	size_t n = strcspn(s, ":");
+	if (s[n] != ':' || (n != 8 && n != 32))
+		return false;
+	l->v6 = n == 32;
+	for (size_t i = 0; i < n / 8; i++) {
+		char word[9] = { 0 };
+		memcpy(word, s + 8 * i, 8);
+		unsigned value = (unsigned)strtoul(word, NULL, 16);
+		memcpy(l->addr + 4 * i, &value, 4);
+	}
+	l->port = (unsigned short)strtoul(s + n + 1, NULL, 16);
+	return l->port != 0;
+}
+
+static bool is_resolver(const struct listener *l)
+{
+	unsigned addr;
+	memcpy(&addr, l->addr, 4);
+	return !l->v6 && ntohl(addr) == RESOLVER;
+}
+
+/* "  sl  local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode ...". 1: it listens, 0: it does not, -1: no such line. */
+static int read_line(const char *line, struct listener *l)
+{
+	char local[48], state[8];
+	if (sscanf(line, " %*d: %47s %*s %7s", local, state) != 2)
+		return -1;
+	if (strcmp(state, LISTEN))
+		return 0;
+	*l = (struct listener){ 0 };
+	return sscanf(line, " %*d: %*s %*s %*s %*s %*s %*s %*u %*u %llu", &l->inode) == 1 && read_address(local, l) ? 1 : -1;
+}
+
+struct found {
+	struct listener *v;
+	size_t n, cap;
+};
+
+static void add(struct found *f, const struct listener *l)
+{
+	if (f->n == f->cap)
+		f->v = xrealloc(f->v, (f->cap = f->cap ? 2 * f->cap : 16) * sizeof *f->v);
+	f->v[f->n++] = *l;
+}
+
+static void read_table(struct ports *p, int fd, bool all, struct found *f)
+{
+	char bytes[8192];
+	size_t have = 0;
+	bool other = false, done = fd < 0 || lseek(fd, 0, SEEK_SET) < 0;
+	while (!done) {
+		ssize_t n = read(fd, bytes + have, sizeof bytes - 1 - have);
+		if (n <= 0)
+			break;
+		have += (size_t)n;
+		bytes[have] = 0;
+		char *line = bytes, *end;
+		for (; !done && (end = strchr(line, '\n')); line = end + 1) {
+			struct listener l;
+			*end = 0;
+			int kind = read_line(line, &l);
+			p->unordered |= kind == 1 && other;
+			other |= kind == 0;
+			if (kind == 1 && !is_resolver(&l))
+				add(f, &l);
+			done = kind == 0 && !all && !p->unordered;
+		}
+		have -= (size_t)(line - bytes);
+		memmove(bytes, line, have);
+		if (have == sizeof bytes - 1)
+			have = 0; /* no line is so long */
+	}
+}
+
+static int by_socket(const void *a, const void *b)
+{
+	const struct listener *x = a, *y = b;
+	if (x->port != y->port)
+		return x->port < y->port ? -1 : 1;
+	if (x->v6 != y->v6)
+		return x->v6 ? 1 : -1;
+	int c = memcmp(x->addr, y->addr, sizeof x->addr);
+	return c ? c : x->inode < y->inode ? -1 : x->inode > y->inode;
+}
+
+/* --- processes --- */
+
+struct search {
+	struct found *f;
+	size_t left;
+};
+
+static void name_process(struct listener *l)
+{
+	char path[64], exe[512];
+	snprintf(path, sizeof path, "/proc/%d/comm", (int)l->pid);
+	char *name = read_file(path, NULL);
+	if (name)
+		snprintf(l->name, sizeof l->name, "%.*s", (int)strcspn(name, "\n"), name);
+	free(name);
+	/* Some runtimes call their first thread so; what they are says the executable. */
+	if (strstr(l->name, "MainThread")) {
+		snprintf(path, sizeof path, "/proc/%d/exe", (int)l->pid);
+		ssize_t n = readlink(path, exe, sizeof exe - 1);
+		if (n > 0) {
+			exe[n] = 0;
+			const char *base = strrchr(exe, '/');
+			snprintf(l->name, sizeof l->name, "%.31s", base ? base + 1 : exe);
+		}
+	}
+}
+
+static void look_into(struct search *s, pid_t pid, const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	while (d && s->left && (e = readdir(d))) {
+		char target[64];
+		unsigned long long inode;
+		ssize_t n = readlinkat(dirfd(d), e->d_name, target, sizeof target - 1);
+		if (n <= 0)
+			continue;
+		target[n] = 0;
+		if (sscanf(target, "socket:[%llu]", &inode) != 1)
+			continue;
+		for (size_t i = 0; i < s->f->n; i++) {
+			struct listener *l = &s->f->v[i];
+			if (l->inode != inode || l->looked_up || l->pid)
+				continue;
+			l->pid = pid;
+			name_process(l);
+			s->left--;
+		}
+	}
+	if (d)
+		closedir(d);
+}
+
+/* Without CAP_SYS_PTRACE, which containers lack, a process shows its descriptors to its own user alone: files are looked at as that user. */
+static void find_processes(struct found *f)
+{
+	struct search s = { f, 0 };
+	for (size_t i = 0; i < f->n; i++)
+		s.left += !f->v[i].looked_up;
+	DIR *proc = s.left ? opendir("/proc") : NULL;
+	struct dirent *e;
+	while (proc && s.left && (e = readdir(proc))) {
+		char dir[64];
+		struct stat st;
+		if (!isdigit((unsigned char)e->d_name[0]))
+			continue;
+		snprintf(dir, sizeof dir, "/proc/%.20s", e->d_name);
+		if (stat(dir, &st))
+			continue;
+		setfsgid(st.st_gid);
+		setfsuid(st.st_uid);
+		strcat(dir, "/fd");
+		look_into(&s, atoi(e->d_name), dir);
+		setfsuid(geteuid());
+		setfsgid(getegid());
+	}
+	if (proc)
+		closedir(proc);
+	for (size_t i = 0; i < f->n; i++)
+		f->v[i].looked_up = true;
+}
+
+bool ports_look(struct ports *p)
+{
+	struct found f = { 0 };
+	bool all = p->looks++ % LOOK_AT_ALL == 0;
+	for (int i = 0; i < 2; i++)
+		read_table(p, p->fds[i], all, &f);
+	qsort(f.v, f.n, sizeof *f.v, by_socket);
+	bool changed = f.n != p->n;
+	for (size_t i = 0, j = 0; i < f.n; i++) {
+		while (j < p->n && by_socket(&p->v[j], &f.v[i]) < 0)
+			j++;
+		if (j < p->n && by_socket(&p->v[j], &f.v[i]) == 0)
+			f.v[i] = p->v[j];
+		else
+			changed = true;
+	}
+	if (changed)
+		find_processes(&f);
+	free(p->v);
+	p->v = f.v;
+	p->n = f.n;
+	return changed;
+}
+
+void ports_print(const struct ports *p, struct text *out)
+{
+	size_t n = p->n < WATCH_PORTS ? p->n : WATCH_PORTS;
+	text_addf(out, "{\"ports\":[");
+	for (size_t i = 0; i < n; i++) {
+		const struct listener *l = &p->v[i];
+		char addr[INET6_ADDRSTRLEN] = "";
+		inet_ntop(l->v6 ? AF_INET6 : AF_INET, l->addr, addr, sizeof addr);
+		text_addf(out, "%s{\"number\":%d,\"address\":\"%s\",\"loopback\":%s", i ? "," : "", l->port, addr, listener_is_loopback(l) ? "true" : "false");
+		if (l->pid) {
+			text_addf(out, ",\"pid\":%d,\"process\":", (int)l->pid);
+			text_quote(out, l->name);
+		}
+		text_addf(out, "}");
+	}
+	text_addf(out, p->n > n ? "],\"more\":%zu}\n" : "]}\n", p->n - n);
+}
