@@ -75,6 +75,8 @@ def call(conn, method, path, body=None):
 
 
 class Agent:
+    live = []
+
     def __init__(self, legacy=None):
         self.dir = tempfile.mkdtemp(prefix="perry-bench-")
         with socket.socket() as s:
@@ -98,6 +100,7 @@ class Agent:
                 if self.proc.poll() is not None or time.perf_counter() - at > 20:
                     sys.exit("the agent did not start:\n" + open(self.dir + "/err").read())
                 time.sleep(0.001)
+        Agent.live.append(self)
         self.ready_ms = (time.perf_counter() - at) * 1000
 
     def rpc(self, proc, value=None):
@@ -114,7 +117,7 @@ class Agent:
     def engine_requests(self):
         conn = Unix(self.sock)
         conn.request("GET", "/metrics")
-        m = re.search(rb"^perry_docker_requests_total (\d+)", conn.getresponse().read(), re.M)
+        m = re.search(rb"^perry_engine_requests_total (\d+)", conn.getresponse().read(), re.M)
         return int(m.group(1)) if m else None
 
     def processes(self):
@@ -126,6 +129,7 @@ class Agent:
         return pids
 
     def stop(self):
+        Agent.live.remove(self)
         self.proc.send_signal(signal.SIGTERM)
         try:
             self.proc.wait(20)
@@ -281,6 +285,9 @@ try:
     if wanted("programs"):
         part_programs()
 finally:
+    for agent in list(Agent.live):  # a part broke off
+        delete_all(agent)
+        agent.stop()
     if opt.json:
         with open(opt.json, "w") as out:
             json.dump(rows, out, indent=1)
