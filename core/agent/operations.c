@@ -22,9 +22,15 @@ char *agent_step_path(void)
 	return given && *given ? xstrdup(given) : path_join(dir, "perry-step");
 }
 
+char *agent_tailscale_dir(void)
+{
+	const char *given = getenv("PERRY_TAILSCALE_DIR");
+	return given && *given ? xstrdup(given) : path_self_dir();
+}
+
 int agent_open_operations(struct agent *a, struct perry_err **err)
 {
-	cleanup_free char *step = agent_step_path();
+	cleanup_free char *step = agent_step_path(), *tailscale_dir = agent_tailscale_dir();
 	const struct lua_setup lua = {
 		.docker = a->docker,
 		.store = a->store,
@@ -35,6 +41,7 @@ int agent_open_operations(struct agent *a, struct perry_err **err)
 		.ctx = a,
 		.config_dir = a->dir,
 		.step = step,
+		.tailscale_dir = tailscale_dir,
 		.spare_networks = SPARE_NETWORKS,
 	};
 	if (lua_host_new(&a->lua, &lua, err) < 0)

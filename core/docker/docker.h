@@ -126,6 +126,13 @@ int docker_archive_put(struct docker *d, const char *id, const char *path, const
 /* The same from a callback: fill up to n bytes, 0 at the end, -1 to abort. */
 int docker_archive_put_stream(struct docker *d, const char *id, const char *path, ssize_t (*fill)(void *ctx, char *bytes, size_t n), void *ctx,
 			      struct docker_cancel *cancel, struct perry_err **err);
+/* The same of files of this machine, which are read while they are sent. Without a host path: a folder when path ends with a slash, else an empty file. */
+struct docker_file {
+	const char *path, *host;
+	mode_t mode;
+};
+int docker_archive_put_files(struct docker *d, const char *id, const char *path, const struct docker_file *files, size_t n,
+			     struct docker_cancel *cancel, struct perry_err **err);
 int docker_archive_get(struct docker *d, const char *id, const char *path, docker_output_fn fn, void *ctx, struct docker_cancel *cancel,
 		       struct perry_err **err);
 

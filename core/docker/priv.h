@@ -59,4 +59,10 @@ int docker_lines_feed(struct docker_lines *l, const char *bytes,
 		      size_t n);	      /* what fn returned; -1 for an endless line */
 int docker_lines_end(struct docker_lines *l); /* the last one may lack its newline; frees */
 
+/* An archive of these files (borrowed), made while it is read: fill is for http_req. The error of what failed is the caller's; NULL: none. */
+struct tar_files;
+struct tar_files *tar_files_new(const struct docker_file *files, size_t n);
+ssize_t tar_files_fill(void *tar_files, char *bytes, size_t n);
+struct perry_err *tar_files_free(struct tar_files *f);
+
 #endif

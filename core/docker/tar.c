@@ -1,4 +1,4 @@
-/* Building tars in memory. */
+/* Building tars, in memory or while they are sent. */
 #include <archive.h>
 #include <archive_entry.h>
 #include <dirent.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/paths.h"
@@ -211,4 +212,91 @@ int tar_finish(struct tar *t, struct buf *out, struct perry_err **err)
 	}
 	tar_free(t);
 	return rc;
+}
+
+/* --- an archive of files of this machine, made while it is read --- */
+
+struct tar_files {
+	struct tar *tar;
+	const struct docker_file *files;
+	size_t n, at;
+	int fd;
+	int64_t left; /* of the file at fd */
+	bool ended;
+	struct perry_err *err;
+};
+
+struct tar_files *tar_files_new(const struct docker_file *files, size_t n)
+{
+	struct tar_files *f = xcalloc(1, sizeof *f);
+	f->tar = tar_new();
+	f->files = files;
+	f->n = n;
+	f->fd = -1;
+	return f;
+}
+
+struct perry_err *tar_files_free(struct tar_files *f)
+{
+	struct perry_err *err = f->err;
+	if (f->fd >= 0)
+		close(f->fd);
+	tar_free(f->tar);
+	free(f);
+	return err;
+}
+
+static int next_file(struct tar_files *f)
+{
+	const struct docker_file *file = &f->files[f->at++];
+	struct stat st;
+	struct meta m = { .type = AE_IFREG, .mode = file->mode, .mtime = time(NULL) };
+	if (f->fd >= 0)
+		close(f->fd);
+	f->fd = -1;
+	if (!file->host) {
+		m.type = str_ends(file->path, "/") ? AE_IFDIR : AE_IFREG;
+		return put_head(f->tar, file->path, &m, &f->err);
+	}
+	f->fd = open(file->host, O_RDONLY | O_CLOEXEC);
+	if (f->fd < 0 || fstat(f->fd, &st) != 0)
+		return perry_fail_errno(&f->err, errno, "%s", file->host);
+	m.size = f->left = st.st_size;
+	return put_head(f->tar, file->path, &m, &f->err);
+}
+
+static int next_bytes(struct tar_files *f)
+{
+	char bytes[65536];
+	const char *name = f->files[f->at - 1].host;
+	ssize_t n = read(f->fd, bytes, f->left < (int64_t)sizeof bytes ? (size_t)f->left : sizeof bytes);
+	if (n < 0 && errno == EINTR)
+		return 0;
+	if (n <= 0)
+		return n ? perry_fail_errno(&f->err, errno, "%s", name)
+			 : perry_fail(&f->err, PERRY_EINTERNAL, "%s became shorter while it was read", name);
+	f->left -= n;
+	return archive_write_data(f->tar->a, bytes, (size_t)n) == n ? 0 : tar_failed(f->tar, name, &f->err);
+}
+
+ssize_t tar_files_fill(void *ctx, char *bytes, size_t n)
+{
+	struct tar_files *f = ctx;
+	struct buf *out = &f->tar->out;
+	while (!out->len && !f->ended) {
+		int rc = 0;
+		if (f->left > 0)
+			rc = next_bytes(f);
+		else if (f->at < f->n)
+			rc = next_file(f);
+		else if ((f->ended = true) && archive_write_close(f->tar->a) != ARCHIVE_OK)
+			rc = tar_failed(f->tar, "the end", &f->err);
+		if (rc < 0)
+			return -1;
+	}
+	n = n < out->len ? n : out->len;
+	if (n)
+		memcpy(bytes, out->data, n);
+	buf_consume(out, n);
+	return (ssize_t)n;
 }

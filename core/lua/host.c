@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "lua/internal.h"
+#include "lua/tools.h"
 #include "ops/hub.h"
 #include "store/store.h"
 
@@ -19,8 +20,10 @@ int lua_host_new(struct lua_host **out, const struct lua_setup *setup, struct pe
 	h->config_dir = xstrdup(setup->config_dir);
 	h->step = xstrdup(setup->step);
 	h->machine_hooks = xstrdup(setup->machine_hooks ? setup->machine_hooks : "/etc/perry/hooks");
+	h->tailscale_dir = xstrdup(setup->tailscale_dir);
 	h->setup.config_dir = h->config_dir;
 	h->setup.step = h->step;
+	h->setup.tailscale_dir = h->tailscale_dir;
 	h->setup.machine_hooks = h->machine_hooks;
 	if (gethostname(h->hostname, sizeof h->hostname - 1) < 0)
 		h->hostname[0] = 0;
@@ -47,7 +50,8 @@ void lua_host_free(struct lua_host *h)
 	pthread_mutex_destroy(&h->spare_lock);
 	cJSON_Delete(h->engine);
 	cJSON_Delete(h->spares);
-	free(h->tools);
+	tools_free(h->tools);
+	free(h->tailscale_dir);
 	free(h->config_dir);
 	free(h->step);
 	free(h->machine_hooks);

@@ -19,10 +19,11 @@
 #include "policy/policy.h"
 
 struct background;
+struct tools;
 
 struct lua_host {
 	struct lua_setup setup;
-	char *config_dir, *step, *machine_hooks;
+	char *config_dir, *step, *tailscale_dir, *machine_hooks;
 	char hostname[256];
 	char run_id[17];       /* of this life of the agent: helpers of an earlier one are nobody's */
 	struct background *background;
@@ -30,7 +31,7 @@ struct lua_host {
 	struct hub_sub *engine_sub;    /* the engine's coming and going */
 	bool engine_lost;              /* under the hub's lock */
 	pthread_mutex_t lock;  /* of the members below; never held across a call that blocks */
-	char *tools;           /* name of the tools volume, or NULL */
+	struct tools *tools;   /* what the tools volume holds, or NULL: not looked yet */
 	bool tools_seen;       /* complete */
 	cJSON *engine;         /* facts of the engine, see run_engine; NULL: not asked yet */
 	pthread_mutex_t tools_lock, networks_lock; /* of locked(); held across engine calls on purpose */

@@ -7,11 +7,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/embed.h"
-#include "base/file.h"
 #include "base/mem.h"
-#include "base/sha256.h"
 #include "lua/internal.h"
+#include "lua/tools.h"
+
+#define TOOLS_MARK "complete"
 
 /* routes(): CIDR texts of the machine's IPv4 routes, without the default one. */
 static int l_routes(lua_State *L)
@@ -52,32 +52,41 @@ static int l_port_free(lua_State *L)
 
 /* --- the tools volume --- */
 
-/* tools(): name of the volume for this perry-step ("perry-tools-VERSION-HASH"), and whether this process has seen it complete. */
+/* This process's tools, looked at once: they stay until the host is freed, and are not changed after that. */
+static int tools_of(struct lua_host *h, const struct tools **out, struct perry_err **err)
+{
+	struct tools *fresh = NULL;
+	pthread_mutex_lock(&h->lock);
+	*out = h->tools;
+	pthread_mutex_unlock(&h->lock);
+	if (*out)
+		return 0;
+	if (tools_look(h->step, h->tailscale_dir, TOOLS_MARK, &fresh, err) < 0)
+		return -1;
+	pthread_mutex_lock(&h->lock);
+	if (!h->tools)
+		h->tools = take_ptr(fresh);
+	*out = h->tools;
+	pthread_mutex_unlock(&h->lock);
+	tools_free(fresh);
+	return 0;
+}
+
+/* tools(): name of the tools volume, whether this process has seen it complete, and why tailscale is not on it (nil: it is). */
 static int l_tools(lua_State *L)
 {
 	struct lua_host *h = run_of(L)->host;
+	const struct tools *t;
 	struct box *b = box_new(L);
-	char hex[65];
+	if (tools_of(h, &t, &b->err) < 0)
+		return box_raise(L, b);
 	pthread_mutex_lock(&h->lock);
 	bool seen = h->tools_seen;
-	b->text = xstrdup(h->tools);
 	pthread_mutex_unlock(&h->lock);
-	if (!b->text) {
-		if (file_read(h->step, 64u << 20, &b->buf, &b->err) < 0) {
-			perry_wrap(&b->err, "the workspace helper");
-			return box_raise(L, b);
-		}
-		sha256_hex(b->buf.data, b->buf.len, hex);
-		b->text = xasprintf("perry-tools-%s-%.8s", PERRY_VERSION, hex);
-		pthread_mutex_lock(&h->lock);
-		if (!h->tools)
-			h->tools = xstrdup(b->text);
-		pthread_mutex_unlock(&h->lock);
-	}
-	lua_pushstring(L, b->text);
+	lua_pushstring(L, t->name);
 	lua_pushboolean(L, seen);
-	box_clear(b);
-	return 2;
+	lua_pushstring(L, t->missing);
+	return 3;
 }
 
 /* tools_seen(yes): remembers whether the volume is complete. */
@@ -90,25 +99,16 @@ static int l_tools_seen(lua_State *L)
 	return 0;
 }
 
-/* tools_put(container, mark): uploads bin/perry-step and, last, the empty file that says that all is there. */
+/* tools_put(container): uploads the programs and, last, the empty file that says that all is there. */
 static int l_tools_put(lua_State *L)
 {
-	struct lua_host *h = run_of(L)->host;
-	const char *container = luaL_checkstring(L, 1), *mark = luaL_checkstring(L, 2);
+	struct run *r = run_of(L);
+	const char *container = luaL_checkstring(L, 1);
+	const struct tools *t;
 	struct box *b = box_new(L);
-	int rc = file_read(h->step, 64u << 20, &b->buf, &b->err);
-	b->tar = tar_new();
+	int rc = tools_of(r->host, &t, &b->err);
 	if (rc == 0)
-		rc = tar_add_dir(b->tar, "bin", 0755, 0, 0, &b->err);
-	if (rc == 0)
-		rc = tar_add_file(b->tar, "bin/perry-step", b->buf.data, b->buf.len, 0755, 0, 0, &b->err);
-	if (rc == 0)
-		rc = tar_add_file(b->tar, mark, "", 0, 0644, 0, 0, &b->err);
-	buf_free(&b->buf);
-	if (rc == 0)
-		rc = tar_finish(take_ptr(b->tar), &b->buf, &b->err);
-	if (rc == 0)
-		rc = docker_archive_put(h->setup.docker, container, "/opt/perry", &b->buf, &b->err);
+		rc = docker_archive_put_files(r->host->setup.docker, container, "/opt/perry", t->files, t->n, r->op ? op_cancel_flag(r->op) : NULL, &b->err);
 	return box_ok(L, b, rc);
 }
 
@@ -118,12 +118,13 @@ static int discard(void *ctx, int fd, const char *bytes, size_t n)
 	return 0;
 }
 
-static int l_tools_has(lua_State *L)
+/* tools_complete(container): is the file there that was written last? */
+static int l_tools_complete(lua_State *L)
 {
 	struct lua_host *h = run_of(L)->host;
-	const char *container = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
+	const char *container = luaL_checkstring(L, 1);
 	struct box *b = box_new(L);
-	int rc = docker_archive_get(h->setup.docker, container, path, discard, NULL, NULL, &b->err);
+	int rc = docker_archive_get(h->setup.docker, container, "/opt/perry/" TOOLS_MARK, discard, NULL, NULL, &b->err);
 	if (rc < 0 && b->err->code != PERRY_ENOTFOUND)
 		return box_raise(L, b);
 	box_clear(b);
@@ -149,8 +150,8 @@ static int l_locked(lua_State *L)
 int lib_net(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
-		{ "routes", l_routes },	      { "port_free", l_port_free }, { "tools", l_tools },   { "tools_seen", l_tools_seen },
-		{ "tools_put", l_tools_put }, { "tools_has", l_tools_has }, { "locked", l_locked }, { 0 },
+		{ "routes", l_routes },	      { "port_free", l_port_free },	      { "tools", l_tools },   { "tools_seen", l_tools_seen },
+		{ "tools_put", l_tools_put }, { "tools_complete", l_tools_complete }, { "locked", l_locked }, { 0 },
 	};
 	luaL_newlib(L, fns);
 	return 1;

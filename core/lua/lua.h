@@ -29,6 +29,7 @@ struct lua_setup {
 	void *ctx;
 	const char *config_dir; /* its hooks/ is the user's layer */
 	const char *step;       /* perry-step on this machine, for the tools volume */
+	const char *tailscale_dir; /* of tailscale and tailscaled on this machine, for the tools volume */
 	const char *machine_hooks; /* NULL: /etc/perry/hooks */
 	int spare_networks;     /* how many networks are kept ready */
 };

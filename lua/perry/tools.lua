@@ -1,4 +1,4 @@
--- The tools volume: perry-step (and what else workspaces need of ours), read-only in every workspace, named by its content.
+-- The tools volume: perry-step, tailscale and tailscaled, read-only in every workspace, named by its content.
 local docker = require "docker"
 local base = require "base"
 local errors = require "perry.errors"
@@ -7,8 +7,6 @@ local net = require "net"
 local store = require "store"
 
 local M = {}
-
-local mark = "complete"
 
 -- A container that is never started is how an archive gets into a volume.
 local function with_helper(volume, image, fn)
@@ -26,7 +24,7 @@ end
 local function fill(volume, image)
   docker.volume_create(volume, { ["perry.tools"] = base.version() })
   with_helper(volume, image, function(id)
-    if not net.tools_has(id, "/opt/perry/" .. mark) then net.tools_put(id, mark) end
+    if not net.tools_complete(id) then net.tools_put(id) end
   end)
 end
 
@@ -53,5 +51,8 @@ function M.forget()
 end
 
 function M.name() return (net.tools()) end
+
+-- Why tailscale and tailscaled are not on it; nil: they are.
+function M.no_tailscale() return (select(3, net.tools())) end
 
 return M

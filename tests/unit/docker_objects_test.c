@@ -317,6 +317,43 @@ static void archive_into_a_container_that_never_ran(void **state)
 	perry_err_free(err);
 }
 
+/* Files of this machine, read while they are sent: the archive is never whole in memory. */
+static void archive_of_files(void **state)
+{
+	enum { SIZE = 3000001 };
+	struct perry_err *err = NULL;
+	char id[65], path[] = "/tmp/pdk-files-XXXXXX";
+	cleanup_buf struct buf back = { 0 }, content = { 0 };
+	mode_t mode;
+	int64_t uid;
+	engine_or_skip();
+	cleanup_fd int fd = mkstemp(path);
+	cleanup_free char *bytes = xmalloc(SIZE);
+	for (int i = 0; i < SIZE; i++)
+		bytes[i] = (char)(i * 7 + i / 4096);
+	assert_int_equal(write(fd, bytes, SIZE), SIZE);
+	struct docker_file files[] = { { "bin/", NULL, 0755 }, { "bin/a", path, 0755 }, { "bin/b", path, 0600 }, { "end", NULL, 0644 } };
+	test_container(d, id, NULL, false);
+	ok(docker_archive_put_files(d, id, "/srv", files, 4, NULL, &err));
+	ok(docker_archive_get(d, id, "/srv", keep, &back, NULL, &err));
+	for (int i = 1; i < 3; i++) {
+		cleanup_free char *name = xasprintf("srv/%s", files[i].path);
+		assert_true(find_in_tar(&back, name, &content, &mode, &uid));
+		assert_int_equal(mode & 07777, files[i].mode);
+		assert_int_equal(uid, 0);
+		assert_int_equal(content.len, SIZE);
+		assert_memory_equal(content.data, bytes, SIZE);
+	}
+	assert_true(find_in_tar(&back, "srv/end", &content, &mode, &uid));
+	assert_int_equal(content.len, 0);
+	files[2].host = "/no/such/file";
+	fails(PERRY_ENOTFOUND, docker_archive_put_files(d, id, "/srv", files, 4, NULL, &err));
+	assert_non_null(strstr(err->msg, "/no/such/file"));
+	unlink(path);
+	test_remove(d, id);
+	perry_err_free(err);
+}
+
 /* One file of many zeros, made as it is sent. */
 struct zeros {
 	struct buf head;
@@ -524,6 +561,7 @@ int main(void)
 		cmocka_unit_test(a_pull_that_cannot_succeed),
 		cmocka_unit_test(a_commit_keeps_what_was_installed),
 		cmocka_unit_test(archive_into_a_container_that_never_ran),
+		cmocka_unit_test(archive_of_files),
 		cmocka_unit_test(archive_as_a_stream),
 		cmocka_unit_test(a_tree_from_disk),
 		cmocka_unit_test(logs),

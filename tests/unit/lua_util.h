@@ -95,7 +95,7 @@ static inline void inside_open(struct inside *in, const char *dir, int spares, v
 		in->sub = hub_subscribe(in->hub, NULL, fn, ctx);
 	ok(fleet_open(&in->fleet, in->store, in->docker, in->hub, &err));
 	struct lua_setup setup = { .docker = in->docker, .store = in->store, .hub = in->hub, .fleet = in->fleet, .policy = test_policy,
-				   .config = inside_config, .ctx = in->dir, .config_dir = in->dir, .step = test_step,
+				   .config = inside_config, .ctx = in->dir, .config_dir = in->dir, .step = test_step, .tailscale_dir = in->dir,
 				   .machine_hooks = "/nonexistent", .spare_networks = spares };
 	ok(lua_host_new(&in->lua, &setup, &err));
 	struct ops_setup ops = { .store = in->store, .hub = in->hub, .fleet = in->fleet, .max_running = 32, .run = lua_runner, .ctx = in->lua };
