@@ -127,15 +127,18 @@ INST = install -C -D
 $(BUILD)/out/%: $(BUILD)/%
 	@mkdir -p $(@D) && $(STRIP) -o $@ $<
 stripped: $(BUILD)/out/perry $(BUILD)/out/perry-agent $(BUILD)/out/perry-step
+# TAILSCALE: no, or the folder to take tailscale and tailscaled from, which workspaces join a tailnet with; see scripts/tailscale.sh.
+TAILSCALE ?=
 install: stripped
 	@$(INST) -m 755 $(BUILD)/out/perry $(DESTDIR)$(PREFIX)/bin/perry
 	@$(INST) -m 755 $(BUILD)/out/perry-agent $(DESTDIR)$(LIBEXEC)/perry-agent
 	@$(INST) -m 755 $(BUILD)/out/perry-step $(DESTDIR)$(LIBEXEC)/perry-step
 	@BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) scripts/install.sh
+	@TAILSCALE=$(TAILSCALE) scripts/tailscale.sh $(DESTDIR)$(LIBEXEC)
 uninstall:
 	@BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) scripts/install.sh --remove
 up:
-	@BUILD=$(BUILD) PREFIX=$(PREFIX) scripts/up.sh
+	@BUILD=$(BUILD) PREFIX=$(PREFIX) TAILSCALE=$(TAILSCALE) scripts/up.sh
 # make down YES=1 asks nothing
 down:
 	@PREFIX=$(PREFIX) scripts/down.sh $(if $(YES),-y)

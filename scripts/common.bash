@@ -14,7 +14,7 @@ fail() {
 need_root() {
 	if [ "$(id -u)" != 0 ]; then
 		command -v sudo >/dev/null || fail "run this as root: there is no sudo"
-		exec sudo --preserve-env=PREFIX,PERRY_STATE,PERRY_CONFIG_DIR,DOCKER_HOST,PERRY_NO_REGISTRY "$0" "$@"
+		exec sudo --preserve-env=PREFIX,PERRY_STATE,PERRY_CONFIG_DIR,DOCKER_HOST,PERRY_NO_REGISTRY,TAILSCALE "$0" "$@"
 	fi
 }
 # Under sudo the agent, its files and its configuration belong to the user who called it.

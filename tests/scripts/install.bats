@@ -10,7 +10,7 @@ setup() {
 listing() { find "$to" ! -type d -printf '%P %m %T@\n' | sort; }
 
 @test "install: programs, helper, hooks, man page, completions and unit, below DESTDIR and PREFIX" {
-	make -s BUILD="$BUILD" DESTDIR="$to" PREFIX=/opt/p install
+	make -s BUILD="$BUILD" DESTDIR="$to" PREFIX=/opt/p TAILSCALE=no install
 	for f in bin/perry libexec/perry/perry-agent libexec/perry/perry-step; do
 		[ "$(stat -c %a "$to/opt/p/$f")" = 755 ]
 	done
@@ -24,17 +24,17 @@ listing() { find "$to" ! -type d -printf '%P %m %T@\n' | sort; }
 }
 
 @test "install: a second one changes nothing, uninstall leaves nothing" {
-	make -s BUILD="$BUILD" DESTDIR="$to" PREFIX=/opt/p install
+	make -s BUILD="$BUILD" DESTDIR="$to" PREFIX=/opt/p TAILSCALE=no install
 	before=$(listing)
 	sleep 0.05
-	make -s BUILD="$BUILD" DESTDIR="$to" PREFIX=/opt/p install
+	make -s BUILD="$BUILD" DESTDIR="$to" PREFIX=/opt/p TAILSCALE=no install
 	[ "$(listing)" = "$before" ]
 	make -s BUILD="$BUILD" DESTDIR="$to" PREFIX=/opt/p uninstall
 	[ "$(listing)" = "" ]
 }
 
 @test "installed programs are small" {
-	make -s BUILD="$BUILD" DESTDIR="$to" PREFIX=/opt/p install
+	make -s BUILD="$BUILD" DESTDIR="$to" PREFIX=/opt/p TAILSCALE=no install
 	[ "$(stat -c %s "$to/opt/p/libexec/perry/perry-agent")" -le $((4 << 20)) ]
 	[ "$(stat -c %s "$to/opt/p/libexec/perry/perry-step")" -le $((256 << 10)) ]
 }
@@ -67,4 +67,80 @@ listing() { find "$to" ! -type d -printf '%P %m %T@\n' | sort; }
 	run timeout 300 docker build -q --force-rm --build-arg VARIANT=middle --build-arg EXTRA_CA="$(scripts/host-ca.sh)" image
 	[ "$status" != 0 ]
 	[[ $output == *"VARIANT is small or full, not middle"* ]]
+}
+
+# --- tailscale for workspaces ---
+# There is no network in these: curl stands for the release's site, and perry-step for the two programs, because it is static.
+
+programs() { # FOLDER
+	mkdir -p "$1"
+	install -m 755 "$BUILD/perry-step" "$1/tailscale"
+	install -m 755 "$BUILD/perry-step" "$1/tailscaled"
+}
+release_site() { # SHA256 of the archive, or nothing: the true one
+	local name
+	name=tailscale_1.102.3_$([ "$(uname -m)" = x86_64 ] && echo amd64 || echo arm64)
+	site=$BATS_TEST_TMPDIR/site
+	programs "$site/$name"
+	tar -czf "$site/$name.tgz" -C "$site" "$name"
+	echo "${1:-$(sha256sum <"$site/$name.tgz" | cut -d' ' -f1)}" >"$site/$name.tgz.sha256"
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	printf '#!/bin/sh\nfor last; do :; done\nwhile [ $# -gt 0 ]; do [ "$1" = -o ] && to=$2; shift; done\ncp "%s/${last##*/}" "$to"\n' "$site" >"$BATS_TEST_TMPDIR/bin/curl"
+	chmod +x "$BATS_TEST_TMPDIR/bin/curl"
+}
+# PATH with curl that fails or the one above, and nothing of this machine's tailscale and Go.
+bare() { PATH=$BATS_TEST_TMPDIR/bin:/usr/bin:/bin "$@"; }
+nobody() { # COMMANDS that are not to be had
+	mkdir -p "$BATS_TEST_TMPDIR/bin"
+	local c
+	for c; do
+		printf '#!/bin/sh\nexit 22\n' >"$BATS_TEST_TMPDIR/bin/$c"
+		chmod +x "$BATS_TEST_TMPDIR/bin/$c"
+	done
+}
+
+@test "tailscale: from the release archive, once" {
+	release_site
+	run bare scripts/tailscale.sh "$to"
+	[ "$status" = 0 ]
+	[ "$output" = "tailscale for workspaces: from release" ]
+	cmp "$to/tailscaled" "$BUILD/perry-step"
+	[ "$(stat -c %a "$to/tailscale")" = 755 ]
+	rm "$BATS_TEST_TMPDIR/bin/curl" # not asked any more
+	run bare scripts/tailscale.sh "$to"
+	[ "$output" = "tailscale for workspaces: 1.102.3 is there" ]
+}
+
+@test "tailscale: an archive with another checksum is not used" {
+	release_site "$(printf %064d 0)"
+	nobody go tailscale tailscaled
+	run bare scripts/tailscale.sh "$to"
+	[ "$status" = 0 ]
+	[[ $output == *"does not match; it is not used"* ]]
+	[[ $output == *"for workspaces: none"* ]]
+	[ ! -e "$to/tailscaled" ]
+}
+
+@test "tailscale: this machine's own, when it is linked statically" {
+	nobody curl go
+	programs "$BATS_TEST_TMPDIR/bin"
+	run bare scripts/tailscale.sh "$to"
+	[ "$output" = "tailscale for workspaces: from this machine's own" ]
+	cmp "$to/tailscaled" "$BUILD/perry-step"
+	rm -r "$to"
+	cp "$BUILD/perry" "$BATS_TEST_TMPDIR/bin/tailscaled"
+	run bare scripts/tailscale.sh "$to"
+	[ "$status" = 0 ]
+	[[ $output == *"Everything works but joining a tailnet"* ]]
+	[ ! -e "$to/tailscale" ]
+}
+
+@test "tailscale: TAILSCALE=no leaves it, TAILSCALE=FOLDER takes it from there or fails" {
+	TAILSCALE=no run scripts/tailscale.sh "$to"
+	[ "$status$output" = 0 ]
+	programs "$BATS_TEST_TMPDIR/given"
+	TAILSCALE=$BATS_TEST_TMPDIR/given scripts/tailscale.sh "$to"
+	cmp "$to/tailscale" "$BUILD/perry-step"
+	TAILSCALE=$BATS_TEST_TMPDIR/nothing run scripts/tailscale.sh "$to"
+	[ "$status" = 1 ]
 }
