@@ -316,7 +316,7 @@ lab_tailscaled() {
 }
 # lab_tailscaled_kill NAME [SIGNAL]: without a word to the control server (KILL), or as the machine's service would (TERM).
 lab_tailscaled_kill() { lab__end "$LAB_STATE/$1.tailscaled.proc" "${2:-KILL}" 10; }
-# lab_node NAME KEY [tailscale up options]: a machine with tailscaled that has joined; its socket is LAB/NAME/tailscaled.sock. No KEY: it does not join.
+# lab_node NAME [KEY [tailscale up options]]: a machine with tailscaled that has joined; its socket is LAB/NAME/tailscaled.sock. No KEY: it does not join.
 lab_node() {
 	local name=$1 key=${2:-}
 	shift $(($# > 2 ? 2 : $#))

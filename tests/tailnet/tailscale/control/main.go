@@ -1,5 +1,6 @@
 // Program control is Tailscale's own test control server with HTTPS certificates in its tailnet, which Headscale has not.
-// It keeps everything in memory. It knows one reusable key, no tags, no ephemeral nodes and no name clashes: use Headscale for the life of nodes.
+// It keeps everything in memory. It knows one reusable key, no tags, no ephemeral nodes and no name clashes, and lists a node that logs in again twice:
+// use Headscale for the life of nodes.
 //
 //	GET  /lab/nodes           JSON: id, name, user, addresses, expired
 //	POST /lab/expire?id=N     that node's key has expired
@@ -68,13 +69,16 @@ func main() {
 		json.NewEncoder(w).Encode(list)
 	})
 	mux.HandleFunc("POST /lab/expire", func(w http.ResponseWriter, r *http.Request) {
+		found := false
 		for _, n := range s.AllNodes() {
 			if r.FormValue("id") == strconv.FormatInt(int64(n.ID), 10) {
 				expire(s, n)
-				return
+				found = true
 			}
 		}
-		http.Error(w, "no such node", http.StatusNotFound)
+		if !found {
+			http.Error(w, "no such node", http.StatusNotFound)
+		}
 	})
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
