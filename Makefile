@@ -115,7 +115,7 @@ layers:
 # gcc's warnings are errors in every build; this adds clang's, shellcheck and luacheck.
 lint: layers
 	@fail=0; for f in $(wildcard core/*.c core/*/*.c); do case $$f in core/step/*) continue ;; esac; clang -fsyntax-only $(CPPFLAGS) -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers $$f || fail=1; done; exit $$fail
-	@shellcheck -x $(wildcard scripts/*.sh) .ci/run
+	@shellcheck -x $(wildcard scripts/*.sh tests/tailnet/*.sh tests/tailnet/lab.bash) .ci/run
 	@scripts/docs-config.sh | cmp - docs/config.md
 	@luacheck -q lua hooks examples --exclude-files 'lua/types/*' --no-max-line-length --no-unused-args --globals perry
 
@@ -145,6 +145,11 @@ down:
 check:
 	@scripts/check.sh
 unit-tests: $(foreach m,$(MODULES),$(TEST_$(m))) $(BUILD)/perry-step
+# On a real tailnet, as root. The first time it compiles tailscale and headscale: minutes.
+test-tailnet: all
+	@tests/tailnet/build.sh >/dev/null || [ $$? = 3 ]
+	@BUILD=$(abspath $(BUILD)) bats tests/tailnet
+.PHONY: test-tailnet
 # libFuzzer targets: every parser of outside bytes, FUZZ_SECONDS each. Built by clang, in a folder of its own.
 FUZZ_SECONDS ?= 60
 FUZZ_BIN = $(patsubst tests/fuzz/%_fuzz.c,$(BUILD)/fuzzer/%,$(wildcard tests/fuzz/*_fuzz.c))

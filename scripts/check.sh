@@ -147,6 +147,12 @@ folders=()
 for d in tests/step tests/engine tests/cli tests/*; do
 	compgen -G "$d/*.bats" >/dev/null && [[ " ${folders[*]-} " != *" $d "* ]] && wanted "${d#tests/}" && folders+=("$d")
 done
+# On a bare machine the tailnet's programs are minutes of compiling, which the first suites leave time for.
+tailnet_build=
+if wanted tailnet && [ "$(id -u)" = 0 ]; then
+	nice tests/tailnet/build.sh >/dev/null 2>"$work/tailnet" </dev/null &
+	tailnet_build=$!
+fi
 no_engine=
 if [ ${#folders[@]} -gt 0 ] || wanted unit || wanted asan || wanted tsan; then
 	say "engine and image"
@@ -171,6 +177,11 @@ suite lua lua_tests
 # Another engine of the same API; its tests are skipped where it cannot be had.
 ! wanted engine || scripts/packages.sh podman >/dev/null 2>&1 || :
 for d in "${folders[@]+"${folders[@]}"}"; do
+	if [ "$d" = tests/tailnet ] && [ -n "$tailnet_build" ]; then
+		say "programs of the tailnet"
+		wait "$tailnet_build"
+		sed -n 's/^tailnet: \(.* took .*\)/           \1/p' "$work/tailnet"
+	fi
 	suite "${d#tests/}" bats_tests "$d"
 done
 # The two go together in one build; the thread sanitizer goes with no other.
