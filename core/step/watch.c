@@ -32,7 +32,7 @@ static void say(struct text *line)
 static void look_at_ports(struct watch *w)
 {
 	struct text line = { 0 };
-	bool first = !w->ports.looks;
+	bool first = !w->look_at;
 	if (ports_look(&w->ports) || first) {
 		ports_print(&w->ports, &line);
 		say(&line);

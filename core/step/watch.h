@@ -20,9 +20,8 @@ struct listener {
 struct ports {
 	struct listener *v;
 	size_t n;
-	int fds[2];    /* /proc/net/tcp and tcp6; -1: not there */
-	unsigned looks;
-	bool unordered; /* this kernel does not list what listens first */
+	int netlink; /* -1: not to be had */
+	unsigned seq;
 };
 void ports_open(struct ports *p);
 bool ports_look(struct ports *p); /* true when the set is another one than before */

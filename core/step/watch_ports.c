@@ -1,5 +1,6 @@
-/* Who listens. /proc/net/tcp lists the sockets that listen before all others, so a look reads no further than those, however many connections
- * there are; and only a socket that was not there before is worth the search for its process. */
+/* Who listens. The kernel is asked over netlink for listening sockets alone: reading /proc/net/tcp makes it walk through its whole table of
+ * connections each time (milliseconds), so that is for kernels that cannot be asked. Only a socket that was not there before is worth the search for
+ * its process. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
@@ -8,19 +9,45 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "step/step.h"
 #include "step/watch.h"
 
-#define LISTEN "0A"
-#define LOOK_AT_ALL 40 /* every so many looks the whole table is read: a kernel might order it in another way */
+#define NETLINK_SOCK_DIAG 4
+#define SOCK_DIAG_BY_FAMILY 20
+#define DONE 3  /* NLMSG_DONE */
+#define ERROR 2 /* NLMSG_ERROR */
+#define REQUEST 0x301 /* NLM_F_REQUEST | NLM_F_DUMP */
+#define LISTEN 10 /* TCP_LISTEN; 0A in /proc/net/tcp */
 #define RESOLVER 0x7f00000b /* 127.0.0.11: the engine's own, which no process of the workspace is */
+
+/* linux/netlink.h and linux/inet_diag.h, which a static libc need not bring. */
+struct message {
+	unsigned len;
+	unsigned short type, flags;
+	unsigned seq, port;
+};
+struct question {
+	struct message head;
+	unsigned char family, protocol, extensions, pad;
+	unsigned states, id[12];
+};
+struct answer {
+	unsigned char family, state, timer, retransmits;
+	unsigned short port, peer_port;
+	unsigned char addr[16], peer[16];
+	unsigned device, cookie[2], expires, rqueue, wqueue, uid, inode;
+};
 
 void ports_open(struct ports *p)
 {
-	*p = (struct ports){ .fds = { open("/proc/net/tcp", O_RDONLY | O_CLOEXEC), open("/proc/net/tcp6", O_RDONLY | O_CLOEXEC) } };
+	*p = (struct ports){ .netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG) };
+	struct timeval wait = { .tv_sec = 1 };
+	if (p->netlink >= 0)
+		setsockopt(p->netlink, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
 }
 
 bool listener_is_loopback(const struct listener *l)
@@ -30,6 +57,70 @@ bool listener_is_loopback(const struct listener *l)
 		return l->addr[0] == 127;
 	return !memcmp(l->addr, one, 16) || (!memcmp(l->addr, mapped, 12) && l->addr[12] == 127);
 }
+
+static bool is_resolver(const struct listener *l)
+{
+	unsigned addr;
+	memcpy(&addr, l->addr, 4);
+	return !l->v6 && ntohl(addr) == RESOLVER;
+}
+
+struct found {
+	struct listener *v;
+	size_t n, cap;
+};
+
+static void add(struct found *f, const struct listener *l)
+{
+	if (is_resolver(l) || !l->port)
+		return;
+	if (f->n == f->cap)
+		f->v = xrealloc(f->v, (f->cap = f->cap ? 2 * f->cap : 16) * sizeof *f->v);
+	f->v[f->n++] = *l;
+}
+
+/* --- netlink --- */
+
+/* 1: more is to come, 0: that was all, -1: the kernel refuses. */
+static int take_answers(const char *bytes, size_t n, unsigned seq, struct found *f)
+{
+	struct message m;
+	for (size_t at = 0; n - at >= sizeof m; at += (m.len + 3u) & ~3u) {
+		struct answer a;
+		memcpy(&m, bytes + at, sizeof m);
+		if (m.len < sizeof m || m.len > n - at)
+			return -1;
+		if (m.seq != seq)
+			continue; /* of a question that was given up */
+		if (m.type == DONE || m.type == ERROR)
+			return m.type == DONE ? 0 : -1;
+		if (m.len < sizeof m + sizeof a)
+			continue;
+		memcpy(&a, bytes + at + sizeof m, sizeof a);
+		struct listener l = { .v6 = a.family == AF_INET6, .port = ntohs(a.port), .inode = a.inode };
+		memcpy(l.addr, a.addr, l.v6 ? 16 : 4);
+		if (a.state == LISTEN)
+			add(f, &l);
+	}
+	return 1;
+}
+
+static int ask_kernel(struct ports *p, int family, struct found *f)
+{
+	char bytes[16384];
+	struct question q = { .head = { sizeof q, SOCK_DIAG_BY_FAMILY, REQUEST, ++p->seq, 0 },
+			      .family = (unsigned char)family, .protocol = IPPROTO_TCP, .states = 1u << LISTEN };
+	if (p->netlink < 0 || send(p->netlink, &q, sizeof q, 0) != (ssize_t)sizeof q)
+		return -1;
+	for (;;) {
+		ssize_t n = recv(p->netlink, bytes, sizeof bytes, 0);
+		int more = n > 0 ? take_answers(bytes, (size_t)n, p->seq, f) : -1;
+		if (more <= 0)
+			return more;
+	}
+}
+
+/* --- /proc/net/tcp --- */
 
 /* "0100007F:1F90": each four bytes as the machine has them in a word. */
 static bool read_address(const char *s, struct listener *l)
@@ -45,67 +136,26 @@ static bool read_address(const char *s, struct listener *l)
 		memcpy(l->addr + 4 * i, &value, 4);
 	}
 	l->port = (unsigned short)strtoul(s + n + 1, NULL, 16);
-	return l->port != 0;
+	return true;
 }
 
-static bool is_resolver(const struct listener *l)
+/* "  sl  local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode ...". */
+static void read_line(const char *line, struct found *f)
 {
-	unsigned addr;
-	memcpy(&addr, l->addr, 4);
-	return !l->v6 && ntohl(addr) == RESOLVER;
+	struct listener l = { 0 };
+	char local[48];
+	if (sscanf(line, " %*d: %47s %*s 0A %*s %*s %*s %*u %*u %llu", local, &l.inode) == 2 && read_address(local, &l))
+		add(f, &l);
 }
 
-/* "  sl  local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode ...". 1: it listens, 0: it does not, -1: no such line. */
-static int read_line(const char *line, struct listener *l)
+static void read_table(const char *path, struct found *f)
 {
-	char local[48], state[8];
-	if (sscanf(line, " %*d: %47s %*s %7s", local, state) != 2)
-		return -1;
-	if (strcmp(state, LISTEN))
-		return 0;
-	*l = (struct listener){ 0 };
-	return sscanf(line, " %*d: %*s %*s %*s %*s %*s %*s %*u %*u %llu", &l->inode) == 1 && read_address(local, l) ? 1 : -1;
-}
-
-struct found {
-	struct listener *v;
-	size_t n, cap;
-};
-
-static void add(struct found *f, const struct listener *l)
-{
-	if (f->n == f->cap)
-		f->v = xrealloc(f->v, (f->cap = f->cap ? 2 * f->cap : 16) * sizeof *f->v);
-	f->v[f->n++] = *l;
-}
-
-static void read_table(struct ports *p, int fd, bool all, struct found *f)
-{
-	char bytes[8192];
-	size_t have = 0;
-	bool other = false, done = fd < 0 || lseek(fd, 0, SEEK_SET) < 0;
-	while (!done) {
-		ssize_t n = read(fd, bytes + have, sizeof bytes - 1 - have);
-		if (n <= 0)
-			break;
-		have += (size_t)n;
-		bytes[have] = 0;
-		char *line = bytes, *end;
-		for (; !done && (end = strchr(line, '\n')); line = end + 1) {
-			struct listener l;
-			*end = 0;
-			int kind = read_line(line, &l);
-			p->unordered |= kind == 1 && other;
-			other |= kind == 0;
-			if (kind == 1 && !is_resolver(&l))
-				add(f, &l);
-			done = kind == 0 && !all && !p->unordered;
-		}
-		have -= (size_t)(line - bytes);
-		memmove(bytes, line, have);
-		if (have == sizeof bytes - 1)
-			have = 0; /* no line is so long */
+	char *table = read_file(path, NULL);
+	for (char *line = table, *end; line && *line && (end = strchr(line, '\n')); line = end + 1) {
+		*end = 0;
+		read_line(line, f);
 	}
+	free(table);
 }
 
 static int by_socket(const void *a, const void *b)
@@ -204,9 +254,11 @@ static void find_processes(struct found *f)
 bool ports_look(struct ports *p)
 {
 	struct found f = { 0 };
-	bool all = p->looks++ % LOOK_AT_ALL == 0;
-	for (int i = 0; i < 2; i++)
-		read_table(p, p->fds[i], all, &f);
+	if (ask_kernel(p, AF_INET, &f) < 0 || ask_kernel(p, AF_INET6, &f) < 0) {
+		f.n = 0;
+		read_table("/proc/net/tcp", &f);
+		read_table("/proc/net/tcp6", &f);
+	}
 	qsort(f.v, f.n, sizeof *f.v, by_socket);
 	bool changed = f.n != p->n;
 	for (size_t i = 0, j = 0; i < f.n; i++) {
