@@ -2,8 +2,11 @@
 # The lab itself: three nodes on a real tailnet, names, keys, HTTPS certificates, a control server that hangs or is away, and nothing left behind.
 load helper
 
-setup_file() {
-	lab_file_setup
+setup_file() { lab_file_setup nodes; }
+teardown_file() { lab_file_teardown; }
+setup() { lab_file_use; }
+
+nodes() {
 	# Side by side; each is a join of 2 s.
 	lab_node agent "$(lab_key)" &
 	local agent=$!
@@ -18,9 +21,6 @@ setup_file() {
 	docker exec -d "$LAB_BRIDGE-box" perl -MIO::Socket::INET -e '$SIG{PIPE} = "IGNORE"; $s = IO::Socket::INET->new(LocalPort => 8080, Listen => 9, ReuseAddr => 1) or die;
 		while ($c = $s->accept) { while (<$c>) { last if /^\r?$/ } print $c "HTTP/1.0 200 OK\r\n\r\nthe box\n"; close $c }'
 }
-teardown_file() { lab_file_teardown; }
-setup() { lab_file_use; }
-
 # web NODE ADDRESS PORT: a web server that ends with its machine
 web() { lab_in "$1" setsid python3 "$BATS_TEST_DIRNAME/web.py" "$2" "$3" >"$LAB/$1.web.log" 2>&1 </dev/null 3>&- & }
 # get NODE URL [curl options]
