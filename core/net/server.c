@@ -46,6 +46,9 @@ int server_new(struct server **out, const struct server_limits *limits, server_h
 	s->fn = fn;
 	s->ctx = ctx;
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->listen_lock, NULL);
+	for (int i = 0; i < MAX_LISTENERS; i++)
+		s->listeners[i].fd = -1;
 	pthread_condattr_t mono;
 	pthread_condattr_init(&mono);
 	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
@@ -71,10 +74,31 @@ int server_listen(struct server *s, int take_fd, int tag, struct perry_err **err
 		close(take_fd);
 		return perry_fail_errno(err, e, "not a listening socket");
 	}
-	s->listeners = xrealloc(s->listeners, (size_t)(s->nlisteners + 1) * sizeof *s->listeners);
-	s->listeners[s->nlisteners++] =
-		(struct listener){ .fd = take_fd, .tag = tag, .is_unix = sa.ss_family == AF_UNIX };
-	return 0;
+	int i = 0, rc = 0;
+	pthread_mutex_lock(&s->listen_lock);
+	while (i < MAX_LISTENERS && s->listeners[i].fd >= 0)
+		i++;
+	if (i == MAX_LISTENERS) {
+		close(take_fd);
+		rc = perry_fail(err, PERRY_EINPUT, "more than %d listening sockets", MAX_LISTENERS);
+	} else {
+		s->listeners[i] = (struct listener){ .fd = take_fd, .tag = tag, .is_unix = sa.ss_family == AF_UNIX };
+		rc = s->running ? accept_listen(s, i, err) : 0;
+	}
+	pthread_mutex_unlock(&s->listen_lock);
+	return rc;
+}
+
+void server_unlisten(struct server *s, int fd)
+{
+	pthread_mutex_lock(&s->listen_lock);
+	for (int i = 0; fd >= 0 && i < MAX_LISTENERS; i++)
+		if (s->listeners[i].fd == fd) {
+			s->listeners[i].fd = -1;
+			epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+			close(fd);
+		}
+	pthread_mutex_unlock(&s->listen_lock);
 }
 
 /* --- libmicrohttpd's callbacks --- */
@@ -372,8 +396,8 @@ void server_stop(struct server *s, int grace_ms)
 		close(s->wake_fd);
 	free(s->conns);
 	free(s->peers);
-	free(s->listeners);
 	pthread_cond_destroy(&s->emptied);
 	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->listen_lock);
 	free(s);
 }

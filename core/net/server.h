@@ -41,8 +41,10 @@ typedef void (*server_handler)(void *ctx, struct server_req *req);
 
 int server_new(struct server **out, const struct server_limits *limits, server_handler fn, void *ctx,
 	       struct perry_err **err);
-/* Takes over a listening, non-blocking socket. Connections are accepted from server_start on. */
+/* Takes over a listening, non-blocking socket. Connections are accepted from server_start on, or at once after that. */
 int server_listen(struct server *s, int take_fd, int tag, struct perry_err **err);
+/* Closes one of them. Connections that it brought stay. */
+void server_unlisten(struct server *s, int fd);
 int server_start(struct server *s, struct perry_err **err);
 /* Stops accepting, resumes what is suspended (503; the owed replies may still come, even after this returned, and are
  * dropped), waits up to grace_ms for running answers, closes everything, frees. Upgraded sockets live on. */
@@ -74,7 +76,8 @@ void reply_static(struct server_req *r, int status, const char *content_type, co
 /* Suspend: the handler may return; some thread replies later, exactly once (by any of reply..., req_sse,
  * req_websocket). gone (may be NULL) is called once, from a server thread, if the client hangs up before that; a reply
  * is still owed (it is dropped). A reply waits for a gone that is running on another thread, and none runs after it:
- * hold no lock in a reply that gone takes. */
+ * hold no lock in a reply that gone takes. Once more for a request that was suspended without gone: adds it, and calls it at
+ * once when the client has left meanwhile. */
 void req_suspend(struct server_req *r, void (*gone)(void *ctx, struct server_req *r), void *ctx);
 
 /* Server-sent events: replies 200 text/event-stream; push from any thread; a client that does not read is cut off after

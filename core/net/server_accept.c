@@ -41,8 +41,8 @@ void conn_phase(struct conn *c, enum conn_phase phase)
 
 static void peer_key(const struct server_peer *p, char key[72])
 {
-	if (p->is_unix)
-		snprintf(key, 72, "uid %u", (unsigned)p->uid);
+	if (p->is_unix) /* one listener's callers do not use up another's connections */
+		snprintf(key, 72, "uid %u of %d", (unsigned)p->uid, p->tag);
 	else
 		snprintf(key, 72, "%s", p->addr);
 }
@@ -242,15 +242,18 @@ static bool peer_of(int fd, const struct listener *l, const struct sockaddr_stor
 	return inet_ntop(AF_INET, &in->sin_addr, p->addr, sizeof p->addr) != NULL;
 }
 
+/* Under listen_lock. */
 static void set_listening(struct server *s, bool on)
 {
-	for (int i = 0; i < s->nlisteners; i++) {
+	for (int i = 0; i < MAX_LISTENERS; i++) {
 		struct epoll_event ev = { .events = on ? EPOLLIN : 0, .data.u64 = DATA_LISTENER | (unsigned)i };
-		epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listeners[i].fd, &ev);
+		if (s->listeners[i].fd >= 0)
+			epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listeners[i].fd, &ev);
 	}
 	s->paused = !on;
 }
 
+/* Under listen_lock: the descriptor must not become another one meanwhile. */
 static void accept_some(struct server *s, const struct listener *l)
 {
 	for (int burst = 0; burst < 64; burst++) {
@@ -420,17 +423,23 @@ static void *accept_main(void *arg)
 		struct epoll_event ev[64];
 		int n = epoll_wait(s->epoll_fd, ev, ARRAY_LEN(ev), busy || s->paused ? SWEEP_MS : -1);
 		for (int i = 0; i < n; i++) {
-			if (ev[i].data.u64 & DATA_LISTENER)
+			if (ev[i].data.u64 & DATA_LISTENER) {
+				pthread_mutex_lock(&s->listen_lock);
 				accept_some(s, &s->listeners[(uint32_t)ev[i].data.u64]);
-			else if (!(ev[i].data.u64 & DATA_WAKE))
+				pthread_mutex_unlock(&s->listen_lock);
+			} else if (!(ev[i].data.u64 & DATA_WAKE)) {
 				on_conn_event(s, ev[i].data.u64, ev[i].events);
+			}
 		}
 		int64_t now = clock_mono_ms();
 		if (now - swept >= SWEEP_MS) {
 			swept = now;
 			sweep(s);
-			if (s->paused)
+			if (s->paused) {
+				pthread_mutex_lock(&s->listen_lock);
 				set_listening(s, true);
+				pthread_mutex_unlock(&s->listen_lock);
+			}
 		}
 		if (now - pinged >= PING_MS) {
 			pinged = now;
@@ -439,16 +448,22 @@ static void *accept_main(void *arg)
 	}
 }
 
+int accept_listen(struct server *s, int index, struct perry_err **err)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = DATA_LISTENER | (unsigned)index };
+	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->listeners[index].fd, &ev) == 0)
+		return 0;
+	return perry_fail_errno(err, errno, "cannot watch the server's sockets");
+}
+
 int accept_start(struct server *s, struct perry_err **err)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = DATA_WAKE };
 	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->wake_fd, &ev) < 0)
 		return perry_fail_errno(err, errno, "cannot watch the server's sockets");
-	for (int i = 0; i < s->nlisteners; i++) {
-		ev = (struct epoll_event){ .events = EPOLLIN, .data.u64 = DATA_LISTENER | (unsigned)i };
-		if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->listeners[i].fd, &ev) < 0)
-			return perry_fail_errno(err, errno, "cannot watch the server's sockets");
-	}
+	for (int i = 0; i < MAX_LISTENERS; i++)
+		if (s->listeners[i].fd >= 0 && accept_listen(s, i, err) < 0)
+			return -1;
 	int rc = pthread_create(&s->thread, NULL, accept_main, s);
 	if (rc)
 		return perry_fail_errno(err, rc, "cannot start the accept thread");
@@ -466,9 +481,8 @@ void accept_stop(struct server *s)
 		pthread_join(s->thread, NULL);
 		s->running = false;
 	}
-	for (int i = 0; i < s->nlisteners; i++)
-		close(s->listeners[i].fd);
-	s->nlisteners = 0;
+	for (int i = 0; i < MAX_LISTENERS; i++)
+		server_unlisten(s, s->listeners[i].fd);
 	for (int i = 0; i < s->nslots; i++) {
 		pthread_mutex_lock(&s->lock);
 		struct conn *c = s->conns[i] && s->conns[i]->state != CONN_MHD ? s->conns[i] : NULL;

@@ -43,17 +43,18 @@ struct conn {
 };
 
 struct listener {
-	int fd, tag;
+	int fd, tag;               /* fd -1: a free place */
 	bool is_unix;
 };
+enum { MAX_LISTENERS = 32 };
 
 struct server {
 	struct server_limits limits;
 	server_handler fn;
 	void *ctx;
 	struct MHD_Daemon *daemon;
-	struct listener *listeners;
-	int nlisteners;
+	pthread_mutex_t listen_lock; /* of listeners; taken before lock */
+	struct listener listeners[MAX_LISTENERS];
 	int epoll_fd, wake_fd;
 	pthread_t thread;
 	bool running;              /* the accept thread exists */
@@ -124,6 +125,7 @@ void server_error_text(struct buf *out, const char *text); /* {"error":"text"}; 
 
 /* server_accept.c */
 int accept_start(struct server *s, struct perry_err **err);
+int accept_listen(struct server *s, int index, struct perry_err **err); /* under listen_lock: connections come from now on */
 void accept_stop(struct server *s);
 void conn_phase(struct conn *c, enum conn_phase phase);
 /* Watch for a hang-up; false when the server is stopping. r or e is told through req_hangup, sse_hangup. */

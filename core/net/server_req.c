@@ -181,7 +181,14 @@ void req_suspend(struct server_req *r, void (*gone)(void *ctx, struct server_req
 {
 	pthread_mutex_lock(&r->lock);
 	if (r->state != REQ_NEW) {
+		bool late = r->state == REQ_SUSPENDED && !r->gone && r->gone_told;
+		if (r->state == REQ_SUSPENDED && !r->gone && !late) {
+			r->gone = gone;
+			r->gone_ctx = ctx;
+		}
 		pthread_mutex_unlock(&r->lock);
+		if (late && gone)
+			gone(ctx, r);
 		return;
 	}
 	/* The client may leave, and its connection with it, before the request is answered. */

@@ -84,6 +84,12 @@ static void handle(void *ctx, struct server_req *r)
 		held[nheld] = r;
 		atomic_fetch_add(&nheld, 1);
 		pthread_mutex_unlock(&held_lock);
+	} else if (strcmp(path, "/hold-again") == 0) {
+		req_suspend(r, NULL, NULL);
+		pthread_mutex_lock(&held_lock);
+		held[nheld] = r;
+		atomic_fetch_add(&nheld, 1);
+		pthread_mutex_unlock(&held_lock);
 	} else if (strcmp(path, "/later") == 0) {
 		pthread_t t;
 		req_suspend(r, NULL, NULL);
@@ -370,6 +376,45 @@ static void a_suspended_client_leaves(void **state)
 		held[before] = NULL;
 	}
 	expect(GET("/health"), 200, "ok");
+}
+
+/* Whoever takes over a request that was suspended without gone adds his own, before or after the client left. */
+static void suspended_once_more(void **state)
+{
+	for (int late = 0; late < 2; late++) {
+		atomic_store(&ngone, 0);
+		atomic_store(&nheld, 0);
+		int fd = client_connect(port);
+		client_send(fd, GET("/hold-again"));
+		EVENTUALLY(atomic_load(&nheld) == 1);
+		if (!late)
+			req_suspend(held[0], on_gone, NULL);
+		assert_int_equal(atomic_load(&ngone), 0);
+		close(fd);
+		if (late) {
+			usleep(50000);
+			req_suspend(held[0], on_gone, NULL);
+		}
+		EVENTUALLY(atomic_load(&ngone) == 1);
+		reply_text(held[0], 200, "text/plain", "nobody hears");
+		assert_int_equal(atomic_load(&ngone), 1);
+	}
+}
+
+static void listening_later(void **state)
+{
+	int fd = -1;
+	uint16_t first = port;
+	assert_int_equal(listen_tcp("127.0.0.1", 0, &fd, &port, NULL), 0);
+	assert_int_equal(server_listen(server, fd, 9, NULL), 0);
+	expect(GET("/peer"), 200, "9 0 4294967295 0 127.0.0.1");
+	server_unlisten(server, fd);
+	int gone = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	assert_int_equal(connect(gone, (struct sockaddr *)&a, sizeof a), -1);
+	close(gone);
+	port = first;
+	expect(GET("/peer"), 200, "7 0 4294967295 0 127.0.0.1");
 }
 
 static void stopping_with_suspended_calls(void **state)
@@ -665,6 +710,8 @@ int main(void)
 		cmocka_unit_test(slow_clients_are_dropped),
 		WITH(suspended_calls),
 		WITH(a_suspended_client_leaves),
+		WITH(suspended_once_more),
+		WITH(listening_later),
 		cmocka_unit_test(stopping_with_suspended_calls),
 		cmocka_unit_test(caps),
 		cmocka_unit_test(unix_peers),
