@@ -123,24 +123,37 @@ static void add_escaped(struct buf *out, const struct buf *text)
 		buf_adds(out, "...");
 }
 
-void log_write(enum log_level level, const char *topic, const char *fmt, ...)
+static void write_line(int fd, const char *topic, const char *word, const char *fmt, va_list ap)
 {
-	static const char *const words[] = { "debug: ", "", "warning: ", "error: " };
-	if ((int)level < atomic_load(&level_shown))
-		return;
 	int errnum = errno;
 	cleanup_buf struct buf text = { 0 }, line = { 0 };
-	va_list ap;
-	va_start(ap, fmt);
 	cleanup_free char *msg = xvasprintf(fmt, ap);
-	va_end(ap);
 	buf_adds(&text, msg);
 	explicit_bzero(msg, strlen(msg));
 	redact(&text); /* before anything is escaped or cut, which would hide a key from it */
-	buf_addf(&line, "[%s] %s", topic, words[level]);
+	buf_addf(&line, "[%s] %s", topic, word);
 	add_escaped(&line, &text);
 	buf_addc(&line, '\n');
-	fd_write_all(STDERR_FILENO, line.data, line.len);
+	fd_write_all(fd, line.data, line.len);
 	write_file(&line);
 	errno = errnum;
+}
+
+void log_write(enum log_level level, const char *topic, const char *fmt, ...)
+{
+	static const char *const words[] = { "debug: ", "", "warning: ", "error: " };
+	va_list ap;
+	if ((int)level < atomic_load(&level_shown))
+		return;
+	va_start(ap, fmt);
+	write_line(STDERR_FILENO, topic, words[level], fmt, ap);
+	va_end(ap);
+}
+
+void log_say(const char *topic, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	write_line(STDOUT_FILENO, topic, "", fmt, ap);
+	va_end(ap);
 }

@@ -11,6 +11,8 @@ int log_set_file(const char *path);
 /* Writes "[topic] text", "[topic] warning: text" or "[topic] error: text" as one line, control characters escaped; in the file
  * the time comes first. Never blocks on anything but the descriptor. Keeps errno. */
 void log_write(enum log_level level, const char *topic, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* What `perry agent run` tells its user: the same line on standard output instead of standard error. */
+void log_say(const char *topic, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #define log_debug(topic, ...) log_write(LOG_DEBUG_, topic, __VA_ARGS__)
 #define log_info(topic, ...) log_write(LOG_INFO_, topic, __VA_ARGS__)
 #define log_warn(topic, ...) log_write(LOG_WARN_, topic, __VA_ARGS__)

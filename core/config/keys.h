@@ -28,6 +28,8 @@
 	X("tailscale.tags", "strings", false, 0, 0, "[]", "tags asked for with minted keys") \
 	X("tailscale.loginServer", "string", false, 0, 0, NULL, "control server, when it is not Tailscale's") \
 	X("tailscale.credentials.*", "object", false, 0, 0, NULL, "API credentials that keys are minted with, secrets by reference") \
+	X("tailscale.serve", "boolean", false, 0, 0, "true", "publish the agent on the tailnet (Tailscale Serve, or the machine's tailnet address)") \
+	X("tailscale.socket", "string", false, 0, 0, NULL, "socket of this machine's tailscaled, when it is not the usual one") \
 	X("tailscale.exposeLoopback", "boolean", false, 0, 0, "true", "make servers bound to 127.0.0.1 in a workspace reachable by its name") \
 	X("allowedMounts", "strings", false, 0, 0, "[]", "folders of this machine that a container policy may mount") \
 	X("hookPacks", "array", false, 0, 0, "[]", "team packs, highest first: folder or {url, ref}") \
