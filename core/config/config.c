@@ -249,15 +249,8 @@ static int secret_from_file(const char *name, const char *path, struct secret **
 	return 0;
 }
 
-int config_secret(const struct config *c, const char *name, struct secret **out, struct perry_err **err)
+static int secret_of_text(const char *name, const char *text, struct secret **out, struct perry_err **err)
 {
-	const cJSON *v = leaf_at(c->effective, name);
-	const struct config_key *k = v ? table_find(name) : NULL;
-	if (!v || (k && !k->secret) || !cJSON_IsString(v))
-		v = leaf_at(json_at(c->effective, "secrets"), name);
-	if (!cJSON_IsString(v))
-		return perry_fail(err, PERRY_ENOTFOUND, "there is no secret \"%s\" (secrets.%s in config.json)", name, name);
-	const char *text = v->valuestring;
 	if (str_starts(text, "file:"))
 		return secret_from_file(name, text + 5, out, err);
 	if (str_starts(text, "env:")) {
@@ -268,6 +261,27 @@ int config_secret(const struct config *c, const char *name, struct secret **out,
 	}
 	*out = secret_new(text, strlen(text));
 	return 0;
+}
+
+int config_secret(const struct config *c, const char *name, struct secret **out, struct perry_err **err)
+{
+	const cJSON *v = leaf_at(c->effective, name);
+	const struct config_key *k = v ? table_find(name) : NULL;
+	if (!v || (k && !k->secret) || !cJSON_IsString(v))
+		v = leaf_at(json_at(c->effective, "secrets"), name);
+	if (!cJSON_IsString(v))
+		return perry_fail(err, PERRY_ENOTFOUND, "there is no secret \"%s\" (secrets.%s in config.json)", name, name);
+	return secret_of_text(name, v->valuestring, out, err);
+}
+
+int config_secret_by(const struct config *c, const char *key, const char *ref, struct secret **out, struct perry_err **err)
+{
+	if (str_starts(ref, "file:") || str_starts(ref, "env:"))
+		return secret_of_text(key, ref, out, err);
+	const cJSON *v = cJSON_GetObjectItemCaseSensitive(json_at(c->effective, "secrets"), ref);
+	if (!cJSON_IsString(v)) /* not repeated: it may be the secret itself */
+		return perry_fail(err, PERRY_ENOTFOUND, "%s: there is no such entry of \"secrets\" in config.json", key);
+	return secret_of_text(ref, v->valuestring, out, err);
 }
 
 void config_port_range(const struct config *c, int *min, int *max)

@@ -42,6 +42,8 @@ cJSON *config_public(const struct config *c);
  * file:PATH (of ours, mode 0600) or env:NAME. *out is the caller's. */
 struct secret;
 int config_secret(const struct config *c, const char *name, struct secret **out, struct perry_err **err);
+/* The secret that a value of configuration refers to: "file:PATH", "env:NAME" or a name in `secrets`; key is where that stands, for messages. */
+int config_secret_by(const struct config *c, const char *key, const char *ref, struct secret **out, struct perry_err **err);
 /* "2200-2400" of sshPortRange as two numbers. */
 void config_port_range(const struct config *c, int *min, int *max);
 

@@ -186,7 +186,7 @@ int table_check(const cJSON *root, void (*warn)(void *, const char *, const char
 {
 	if (!cJSON_IsObject(root))
 		return perry_fail(err, PERRY_EINPUT, "config.json: expected an object, got %s", json_type_name(root));
-	return check_group(root, "", warn, ctx, err);
+	return check_group(root, "", warn, ctx, err) < 0 ? -1 : credentials_check(root, err);
 }
 
 static void secrets_in(cJSON *obj, const char *prefix, void (*fn)(void *, const char *, cJSON *, cJSON *), void *ctx)

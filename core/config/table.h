@@ -11,6 +11,8 @@ bool table_is_group(const char *path);
 char *table_nearest(const char *path);
 /* Checks a whole file. warn is called for unknown keys. */
 int table_check(const cJSON *root, void (*warn)(void *ctx, const char *key, const char *nearest), void *ctx, struct perry_err **err);
+/* Each of tailscale.credentials: its fields, and that no secret stands in it. Part of table_check. */
+int credentials_check(const cJSON *root, struct perry_err **err);
 /* Calls fn for every value of a secret key; fn may change or replace the value in its parent. */
 void table_secrets(cJSON *root, void (*fn)(void *ctx, const char *path, cJSON *parent, cJSON *value), void *ctx);
 #endif
