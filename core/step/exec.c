@@ -180,6 +180,8 @@ int cmd_shell(int argc, char **argv)
 	vars_set(&l.env, "SHELL", "/bin/bash");
 	if (vars_load(&l.env, IMAGE_ENV_FILE, &problem))
 		warn_line("%s", problem); /* a shell without it is better than no shell */
+	if (vars_load(&l.env, TAILNET_ENV_FILE, &problem))
+		warn_line("%s", problem);
 	if (vars_load(&l.env, ENV_FILE, &problem))
 		warn_line("%s", problem);
 	user_env(&l.user, &l.env);

@@ -2,6 +2,7 @@
  * of it in order when it is told to. */
 #include "step/home.h"
 #include "step/step.h"
+#include "step/tailnet.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +22,7 @@
 
 static pid_t services;           /* runsvdir */
 static long long services_again; /* when it may be started again */
+static pid_t tailnet;            /* the supervisor of tailscaled */
 static char **services_env;
 static int stopping;
 
@@ -45,6 +47,8 @@ static void reap(void)
 			services_again = now_ms() + 1000;
 			if (!stopping)
 				say("the service supervisor ended (%d), starting it again", exit_code(status));
+		} else if (pid == tailnet && !stopping) { /* killed: its tailscaled has ended with it */
+			tailnet = tailnet_start();
 		}
 }
 
@@ -123,7 +127,7 @@ static void load_environment(void)
 	if (!vars_get(&e, "PATH"))
 		vars_set(&e, "PATH", DEFAULT_PATH);
 	vars_set(&e, "HOME", "/root");
-	if (vars_load(&e, ENV_FILE, &problem))
+	if (vars_load(&e, TAILNET_ENV_FILE, &problem) || vars_load(&e, ENV_FILE, &problem))
 		say("services start without the environment: %s", problem);
 	services_env = e.v;
 }
@@ -164,7 +168,7 @@ static void sweep_one(void *ctx, const struct proc *p)
 		return;
 	}
 	/* Supervisors of ours end with what they supervise; runsv tells its own service; twice told, many programs give up their clean end. */
-	if (has_name(p->pid, "perry-step") || has_name(p->pid, "runsv") || has_name(p->ppid, "runsv"))
+	if (has_name(p->pid, "perry-step") || has_name(p->pid, "runsv") || has_name(p->ppid, "runsv") || (tailnet && p->ppid == tailnet))
 		return;
 	if (!s->terminals_only || p->tty)
 		kill(p->pid, s->sig);
@@ -184,6 +188,8 @@ static int stop_all(void)
 	say("stopping");
 	if (services)
 		kill(services, SIGHUP); /* runsvdir ends each service and itself */
+	if (tailnet)
+		kill(tailnet, SIGTERM);
 	sweep(SIGTERM, false, &s);
 	sweep(SIGCONT, false, &s);
 	for (;;) {
@@ -228,6 +234,7 @@ int cmd_init(int argc, char **argv)
 	if (chdir("/") || make_dirs(RUN_DIR, 0755) || chmod(RUN_DIR, 0755) || make_dirs(EXEC_DIR, 0700) || make_dirs(STEPS_DIR, 0700))
 		say(RUN_DIR ": %s", strerror(errno));
 	keep_image_environment();
+	tailnet = tailnet_start();
 	home_prepare();
 	take_bundle();
 	home_host_keys();

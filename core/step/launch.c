@@ -18,7 +18,7 @@ void launch_prepare(struct launch *l, const char *user)
 	vars_copy(&l->env, environ);
 	user_env(&l->user, &l->env);
 	vars_set(&l->env, "SHELL", user_shell(&l->user, &(struct vars){ 0 }, NULL));
-	if (vars_load(&l->env, ENV_FILE, &problem))
+	if (vars_load(&l->env, TAILNET_ENV_FILE, &problem) || vars_load(&l->env, ENV_FILE, &problem))
 		die(EXIT_STEP, "%s", problem);
 	/* Who one is does not come from a file. */
 	user_env(&l->user, &l->env);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "step/tailnet.h"
+
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
@@ -16,6 +18,8 @@ static const struct {
 	{ "write", cmd_write, "write PATH [--mode 0600] [--owner USER] [--size BYTES]" },
 	{ "ready", cmd_ready, "ready" },
 	{ "apply", cmd_apply, "apply" },
+	{ "join", cmd_join, "join" },
+	{ "leave", cmd_leave, "leave [--timeout SECONDS]" },
 	{ "watch", cmd_watch, "watch" },
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
@@ -30,6 +34,7 @@ int main(int argc, char **argv)
 		puts(PERRY_VERSION);
 		return 0;
 	}
+	tailnet_prepare();
 	for (size_t i = 0; argc > 1 && i < N_COMMANDS; i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);

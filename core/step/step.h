@@ -8,6 +8,7 @@
 #define RUN_DIR "/run/perry"
 #define ENV_FILE RUN_DIR "/env"
 #define IMAGE_ENV_FILE RUN_DIR "/env.image" /* the image's own ENV, which only process 1 and execs are given */
+#define TAILNET_ENV_FILE RUN_DIR "/env.tailnet" /* the way out to the tailnet, where that needs variables */
 #define READY_FILE RUN_DIR "/ready"
 #define UP_FILE RUN_DIR "/up" /* made by init once the user and its home are there */
 #define EXEC_DIR RUN_DIR "/exec"
@@ -27,6 +28,8 @@ int cmd_kill(int argc, char **argv);
 int cmd_write(int argc, char **argv);
 int cmd_ready(int argc, char **argv);
 int cmd_apply(int argc, char **argv);
+int cmd_join(int argc, char **argv);
+int cmd_leave(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_shell(int argc, char **argv); /* invoked as perry-sh: the login shell of the workspace image */
 
@@ -38,6 +41,7 @@ char *xstrdup(const char *s);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The whole file with a NUL after it, caller frees; NULL with errno. */
 char *read_file(const char *path, size_t *len);
+char *read_fd(int fd, size_t *len); /* the same up to the end of a descriptor, which stays open */
 /* Through a temporary name beside it, so that a reader sees all or nothing. 0, or -1 with errno. */
 int put_file(const char *path, const char *text, mode_t mode);
 int write_all(int fd, const char *bytes, size_t n); /* 0, or -1 with errno */

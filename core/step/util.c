@@ -61,11 +61,8 @@ char *xasprintf(const char *fmt, ...)
 	return s;
 }
 
-char *read_file(const char *path, size_t *len)
+char *read_fd(int fd, size_t *len)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return NULL;
 	char *text = xrealloc(NULL, 4096);
 	size_t n = 0, cap = 4096;
 	for (;;) {
@@ -76,7 +73,6 @@ char *read_file(const char *path, size_t *len)
 			continue;
 		if (r < 0) {
 			int e = errno;
-			close(fd);
 			free(text);
 			errno = e;
 			return NULL;
@@ -85,10 +81,21 @@ char *read_file(const char *path, size_t *len)
 			break;
 		n += (size_t)r;
 	}
-	close(fd);
 	text[n] = 0;
 	if (len)
 		*len = n;
+	return text;
+}
+
+char *read_file(const char *path, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	char *text = read_fd(fd, len);
+	int e = errno;
+	close(fd);
+	errno = e;
 	return text;
 }
 
