@@ -88,7 +88,10 @@ static int tls_connect(const char *host, int port, struct conn *out, struct perr
 	return 0;
 }
 
-static const struct cli_full full = { hooks_check_files, hooks_run_point, hooks_test_dir };
+static const struct cli_full full = {
+	.hooks_show = hooks_show, .hooks_new = hooks_new, .hooks_edit = hooks_edit, .hooks_check = hooks_check_files,
+	.hooks_run = hooks_run_point, .hooks_test = hooks_test_dir, .hooks_preview = hooks_preview,
+};
 
 int main(int argc, char **argv)
 {

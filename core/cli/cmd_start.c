@@ -8,6 +8,7 @@
 #include "cli/follow.h"
 #include "cli/git.h"
 #include "cli/out.h"
+#include "cli/plan_out.h"
 
 static int split_assignment(const char *text, const char *option, char **key, const char **value, struct perry_err **err)
 {
@@ -115,6 +116,23 @@ static void print_failed_steps(const cJSON *ws)
 			fprintf(stderr, "perry: warning: %s: %s\n", json_str_or(step, "label", "?"), json_str_or(step, "message", "failed"));
 }
 
+/* --dry-run: the plan, and what it would mean for the container that there is. */
+static int print_plan(const struct args *a, const cJSON *plan, const char *name, struct perry_err **err)
+{
+	const char *action = json_str_or(plan, "changes.action", ""), *note = json_str(plan, "changes.note");
+	if (args_has(a, "json"))
+		return out_json(a, plan, err);
+	plan_print(json_at(plan, "fields"), json_at(plan, "decisions"));
+	fprintf(stderr, "%s: %s. Nothing was touched.\n", name,
+		note				 ? note
+		: strcmp(action, "create") == 0 ? "would be created"
+		: strcmp(action, "make") == 0	 ? "would get a new container"
+						 : "keeps its container");
+	if (json_bool_or(plan, "imageMissing", false))
+		fprintf(stderr, "The image %s is not on this machine yet.\n", json_str_or(plan, "image", "?"));
+	return 0;
+}
+
 int cmd_start(const struct args *a, struct perry_err **err)
 {
 	cleanup_client struct client *c = NULL;
@@ -132,9 +150,7 @@ int cmd_start(const struct args *a, struct perry_err **err)
 		json_set_bool(in, "dryRun", true);
 		if (client_rpc(c, "workspaces/start", take_ptr(in), &ws, err) < 0)
 			return -1;
-		cleanup_free char *text = json_pretty(ws);
-		fputs(text, stdout);
-		return 0;
+		return print_plan(a, ws, name, err);
 	}
 	if (follow_call(c, a, "workspaces/start", name, take_ptr(in), &ws, err) < 0)
 		return -1;

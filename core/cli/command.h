@@ -80,6 +80,7 @@ DECLARE_COMMAND(cmd_hooks_edit);
 DECLARE_COMMAND(cmd_hooks_check);
 DECLARE_COMMAND(cmd_hooks_run);
 DECLARE_COMMAND(cmd_hooks_test);
+DECLARE_COMMAND(cmd_hooks_preview);
 DECLARE_COMMAND(cmd_config_show);
 DECLARE_COMMAND(cmd_config_agent);
 DECLARE_COMMAND(cmd_config_token);
@@ -103,9 +104,13 @@ DECLARE_COMMAND(cmd_help);
 
 /* Set by the full executable's main: what the small one lacks. */
 struct cli_full {
+	int (*hooks_show)(const struct args *a, struct perry_err **err);
+	int (*hooks_new)(const struct args *a, struct perry_err **err);
+	int (*hooks_edit)(const struct args *a, struct perry_err **err);
 	int (*hooks_check)(const struct args *a, struct perry_err **err);
 	int (*hooks_run)(const struct args *a, struct perry_err **err);
 	int (*hooks_test)(const struct args *a, struct perry_err **err);
+	int (*hooks_preview)(const struct args *a, struct perry_err **err);
 };
 extern const struct cli_full *cli_full;
 

@@ -55,6 +55,10 @@ static const struct opt hook_run_opts[] = {
 	{ "workspace", 'w', "NAME", false, "with the facts of this workspace" }, { "facts", 0, "FILE", false, "with the facts in this JSON file" },
 	{ "dir", 0, "DIR", false, "the hooks of this folder instead of yours" }, JSON, END,
 };
+static const struct opt hook_preview_opts[] = {
+	{ "facts", 0, "FILE", false, "for the facts in this JSON file (one or a list), without an agent" }, JSON, END,
+};
+static const struct opt explain_opts[] = { { "all", 'a', NULL, false, "every decision that is kept, oldest first" }, JSON, END };
 static const struct opt token_opts[] = {
 	{ "stdin", 0, NULL, false, "read it from standard input" }, { "show", 0, NULL, false, "print the saved one" }, END,
 };
@@ -87,16 +91,20 @@ const struct command commands[] = {
 	{ "cp", NULL, "SRC DST", "copy files into or out of a workspace (NAME:path)", "perry cp notes.txt web:notes.txt", NULL, 2, 2, cmd_cp, false },
 	{ "clone", NULL, "SRC NEW", "a new workspace with a copy of another's home", "perry clone web web-2", wait_opts, 2, 2, cmd_clone, false },
 	{ "sync", NULL, "NAME... | --all", "bring credentials, files and keys into running workspaces again", "perry sync web", sync_opts, 0, -1, cmd_sync, false },
-	{ "explain", NULL, "NAME [FIELD]", "who decided what about a workspace", "perry explain web image", json_opts, 1, 2, cmd_explain, false },
+	{ "explain", NULL, "NAME [FIELD] [--all]", "who decided what about a workspace", "perry explain web container.memory", explain_opts, 1, 2, cmd_explain,
+	  false },
 	{ "hooks list", NULL, "", "hook points, and which file answers each", "perry hooks list", json_opts, 0, 0, cmd_hooks_list, false },
-	{ "hooks show", NULL, "POINT [--built-in]", "the text of the hook that answers", "perry hooks show hostname", hook_show_opts, 1, 1, cmd_hooks_show, false },
-	{ "hooks new", NULL, "POINT", "write a hook of your own, three lines to start from", "perry hooks new hostname", NULL, 1, 1, cmd_hooks_new, false },
-	{ "hooks edit", NULL, "POINT", "edit your hook, and check it", "perry hooks edit container", NULL, 1, 1, cmd_hooks_edit, false },
+	{ "hooks show", NULL, "POINT [--built-in]", "the text of the hook that answers", "perry hooks show hostname", hook_show_opts, 1, 1, cmd_hooks_show, true },
+	{ "hooks new", NULL, "POINT", "write a hook of your own, three lines to start from", "perry hooks new hostname", NULL, 1, 1, cmd_hooks_new, true },
+	{ "hooks edit", NULL, "POINT", "edit your hook; then it is checked, and you see what changes for which workspace", "perry hooks edit container", NULL, 1, 1,
+	  cmd_hooks_edit, true },
 	{ "hooks check", NULL, "[DIR...] [--strict]", "check hook files; needs no agent", "perry hooks check ~/.config/perry/hooks", hook_check_opts, 0, -1,
 	  cmd_hooks_check, true },
 	{ "hooks run", NULL, "POINT --workspace NAME | --facts FILE", "ask one hook, layer by layer", "perry hooks run hostname --facts facts.json", hook_run_opts, 1, 1,
 	  cmd_hooks_run, true },
 	{ "hooks test", NULL, "[DIR]", "run the table tests of a folder of hooks; needs no agent", "perry hooks test examples/hooks", json_opts, 0, 1, cmd_hooks_test, true },
+	{ "hooks preview", NULL, "[DIR] [--facts FILE]", "what a folder of hooks or a pack would change for each workspace; without one: what today's policy would",
+	  "perry hooks preview ~/acme-policy", hook_preview_opts, 0, 1, cmd_hooks_preview, true },
 	{ "config show", NULL, "", "which agent and token this client uses", "perry config show", json_opts, 0, 0, cmd_config_show, false },
 	{ "config agent", NULL, "[HOST[:PORT]|local]", "use the agent on another machine", "perry config agent box.tail1234.ts.net", json_opts, 0, 1, cmd_config_agent,
 	  false },

@@ -3,6 +3,11 @@
 #define PERRY_CLI_FULL_H
 #include "cli/command.h"
 
+int hooks_show(const struct args *a, struct perry_err **err);
+int hooks_new(const struct args *a, struct perry_err **err);
+int hooks_edit(const struct args *a, struct perry_err **err);
+int hooks_preview(const struct args *a, struct perry_err **err);
+void preview_print(const cJSON *out);
 int hooks_check_files(const struct args *a, struct perry_err **err);
 int hooks_run_point(const struct args *a, struct perry_err **err);
 int hooks_test_dir(const struct args *a, struct perry_err **err);

@@ -9,6 +9,7 @@
 #include "cli/client.h"
 #include "cli/full.h"
 #include "cli/out.h"
+#include "cli/plan_out.h"
 #include "policy/tool.h"
 
 static char *default_dir(void)
@@ -60,15 +61,19 @@ int hooks_check_files(const struct args *a, struct perry_err **err)
 
 static void print_answers(const cJSON *out)
 {
+	static const char *const heads[] = { "LAYER", "ANSWER", "FILE" };
+	struct table t = { heads, 3, NULL, 0 };
 	const cJSON *layer;
 	cJSON_ArrayForEach(layer, json_at(out, "layers")) {
-		cleanup_free char *answer = json_at(layer, "answer") ? json_print(json_at(layer, "answer")) : NULL;
-		const cJSON *e = json_at(layer, "error");
-		printf("%-10s %s  %s\n", json_str_or(layer, "layer", "?"), json_str_or(layer, "file", ""),
-		       answer ? answer : cJSON_IsString(e) ? e->valuestring : json_str_or(e, "message", "(no answer)"));
+		cleanup_free char *answer = json_at(layer, "answer") ? json_print(json_at(layer, "answer")) : NULL, *place = plan_place(layer);
+		const char *reason = json_str(layer, "reason");
+		table_add(&t, json_str_or(layer, "layer", "?"));
+		table_addf(&t, "%s%s%s", answer ? answer : json_str_or(layer, "error", "(no answer)"), reason ? ": " : "", reason ? reason : "");
+		table_add(&t, place);
 	}
+	table_print(&t);
 	if (json_at(out, "error"))
-		printf("error: %s\n", json_str_or(out, "error.message", "?"));
+		fprintf(stderr, "perry: %s\n", json_str_or(out, "error.message", "?"));
 }
 
 /* With the facts of a real workspace the agent answers: it has them. */

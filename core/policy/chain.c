@@ -89,13 +89,19 @@ int base_compute(struct host *h, struct base *b, cJSON **record)
 	return -1;
 }
 
-static void mark_answered(const struct host *h)
+/* The last row is that of the hook that was asked; those before it were asked by base(). */
+static void mark(const struct host *h, const char *how)
 {
 	cJSON *last = NULL;
 	for (cJSON *row = h->rows->child; row; row = row->next)
 		last = row;
 	if (last)
-		json_set_bool(last, "answered", true);
+		json_set_bool(last, how, true);
+}
+
+static void mark_answered(const struct host *h)
+{
+	mark(h, "answered");
 }
 
 static void begin(struct host *h, const struct point *point)
@@ -168,6 +174,7 @@ static void every_layer(struct host *h, struct ask *a, const cJSON *extra)
 		if (answer_from(h, a->hooks, a->n, i, extra, &answer, &error) == 0)
 			mark_answered(h);
 		limits_end();
+		mark(h, "own");
 		cJSON_Delete(answer);
 		cJSON_Delete(error);
 	}

@@ -53,14 +53,24 @@ static void add_field(cJSON *out, const char *name, const cJSON *value, const st
 	json_set_str(over, "layer", json_str(l->rows[k - 1], "layer"));
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp((*(const cJSON *const *)a)->string, (*(const cJSON *const *)b)->string);
+}
+
 static void add_members(cJSON *out, const char *point, const cJSON *plan, const cJSON *rows)
 {
+	const cJSON *all = cJSON_GetObjectItemCaseSensitive(plan, point), *v;
+	size_t n = 0;
+	cleanup_free const cJSON **sorted = xcalloc((size_t)cJSON_GetArraySize(all) + 1, sizeof *sorted);
 	struct ladder l;
 	climb(rows, point, &l);
-	for (const cJSON *v = cJSON_GetObjectItemCaseSensitive(plan, point) ? cJSON_GetObjectItemCaseSensitive(plan, point)->child : NULL; v;
-	     v = v->next) {
-		cleanup_free char *name = xasprintf("%s.%s", point, v->string);
-		add_field(out, name, v, &l, v->string);
+	cJSON_ArrayForEach(v, all)
+		sorted[n++] = v;
+	qsort(sorted, n, sizeof *sorted, by_name);
+	for (size_t i = 0; i < n; i++) {
+		cleanup_free char *name = xasprintf("%s.%s", point, sorted[i]->string);
+		add_field(out, name, sorted[i], &l, sorted[i]->string);
 	}
 }
 

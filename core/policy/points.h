@@ -106,6 +106,7 @@ extern const struct point policy_point_table[]; /* ends with name NULL */
 const struct point *point_find(const char *name);    /* or NULL */
 const char *point_nearest(const char *name);         /* or NULL */
 const char *point_kind_name(enum point_kind kind);
+char *point_arguments(const struct point *p); /* "ws, base, plan"; the caller's */
 
 enum call_class { CALL_LOOK, CALL_TOUCH };
 struct call_row {

@@ -189,18 +189,14 @@ int policy_check(struct policy *p, const char *const *dirs, bool strict, cJSON *
 
 /* -- run -- */
 
-/* Each layer's own row; those of layers that were asked through base() come again by themselves. */
+/* Each layer's own row, highest first; those of layers that were asked through base() come again by themselves. */
 static cJSON *layer_rows(const cJSON *rows)
 {
 	cJSON *out = cJSON_CreateArray();
-	const cJSON *row, *have;
-	cJSON_ArrayForEach(row, rows) {
-		bool again = false;
-		cJSON_ArrayForEach(have, out)
-			again = again || str_eq(json_str(have, "file"), json_str(row, "file"));
-		if (!again)
+	const cJSON *row;
+	cJSON_ArrayForEach(row, rows)
+		if (json_at(row, "own"))
 			json_push(out, cJSON_Duplicate(row, 1));
-	}
 	return out;
 }
 
