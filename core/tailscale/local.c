@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/mem.h"
 #include "net/http.h"
@@ -19,6 +21,8 @@ enum {
 struct tslocal {
 	char *socket;
 	struct http *http;
+	const atomic_bool *stop;
+	int stop_fd;
 };
 
 int tslocal_open(struct tslocal **out, const char *socket, struct perry_err **err)
@@ -33,6 +37,7 @@ int tslocal_open(struct tslocal **out, const char *socket, struct perry_err **er
 	struct tslocal *t = xcalloc(1, sizeof *t);
 	t->socket = xstrdup(socket);
 	t->http = http;
+	t->stop_fd = -1;
 	*out = t;
 	return 0;
 }
@@ -49,6 +54,32 @@ void tslocal_close(struct tslocal *t)
 const char *tslocal_socket(const struct tslocal *t)
 {
 	return t->socket;
+}
+
+void tslocal_stop_by(struct tslocal *t, const atomic_bool *stop, int stop_fd)
+{
+	t->stop = stop;
+	t->stop_fd = stop_fd;
+}
+
+static int unreachable(const struct tslocal *t, int errnum, struct perry_err **err)
+{
+	return perry_fail(err, PERRY_EUNAVAILABLE, "tailscaled does not answer at %s: %s", t->socket, strerror(errnum));
+}
+
+int tslocal_uid(struct tslocal *t, uid_t *uid, struct perry_err **err)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct ucred peer;
+	socklen_t n = sizeof peer;
+	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (strlen(t->socket) >= sizeof a.sun_path)
+		return unreachable(t, ENAMETOOLONG, err);
+	strcpy(a.sun_path, t->socket);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
+		return unreachable(t, errno, err);
+	*uid = peer.uid;
+	return 0;
 }
 
 /* What tailscaled says is wrong: {"error":...}, {"Error":...} or text. Caller frees. */
@@ -80,12 +111,13 @@ static int answer_error(const struct http_res *res, const char *what, struct per
 static int call(struct tslocal *t, struct http_req *req, const char *what, struct http_res *res, struct perry_err **err)
 {
 	struct perry_err *why = NULL;
+	req->cancelled = t->stop;
+	req->cancel_fd = t->stop_fd;
 	if (http_do(t->http, req, res, &why) == 0)
 		return res->status >= 200 && res->status < 300 ? 0 : answer_error(res, what, err);
 	if (!res->connected && why->code == PERRY_EUNAVAILABLE) {
-		int errnum = res->conn_errno ? res->conn_errno : ECONNREFUSED;
 		perry_err_free(why);
-		return perry_fail(err, PERRY_EUNAVAILABLE, "tailscaled does not answer at %s: %s", t->socket, strerror(errnum));
+		return unreachable(t, res->conn_errno ? res->conn_errno : ECONNREFUSED, err);
 	}
 	perry_wrap(&why, "tailscaled: %s", what);
 	return perry_move(err, why);
@@ -96,7 +128,7 @@ static const char *const host_only[] = { "Host: local-tailscaled.sock", NULL };
 
 static int get(struct tslocal *t, const char *path, const char *what, struct http_res *res, cJSON **out, struct perry_err **err)
 {
-	struct http_req req = { .url = path, .headers = host_only, .timeout_ms = CALL_MS, .cancel_fd = -1 };
+	struct http_req req = { .url = path, .headers = host_only, .timeout_ms = CALL_MS };
 	if (call(t, &req, what, res, err) < 0)
 		return -1;
 	cJSON *j = json_parse(buf_str(&res->body), res->body.len, what, err);
@@ -157,7 +189,6 @@ int tslocal_serve_set(struct tslocal *t, const cJSON *config, const char *etag, 
 		.body = body,
 		.body_len = strlen(body),
 		.timeout_ms = SET_MS,
-		.cancel_fd = -1,
 	};
 	return call(t, &req, "serve-config", &res, err);
 }
@@ -165,7 +196,8 @@ int tslocal_serve_set(struct tslocal *t, const cJSON *config, const char *etag, 
 /* --- watch --- */
 
 struct lines {
-	const struct tslocal_watch *w;
+	void (*notify)(void *ctx, const cJSON *message);
+	void *ctx;
 	struct buf line;
 	bool skipping; /* the rest of a line that is too long */
 };
@@ -174,7 +206,7 @@ static void end_line(struct lines *l)
 {
 	cleanup_json cJSON *j = l->line.len && !l->skipping ? json_parse(l->line.data, l->line.len, "notification", NULL) : NULL;
 	if (j || l->skipping)
-		l->w->notify(l->w->ctx, j);
+		l->notify(l->ctx, j);
 	l->skipping = false;
 	l->line.len = 0;
 }
@@ -200,26 +232,17 @@ static int on_bytes(void *ctx, const char *bytes, size_t n)
 	return 0;
 }
 
-int tslocal_watch(struct tslocal *t, const struct tslocal_watch *w, struct perry_err **err)
+int tslocal_watch(struct tslocal *t, void (*notify)(void *ctx, const cJSON *message), void *ctx, struct perry_err **err)
 {
 	cleanup_http_res struct http_res res = { 0 };
-	struct lines lines = { .w = w };
+	struct lines lines = { .notify = notify, .ctx = ctx };
 	struct http_req req = {
 		.url = "/localapi/v0/watch-ipn-bus?mask=" INITIAL_STATE,
 		.headers = host_only,
 		.sink = on_bytes,
 		.ctx = &lines,
-		.cancelled = w->stop,
-		.cancel_fd = w->stop_fd,
 	};
-	struct perry_err *why = NULL;
-	int rc = call(t, &req, "watch", &res, &why);
+	int rc = call(t, &req, "watch", &res, err);
 	buf_free(&lines.line);
-	if (rc < 0 && why->code == PERRY_ECANCELLED && atomic_load(w->stop)) {
-		perry_err_free(why);
-		return 0;
-	}
-	if (rc < 0)
-		return perry_move(err, why);
-	return perry_fail(err, PERRY_EUNAVAILABLE, "tailscaled ended the watch");
+	return rc < 0 ? -1 : perry_fail(err, PERRY_EUNAVAILABLE, "tailscaled ended the watch");
 }

@@ -147,6 +147,9 @@ static void what_is_asked(void **state)
 	struct perry_err *err = NULL;
 	cJSON *j = NULL;
 	struct tslocal *t = begin(ANSWER("200 OK", "", "{\"BackendState\":\"Running\"}"), false);
+	uid_t uid = 12345;
+	ok(tslocal_uid(t, &uid, &err));
+	assert_int_equal(uid, getuid());
 	ok(tslocal_status(t, false, &j, &err));
 	assert_string_equal(json_str(j, "BackendState"), "Running");
 	cJSON_Delete(j);
@@ -258,8 +261,8 @@ static void see(void *ctx, const cJSON *message)
 
 static int watch(struct tslocal *t, struct seen *s, struct perry_err **err)
 {
-	struct tslocal_watch w = { .notify = see, .ctx = s, .stop = &s->stop, .stop_fd = s->stop_fd };
-	return tslocal_watch(t, &w, err);
+	tslocal_stop_by(t, &s->stop, s->stop_fd);
+	return tslocal_watch(t, see, s, err);
 }
 
 static void watching(void **state)
@@ -271,11 +274,13 @@ static void watching(void **state)
 				  "25\r\n{\"SessionID\":\"s1\",\"State\":6}\n{\"a\":1}\r\n"
 				  "11\r\n\n\n{\"broken\n{\"b\":2\r\n2\r\n}\n\r\n",
 				  true);
-	ok(watch(t, &s, &err));
+	fails(PERRY_ECANCELLED, "", watch(t, &s, &err));
 	assert_true(str_starts(fake.request, "GET /localapi/v0/watch-ipn-bus?mask=2 "));
 	assert_string_equal(buf_str(&s.text), "{\"SessionID\":\"s1\",\"State\":6};{\"a\":1};{\"b\":2};");
-	/* Told to stop before it begins. */
-	ok(watch(t, &s, &err));
+	/* Told to stop before it begins; so are all other calls. */
+	cJSON *j = NULL;
+	fails(PERRY_ECANCELLED, "", watch(t, &s, &err));
+	fails(PERRY_ECANCELLED, "", tslocal_status(t, false, &j, &err));
 	end(t);
 	close(s.stop_fd);
 
@@ -307,11 +312,12 @@ static void a_long_line(void **state)
 	b.len += n;
 	buf_adds(&b, "\n{\"next\":1}\n");
 	struct tslocal *t = begin(b.data, true);
-	ok(watch(t, &s, &err));
+	fails(PERRY_ECANCELLED, "", watch(t, &s, &err));
 	assert_string_equal(buf_str(&s.text), "(long);{\"next\":1};");
 	end(t);
 	buf_free(&s.text);
 	close(s.stop_fd);
+	perry_err_free(err);
 }
 
 int main(void)
