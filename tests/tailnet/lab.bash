@@ -151,12 +151,12 @@ lab__remove() {
 	ip link del "$bridge" 2>/dev/null || :
 	rm -rf "${state:?}"
 }
-lab__end_inside() { # NAMESPACE
-	local p
-	for p in /proc/[0-9]*; do
-		[ "$(readlink "$p/ns/net" 2>/dev/null)" != "$1" ] || kill -KILL "${p#/proc/}" 2>/dev/null || :
-	done
+# Kills all that is in a network namespace, given as /proc/PID/ns/net has it.
+lab__end_inside() {
+	local pid
+	for pid in $(lab__inside_of "$1"); do kill -KILL "$pid" 2>/dev/null || :; done
 }
+lab__inside_of() { find /proc/[0-9]*/ns/net -maxdepth 0 -lname "${1/\[/\\[}" -printf '%H\n' 2>/dev/null | cut -d/ -f3; }
 # Removes the lab of DIR and every other whose folder or owner is gone. Under the lock.
 lab__sweep() { # DIR
 	local state dir
@@ -310,7 +310,7 @@ lab_tailscaled() {
 	local name=$1
 	shift
 	rm -f "$LAB/$name/tailscaled.sock"
-	lab__start "$name.tailscaled" nsenter -t "$(lab_pid "$name.ns")" -n -m -u -- env TS_DISABLE_PORTMAPPER=1 "$@" \
+	lab__start "$name.tailscaled" nsenter -t "$(lab_pid "$name.ns")" -n -m -u -- env TS_DISABLE_PORTMAPPER=1 TS_LOGS_DIR="$LAB/$name/state" "$@" \
 		"$LAB_BIN/tailscaled" --statedir="$LAB/$name/state" --socket="$LAB/$name/tailscaled.sock" --no-logs-no-support
 	lab_until 10 test -S "$LAB/$name/tailscaled.sock" || { tail -n 5 "$LAB/$name.tailscaled.log" >&2; return 1; }
 }

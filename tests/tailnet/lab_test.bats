@@ -147,8 +147,7 @@ no_node_named() { ! lab_node_named "$1"; }
 	lab_container box ''
 	web agent 127.0.0.1 7391
 	ns=$(readlink "/proc/$(lab_pid agent.ns)/ns/net")
-	inside() { for p in /proc/[0-9]*; do [ "$(readlink "$p/ns/net")" != "$ns" ] || echo "${p##*/}"; done; }
-	[ "$(inside | wc -l)" -ge 3 ]
+	[ "$(lab__inside_of "$ns" | wc -l)" -ge 3 ]
 	iptables -S FORWARD | grep -q "$bridge "
 
 	# Its owner dies; another lab comes up on another bridge, and the first is gone.
@@ -156,7 +155,7 @@ no_node_named() { ! lab_node_named "$1"; }
 	wait $pid || true
 	lab_up "$second" $$
 	[ "$(cat "$LAB_STATE/dir")" = "$second" ]
-	[ -z "$(inside)" ]
+	[ -z "$(lab__inside_of "$ns")" ]
 	refute docker container inspect "$bridge-box"
 	refute lab_in agent true
 
