@@ -147,7 +147,8 @@ no_node_named() { ! lab_node_named "$1"; }
 	lab_container box ''
 	web agent 127.0.0.1 7391
 	ns=$(readlink "/proc/$(lab_pid agent.ns)/ns/net")
-	[ "$(lab__inside_of "$ns" | wc -l)" -ge 3 ]
+	three_inside() { [ "$(lab__inside_of "$ns" | wc -l)" -ge 3 ]; }
+	lab_until 10 three_inside
 	iptables -S FORWARD | grep -q "$bridge "
 
 	# Its owner dies; another lab comes up on another bridge, and the first is gone.
