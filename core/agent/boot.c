@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "agent/internal.h"
+#include "agent/ports.h"
+#include "agent/watchers.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -202,7 +204,7 @@ static int open_parts(struct boot *b, struct perry_err **err)
 	if (fleet_open(&a->fleet, a->store, a->docker, a->hub, err) < 0)
 		return -1;
 	fleet_set_render(a->fleet, workspace_view_text);
-	if (agent_open_operations(a, err) < 0 || open_streams(a, err) < 0)
+	if (agent_open_operations(a, err) < 0 || open_streams(a, err) < 0 || agent_open_watchers(a, err) < 0)
 		return -1;
 	return open_server(b, err);
 }
@@ -257,6 +259,8 @@ static bool close_parts(struct boot *b)
 		lua_host_goodbye(a->lua);
 	if (a->streams)
 		streams_stop(a->streams);
+	if (a->watchers)
+		watchers_stop(a->watchers);
 	if (a->ops)
 		left += ops_stop(a->ops, OPS_GRACE_MS); /* those still use all that would be freed */
 	if (a->server)
@@ -274,6 +278,7 @@ static bool close_parts(struct boot *b)
 	agent_close_operations(a);
 	if (a->fleet)
 		fleet_close(a->fleet);
+	watchers_free(a->watchers);
 	jobs_free(a->jobs);
 	calls_free(a->calls);
 	hub_free(a->hub);

@@ -23,6 +23,7 @@
 
 struct calls;
 struct lua_host;
+struct watchers;
 
 struct agent {
 	char *dir;
@@ -42,6 +43,7 @@ struct agent {
 	struct jobs *jobs;
 	struct calls *calls;
 	struct streams *streams;
+	struct watchers *watchers;
 	struct server *server;
 
 	pthread_mutex_t config_lock;

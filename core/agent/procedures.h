@@ -149,6 +149,8 @@
 	  "nothing to do: the helper comes with a volume that all workspaces mount") \
 	P("workspaces/prune", OPERATION, MANAGE, MAYBE_OBJ("'dryRun':" BOOL), ANY, workspaces_prune, \
 	  "removes what belongs to no workspace any more") \
+	P("ports/list", NOW, READ, NAMED, ANY, ports_list, \
+	  "what listens in a workspace, how it is reached, and the configured forwards") \
 	P("image/build", OPERATION, ADMIN, MAYBE_OBJ("'noCache':" BOOL ",'variant':" STR), ANY, image_build, \
 	  "builds the workspace image") \
 	P("operations/list", JOB, READ, LIST_OPERATIONS, ARRAY(REF("Operation")), operations_list, \

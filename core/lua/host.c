@@ -198,6 +198,14 @@ int lua_host_admit(struct lua_host *h, const char *action, const char *name, con
 	return run_lua(h, NULL, NULL, "plan", "admit", arg, NULL, err);
 }
 
+int lua_host_ports(struct lua_host *h, const char *name, const cJSON *ports, cJSON **answers, struct perry_err **err)
+{
+	cleanup_json cJSON *arg = cJSON_CreateObject();
+	json_set_str(arg, "workspace", name);
+	json_set(arg, "ports", cJSON_Duplicate(ports, 1));
+	return run_lua(h, NULL, NULL, "ports", "decide", arg, answers, err);
+}
+
 static void on_event(void *ctx, const cJSON *ev)
 {
 	struct lua_host *h = ctx;

@@ -53,6 +53,10 @@ int lua_host_plan(struct lua_host *h, const char *kind, const char *name, const 
 /* May this caller do this ("exec", "shell", "delete", "clone") to this workspace? The admit hooks; PERRY_EPOLICY when not. */
 int lua_host_admit(struct lua_host *h, const char *action, const char *name, const cJSON *caller, struct perry_err **err);
 
+/* What the ports hook says about listeners of a workspace, [{number, address, loopback, process}]: a list of as many {announce, label, expose}, the
+ * caller's. */
+int lua_host_ports(struct lua_host *h, const char *name, const cJSON *ports, cJSON **answers, struct perry_err **err);
+
 /* The facts that hooks would get about a workspace that exists ({"ws": {...}}), as of now. *out is the caller's. */
 int lua_host_facts(struct lua_host *h, const char *name, const cJSON *caller, cJSON **out, struct perry_err **err);
 

@@ -1,0 +1,14 @@
+/* Ports of workspaces, as the API shows them. */
+#ifndef PERRY_AGENT_PORTS_H
+#define PERRY_AGENT_PORTS_H
+#include "agent/internal.h"
+
+/* Starts the watchers of this agent. */
+int agent_open_watchers(struct agent *a, struct perry_err **err);
+/* {"name","watching","problem","hostname","dnsName","listeners":[{"port","address","loopback","process","pid","label","announce","expose","url",
+ * "reachable","why","web"}],"more","forwards":[]}: a row for each port, by number. Caller frees. */
+cJSON *agent_ports(struct agent *a, const cJSON *record);
+/* Takes what a workspace's tailscaled says of itself into the record, and tells of a change (ports_tailnet.c). */
+void agent_tailnet_state(void *agent, const char *workspace, const cJSON *state);
+
+#endif
