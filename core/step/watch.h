@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "step/json.h"
+#include "step/sockets.h"
 
 #define WATCH_PORTS 256 /* listeners in one report; the agent takes lines of that size */
 
@@ -20,8 +21,7 @@ struct listener {
 struct ports {
 	struct listener *v;
 	size_t n;
-	int netlink; /* -1: not to be had */
-	unsigned seq;
+	struct sockets sockets;
 };
 void ports_open(struct ports *p);
 bool ports_look(struct ports *p); /* true when the set is another one than before */

@@ -1,6 +1,4 @@
-/* Who listens. The kernel is asked over netlink for listening sockets alone: reading /proc/net/tcp makes it walk through its whole table of
- * connections each time (milliseconds), so that is for kernels that cannot be asked. Only a socket that was not there before is worth the search for
- * its process. */
+/* Who listens. Only a socket that was not there before is worth the search for its process. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
@@ -9,45 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "step/step.h"
 #include "step/watch.h"
 
-#define NETLINK_SOCK_DIAG 4
-#define SOCK_DIAG_BY_FAMILY 20
-#define DONE 3  /* NLMSG_DONE */
-#define ERROR 2 /* NLMSG_ERROR */
-#define REQUEST 0x301 /* NLM_F_REQUEST | NLM_F_DUMP */
-#define LISTEN 10 /* TCP_LISTEN; 0A in /proc/net/tcp */
 #define RESOLVER 0x7f00000b /* 127.0.0.11: the engine's own, which no process of the workspace is */
-
-/* linux/netlink.h and linux/inet_diag.h, which a static libc need not bring. */
-struct message {
-	unsigned len;
-	unsigned short type, flags;
-	unsigned seq, port;
-};
-struct question {
-	struct message head;
-	unsigned char family, protocol, extensions, pad;
-	unsigned states, id[12];
-};
-struct answer {
-	unsigned char family, state, timer, retransmits;
-	unsigned short port, peer_port;
-	unsigned char addr[16], peer[16];
-	unsigned device, cookie[2], expires, rqueue, wqueue, uid, inode;
-};
 
 void ports_open(struct ports *p)
 {
-	*p = (struct ports){ .netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG) };
-	struct timeval wait = { .tv_sec = 1 };
-	if (p->netlink >= 0)
-		setsockopt(p->netlink, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+	*p = (struct ports){ 0 };
+	sockets_open(&p->sockets);
 }
 
 bool listener_is_loopback(const struct listener *l)
@@ -77,85 +48,6 @@ static void add(struct found *f, const struct listener *l)
 	if (f->n == f->cap)
 		f->v = xrealloc(f->v, (f->cap = f->cap ? 2 * f->cap : 16) * sizeof *f->v);
 	f->v[f->n++] = *l;
-}
-
-/* --- netlink --- */
-
-/* 1: more is to come, 0: that was all, -1: the kernel refuses. */
-static int take_answers(const char *bytes, size_t n, unsigned seq, struct found *f)
-{
-	struct message m;
-	for (size_t at = 0; n - at >= sizeof m; at += (m.len + 3u) & ~3u) {
-		struct answer a;
-		memcpy(&m, bytes + at, sizeof m);
-		if (m.len < sizeof m || m.len > n - at)
-			return -1;
-		if (m.seq != seq)
-			continue; /* of a question that was given up */
-		if (m.type == DONE || m.type == ERROR)
-			return m.type == DONE ? 0 : -1;
-		if (m.len < sizeof m + sizeof a)
-			continue;
-		memcpy(&a, bytes + at + sizeof m, sizeof a);
-		struct listener l = { .v6 = a.family == AF_INET6, .port = ntohs(a.port), .inode = a.inode };
-		memcpy(l.addr, a.addr, l.v6 ? 16 : 4);
-		if (a.state == LISTEN)
-			add(f, &l);
-	}
-	return 1;
-}
-
-static int ask_kernel(struct ports *p, int family, struct found *f)
-{
-	char bytes[16384];
-	struct question q = { .head = { sizeof q, SOCK_DIAG_BY_FAMILY, REQUEST, ++p->seq, 0 },
-			      .family = (unsigned char)family, .protocol = IPPROTO_TCP, .states = 1u << LISTEN };
-	if (p->netlink < 0 || send(p->netlink, &q, sizeof q, 0) != (ssize_t)sizeof q)
-		return -1;
-	for (;;) {
-		ssize_t n = recv(p->netlink, bytes, sizeof bytes, 0);
-		int more = n > 0 ? take_answers(bytes, (size_t)n, p->seq, f) : -1;
-		if (more <= 0)
-			return more;
-	}
-}
-
-/* --- /proc/net/tcp --- */
-
-/* "0100007F:1F90": each four bytes as the machine has them in a word. */
-static bool read_address(const char *s, struct listener *l)
-{
-	size_t n = strcspn(s, ":");
-	if (s[n] != ':' || (n != 8 && n != 32))
-		return false;
-	l->v6 = n == 32;
-	for (size_t i = 0; i < n / 8; i++) {
-		char word[9] = { 0 };
-		memcpy(word, s + 8 * i, 8);
-		unsigned value = (unsigned)strtoul(word, NULL, 16);
-		memcpy(l->addr + 4 * i, &value, 4);
-	}
-	l->port = (unsigned short)strtoul(s + n + 1, NULL, 16);
-	return true;
-}
-
-/* "  sl  local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode ...". */
-static void read_line(const char *line, struct found *f)
-{
-	struct listener l = { 0 };
-	char local[48];
-	if (sscanf(line, " %*d: %47s %*s 0A %*s %*s %*s %*u %*u %llu", local, &l.inode) == 2 && read_address(local, &l))
-		add(f, &l);
-}
-
-static void read_table(const char *path, struct found *f)
-{
-	char *table = read_file(path, NULL);
-	for (char *line = table, *end; line && *line && (end = strchr(line, '\n')); line = end + 1) {
-		*end = 0;
-		read_line(line, f);
-	}
-	free(table);
 }
 
 static int by_socket(const void *a, const void *b)
@@ -254,11 +146,14 @@ static void find_processes(struct found *f)
 bool ports_look(struct ports *p)
 {
 	struct found f = { 0 };
-	if (ask_kernel(p, AF_INET, &f) < 0 || ask_kernel(p, AF_INET6, &f) < 0) {
-		f.n = 0;
-		read_table("/proc/net/tcp", &f);
-		read_table("/proc/net/tcp6", &f);
+	struct tcp_socket *all;
+	size_t n = sockets_look(&p->sockets, 1u << TCP_IS_LISTENING, &all);
+	for (size_t i = 0; i < n; i++) {
+		struct listener l = { .v6 = all[i].v6, .port = all[i].port, .inode = all[i].inode };
+		memcpy(l.addr, all[i].addr, sizeof l.addr);
+		add(&f, &l);
 	}
+	free(all);
 	qsort(f.v, f.n, sizeof *f.v, by_socket);
 	bool changed = f.n != p->n;
 	for (size_t i = 0, j = 0; i < f.n; i++) {
