@@ -6,23 +6,26 @@
 
 #include "base/mem.h"
 #include "base/paths.h"
+#include "base/process.h"
 #include "lua/internal.h"
 #include "net/http.h"
+#include "policy/packs.h"
 #include "store/store.h"
 
 #define HTTP_TIMEOUT_MS 10000
 #define HTTP_BODY_MAX (1u << 20)
 #define EXEC_TIMEOUT_MS 30000
 #define EXEC_OUTPUT_MAX (256u << 10)
-#define MAX_LAYERS 34
+#define MAX_LAYERS (PACKS_MAX + 2)
 
 struct lua_hooks {
 	struct lua_host *host;
 	struct config *config;
 	cJSON *public;
 	struct policy_layer layers[MAX_LAYERS + 1]; /* one more for lua_hooks_replace */
-	char *texts[3 * MAX_LAYERS]; /* what the layers point to */
+	char *texts[4]; /* what the layers point to */
 	size_t ntexts;
+	struct packs *packs;
 	const char **disabled;
 	struct policy_setup setup;
 	struct policy_session *session;
@@ -37,23 +40,14 @@ static const char *keep_text(struct lua_hooks *s, char *take_text)
 	return take_text;
 }
 
-/* Each entry of hookPacks that is a folder: its hooks/ and lib/. What a pack needs and its settings come with it. */
+/* The team's, as they were approved. */
 static void add_packs(struct lua_hooks *s)
 {
-	const cJSON *packs = s->public ? json_at(s->public, "hookPacks") : NULL, *entry;
-	cJSON_ArrayForEach(entry, packs)
-	{
-		const char *path = cJSON_IsString(entry) ? entry->valuestring : json_str(entry, "path");
-		if (!path || s->setup.nlayers >= MAX_LAYERS - 1)
-			continue;
-		struct policy_layer *l = &s->layers[s->setup.nlayers++];
-		cleanup_free char *dir = path_expand_home(path);
-		const char *slash = strrchr(dir, '/');
-		l->name = keep_text(s, xstrdup(slash ? slash + 1 : dir));
-		l->dir = keep_text(s, path_join(dir, "hooks"));
-		l->lib_dir = keep_text(s, path_join(dir, "lib"));
-		l->owner = getuid();
-	}
+	size_t n;
+	s->packs = packs_load(s->host->config_dir, s->public);
+	const struct policy_layer *layers = packs_layers(s->packs, &n);
+	for (size_t i = 0; i < n; i++)
+		s->layers[s->setup.nlayers++] = layers[i];
 }
 
 static void add_layers(struct lua_hooks *s)
@@ -167,6 +161,7 @@ void lua_hooks_close(struct lua_hooks *s)
 	config_unref(s->config);
 	for (size_t i = 0; i < s->ntexts; i++)
 		free(s->texts[i]);
+	packs_free(s->packs);
 	free(s->disabled);
 	free(s->workspace);
 	free(s);
@@ -333,8 +328,9 @@ static int resolve_all(struct lua_hooks *s, cJSON *j, struct perry_err **err)
 	return 0;
 }
 
+/* Lines (of a request's head, or an environment) and a body, some of them secret. */
 struct outgoing {
-	char *headers[66];
+	char *lines[66];
 	size_t n;
 	struct buf body;
 };
@@ -342,8 +338,8 @@ struct outgoing {
 static void outgoing_free(struct outgoing *o)
 {
 	for (size_t i = 0; i < o->n; i++) {
-		wipe(o->headers[i], strlen(o->headers[i]));
-		free(o->headers[i]);
+		wipe(o->lines[i], strlen(o->lines[i]));
+		free(o->lines[i]);
 	}
 	if (o->body.data)
 		wipe(o->body.data, o->body.cap);
@@ -361,7 +357,7 @@ static int prepare(struct lua_hooks *s, const cJSON *args, struct outgoing *o, s
 		buf_addf(&line, "%s: ", h->string);
 		int rc = resolved(s, h, &line, err);
 		bool bad = strpbrk(buf_str(&line), "\r\n") != NULL;
-		o->headers[o->n++] = buf_take(&line);
+		o->lines[o->n++] = buf_take(&line);
 		if (rc < 0)
 			return -1;
 		if (bad)
@@ -375,7 +371,7 @@ static int prepare(struct lua_hooks *s, const cJSON *args, struct outgoing *o, s
 		buf_adds(&o->body, text);
 		wipe(text, strlen(text));
 		free(text);
-		o->headers[o->n++] = xstrdup("Content-Type: application/json");
+		o->lines[o->n++] = xstrdup("Content-Type: application/json");
 	} else if (body && resolved(s, body, &o->body, err) < 0) {
 		return perry_wrap(err, "body");
 	}
@@ -407,7 +403,7 @@ static int call_http(struct lua_hooks *s, const char *method, const cJSON *args,
 	if (rc == 0)
 		rc = http_new(&http, &options, err);
 	if (rc == 0) {
-		req.headers = (const char *const *)o.headers;
+		req.headers = (const char *const *)o.lines;
 		req.body = o.body.len ? o.body.data : NULL;
 		req.body_len = o.body.len;
 		rc = http_do(http, &req, &res, err);
@@ -419,6 +415,67 @@ static int call_http(struct lua_hooks *s, const char *method, const cJSON *args,
 		set_scrubbed(*out, "body", &res.body);
 	}
 	http_free(http);
+	outgoing_free(&o);
+	return rc;
+}
+
+/* What a command of a hook finds in its environment: the agent's may hold a token. */
+static int add_environment(struct lua_hooks *s, const cJSON *more, struct outgoing *o, struct perry_err **err)
+{
+	static const char *const kept[] = { "PATH", "HOME", "USER", "LANG", "TZ" };
+	const cJSON *v;
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		if (getenv(kept[i]))
+			o->lines[o->n++] = xasprintf("%s=%s", kept[i], getenv(kept[i]));
+	cJSON_ArrayForEach(v, more)
+	{
+		struct buf line = { 0 };
+		if (o->n >= 64)
+			return perry_fail(err, PERRY_EINPUT, "env: at most 50 variables");
+		if (!*v->string || strchr(v->string, '='))
+			return perry_fail(err, PERRY_EINPUT, "env: \"%s\" is no name of a variable", v->string);
+		if (strcmp(v->string, "PATH") == 0 || str_starts(v->string, "LD_")) /* another program under the name that was agreed to */
+			return perry_fail(err, PERRY_EINPUT, "env: %s is not a hook's to set", v->string);
+		buf_addf(&line, "%s=", v->string);
+		int rc = resolved(s, v, &line, err);
+		o->lines[o->n++] = buf_take(&line);
+		if (rc < 0)
+			return perry_wrap(err, "env.%s", v->string);
+	}
+	return 0;
+}
+
+/* {argv={...}, input=, env={}, cwd=, timeout=seconds} */
+static int call_run(struct lua_hooks *s, const cJSON *args, cJSON **out, struct perry_err **err)
+{
+	const cJSON *argv = json_at(args, "argv"), *input = json_at(args, "input"), *word;
+	cleanup_free const char **words = xcalloc((size_t)cJSON_GetArraySize(argv) + 1, sizeof *words);
+	double seconds = json_num_or(args, "timeout", EXEC_TIMEOUT_MS / 1000.0);
+	struct outgoing o = { 0 };
+	cleanup_process struct process_end end = { 0 };
+	size_t n = 0;
+	cJSON_ArrayForEach(word, argv)
+	{
+		if (!cJSON_IsString(word)) /* a secret among them: everybody on this machine could read it */
+			return perry_fail(err, PERRY_EINPUT, "argv: expected texts; a secret goes into input or env");
+		words[n++] = word->valuestring;
+	}
+	if (!n || !*words[0] || (strchr(words[0], '/') && words[0][0] != '/'))
+		return perry_fail(err, PERRY_EINPUT, "argv: expected a command's name or absolute path, and its arguments");
+	int rc = add_environment(s, json_at(args, "env"), &o, err);
+	if (rc == 0 && input && (rc = resolved(s, input, &o.body, err)) < 0)
+		perry_wrap(err, "input");
+	struct process p = { .argv = words, .env = (const char *const *)o.lines, .dir = json_str(args, "cwd"), .input = buf_str(&o.body),
+			     .input_len = o.body.len, .max_output = EXEC_OUTPUT_MAX,
+			     .timeout_ms = seconds > 0 && seconds <= 60 ? (int)(seconds * 1000) : EXEC_TIMEOUT_MS };
+	if (rc == 0)
+		rc = process_run(&p, &end, err);
+	if (rc == 0) {
+		*out = cJSON_CreateObject();
+		json_set_int(*out, "code", end.status);
+		set_scrubbed(*out, "stdout", &end.out);
+		set_scrubbed(*out, "stderr", &end.err);
+	}
 	outgoing_free(&o);
 	return rc;
 }
@@ -438,6 +495,8 @@ int hooks_call(void *ctx, const char *layer, const char *name, const cJSON *args
 		return call_http(s, "GET", args, out, err);
 	if (strcmp(name, "http.request") == 0)
 		return call_http(s, json_str_or(args, "method", "POST"), args, out, err);
+	if (strcmp(name, "run") == 0)
+		return call_run(s, args, out, err);
 	if (strcmp(name, "kv.get") == 0)
 		return store_kv_get(store, layer, json_str_or(args, "key", ""), out, err);
 	if (strcmp(name, "kv.set") == 0) {

@@ -57,6 +57,16 @@ static bool listed(const cJSON *list, const char *name)
 	return false;
 }
 
+/* The list has exactly this one. */
+static bool member(const cJSON *list, const char *name)
+{
+	const cJSON *v;
+	cJSON_ArrayForEach(v, list)
+		if (str_eq(cJSON_GetStringValue(v), name))
+			return true;
+	return false;
+}
+
 static bool secret_allowed(const char *name)
 {
 	/* What protects perry itself is never a hook's to send anywhere. */
@@ -69,16 +79,31 @@ static bool secret_allowed(const char *name)
 	return true;
 }
 
-int access_secrets(const cJSON *value, struct perry_err **err)
+/* Does this reference, whatever it stands for, occur in value? */
+static bool occurs(const cJSON *value, const char *name)
+{
+	for (const cJSON *c = value ? value->child : NULL; c; c = c->next)
+		if ((c->string && strcmp(c->string, "$secret") == 0 && str_eq(cJSON_GetStringValue(c), name)) ||
+		    occurs(c, name))
+			return true;
+	return false;
+}
+
+int access_secrets(const struct policy_layer *layer, const cJSON *value, const cJSON *passed, struct perry_err **err)
 {
 	if (!value)
 		return 0;
-	if (value->string && strcmp(value->string, "$secret") == 0 &&
-	    (!cJSON_IsString(value) || !secret_allowed(value->valuestring)))
-		return perry_fail(err, PERRY_EPOLICY, "the secret \"%s\" is not for hooks",
-				  cJSON_IsString(value) ? value->valuestring : "?");
+	if (value->string && strcmp(value->string, "$secret") == 0) {
+		const char *name = cJSON_GetStringValue(value);
+		if (!name || !secret_allowed(name))
+			return perry_fail(err, PERRY_EPOLICY, "the secret \"%s\" is not for hooks", name ? name : "?");
+		if (layer && layer->needs && !occurs(layer->settings, name) && !occurs(passed, name))
+			return perry_fail(err, PERRY_EPOLICY,
+					  "the secret \"%s\" is none of the secret settings of the pack '%s'", name,
+					  layer->name);
+	}
 	for (const cJSON *c = value->child; c; c = c->next)
-		if (access_secrets(c, err) < 0)
+		if (access_secrets(layer, c, passed, err) < 0)
 			return -1;
 	return 0;
 }
@@ -93,7 +118,7 @@ int access_check(const struct policy_layer *layer, const char *layer_name, const
 	const char *denied = call_denied(call, point);
 	if (denied)
 		return perry_fail(err, PERRY_EPOLICY, "%s", denied);
-	if (access_secrets(args, err) < 0)
+	if (access_secrets(layer, args, NULL, err) < 0)
 		return -1;
 	bool network = strcmp(call->need, "network") == 0;
 	const char *url = network ? json_str_or(args, "url", "") : NULL;
@@ -105,8 +130,66 @@ int access_check(const struct policy_layer *layer, const char *layer_name, const
 	if (network && !listed(need, host))
 		return perry_fail(err, PERRY_EPOLICY, "the pack '%s' does not list %s in needs.network", layer_name,
 				  host);
-	if (!network && !cJSON_IsTrue(need) && !listed(need, strchr(name, '.') + 1))
+	const char *dot = strchr(name, '.'), *what = dot ? dot + 1 : NULL;
+	if (!dot) { /* run: the command */
+		const cJSON *argv = cJSON_GetObjectItemCaseSensitive(args, "argv");
+		what = cJSON_GetStringValue(cJSON_GetArrayItem(argv, 0));
+	}
+	if (!network && !cJSON_IsTrue(need) && (!what || !member(need, what)))
 		return perry_fail(err, PERRY_EPOLICY, "the pack '%s' does not list %s in needs.%s", layer_name,
-				  strchr(name, '.') + 1, call->need);
+				  what ? what : "it", call->need);
 	return 0;
+}
+
+/* -- answers of packs -- */
+
+/* The value of one of its settings: then it is the user who named it. */
+static bool is_setting(const cJSON *settings, const char *text)
+{
+	for (const cJSON *v = settings ? settings->child : NULL; v; v = v->next)
+		if (cJSON_IsString(v) && text && strcmp(v->valuestring, text) == 0)
+			return true;
+	return false;
+}
+
+static int check_host(const struct policy_layer *layer, const char *url, struct perry_err **err)
+{
+	char host[256];
+	if (access_url_host(url, host) < 0)
+		return perry_fail(err, PERRY_EPOLICY, "not an http or https address of a host: \"%.200s\"", url);
+	if (!listed(cJSON_GetObjectItemCaseSensitive(layer->needs, "network"), host))
+		return perry_fail(err, PERRY_EPOLICY, "the pack '%s' does not list %s in needs.network", layer->name,
+				  host);
+	return 0;
+}
+
+/* The agent would read a file or a variable, or send a request, on the pack's word. */
+static int check_key(const struct policy_layer *layer, const cJSON *key, struct perry_err **err)
+{
+	const char *kind = json_str_or(key, "kind", ""), *where = NULL;
+	if (strcmp(kind, "http") == 0)
+		return check_host(layer, json_str_or(key, "url", ""), err);
+	if (strcmp(kind, "file") == 0)
+		where = json_str_or(key, "path", "");
+	else if (strcmp(kind, "env") == 0)
+		where = json_str_or(key, "name", "");
+	if (where && !is_setting(layer->settings, where))
+		return perry_fail(err, PERRY_EPOLICY,
+				  "the pack '%s' may name the %s of a key only through one of its settings",
+				  layer->name, strcmp(kind, "file") == 0 ? "file" : "variable");
+	return 0;
+}
+
+int access_answer(const struct policy_layer *layer, const struct point *point, const cJSON *answer, const cJSON *base,
+		  struct perry_err **err)
+{
+	if (!layer->needs || !answer || (base && json_equal(answer, base)))
+		return 0;
+	const cJSON *key = cJSON_GetObjectItemCaseSensitive(answer, "$key");
+	const char *server = strcmp(point->result, "up") == 0 ? json_str(answer, "login_server") : NULL;
+	if (access_secrets(layer, answer, base, err) < 0)
+		return -1;
+	if (server && !str_eq(server, json_str(base, "login_server")) && check_host(layer, server, err) < 0)
+		return -1;
+	return key ? check_key(layer, key, err) : 0;
 }

@@ -8,8 +8,12 @@
 /* 0, or -1 with PERRY_EPOLICY. */
 int access_check(const struct policy_layer *layer, const char *layer_name, const struct point *point, const char *call,
 		 const cJSON *args, struct perry_err **err);
-/* Secret references anywhere in a value: only names that hooks may use. */
-int access_secrets(const cJSON *value, struct perry_err **err);
+/* Secret references anywhere in a value: only names that hooks may use, and for a pack only those of its secret
+ * settings and those in passed (what it was given by the layers below). layer and passed may be NULL. */
+int access_secrets(const struct policy_layer *layer, const cJSON *value, const cJSON *passed, struct perry_err **err);
+/* May a pack answer this? base: the answer of the layers below, NULL when it did not ask. Other layers may. */
+int access_answer(const struct policy_layer *layer, const struct point *point, const cJSON *answer, const cJSON *base,
+		  struct perry_err **err);
 /* The host of an http or https URL, lower case, into out; -1 when it is none or hides something (user names, spaces,
  * backslashes). */
 int access_url_host(const char *url, char out[256]);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "policy/access.h"
 #include "policy/host.h"
 #include "policy/result.h"
 
@@ -46,6 +47,18 @@ static void row_failed(cJSON *row, const cJSON *record)
 		json_set_bool(row, "refused", true);
 }
 
+/* Some answers make the agent read or send something: a pack names only what it declared. */
+static int pack_may_answer(struct host *h, const struct hook *k, const cJSON *answer, const cJSON *base, cJSON **record)
+{
+	struct policy_layer about = { .name = k->layer->name, .needs = k->layer->needs, .settings = k->layer->settings };
+	cleanup_err struct perry_err *why = NULL;
+	if (access_answer(&about, k->point, answer, base, &why) == 0)
+		return 0;
+	*record = record_new(h, k, NULL, k->line, perry_msg(why));
+	json_set_str(*record, "cause", "type");
+	return -1;
+}
+
 static int answer_from(struct host *h, struct hook **hooks, size_t n, size_t level, const cJSON *extra, cJSON **out,
 		       cJSON **record)
 {
@@ -60,6 +73,8 @@ static int answer_from(struct host *h, struct hook **hooks, size_t n, size_t lev
 		json_set_str(*record, "cause", "type");
 		r = -1;
 	}
+	if (r == 0 && k->layer->needs)
+		r = pack_may_answer(h, k, run.answer, base.answer, record);
 	cJSON *row = add_row(h, k, began);
 	if (r == 0)
 		json_set(row, "answer", run.answer ? cJSON_Duplicate(run.answer, 1) : cJSON_CreateNull());

@@ -18,6 +18,7 @@ static void open_layer(struct layer *layer, const cJSON *j)
 	const cJSON *file;
 	layer->name = json_str_or(j, "name", "?");
 	layer->settings = cJSON_GetObjectItemCaseSensitive(j, "settings");
+	layer->needs = cJSON_GetObjectItemCaseSensitive(j, "needs");
 	layer->lib = cJSON_GetObjectItemCaseSensitive(j, "lib");
 	cJSON_ArrayForEach(file, cJSON_GetObjectItemCaseSensitive(j, "files")) {
 		const struct point *point = point_find(json_str(file, "point"));

@@ -31,6 +31,7 @@ struct layer {
 	const char *name;
 	bool builtin;
 	const cJSON *settings, *lib; /* lib: {"name": {"file", "text"}} */
+	const cJSON *needs;	     /* a pack's; NULL: the layer is no pack */
 	lua_State *L;
 	struct hook *hooks;
 	size_t nhooks;

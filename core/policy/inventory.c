@@ -114,6 +114,8 @@ cJSON *policy_inventory(const struct policy_setup *setup)
 	}
 	for (size_t i = 0; i < setup->nlayers; i++) {
 		struct layer_files files;
+		if (setup->layers[i].broken)
+			add_problem(problems, setup->layers[i].name, NULL, NULL, perry_msg(setup->layers[i].broken));
 		layer_scan(&setup->layers[i], &files);
 		if (files.error)
 			add_problem(problems, setup->layers[i].name, setup->layers[i].dir, NULL,

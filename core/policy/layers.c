@@ -12,6 +12,7 @@
 #include "base/paths.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "policy/pack.h"
 
 char *layer_shown(const char *path)
 {
@@ -60,6 +61,23 @@ static int read_open(int fd, const char *shown, size_t max, char **text, size_t 
 	return 0;
 }
 
+static int check_text(const char *shown, const char *text, size_t len, struct perry_err **err)
+{
+	const char *why = NULL;
+	if (len && text[0] == '\033')
+		why = "compiled Lua (bytecode); hooks are text";
+	else if (memchr(text, 0, len))
+		why = "has NUL bytes; hooks are text";
+	else if (!utf8_valid(text, len))
+		why = "is not UTF-8";
+	int api;
+	bool stated;
+	const char *header = NULL;
+	if (!why && hook_header(text, len, &api, &stated, &header) < 0)
+		return perry_fail(err, PERRY_EPOLICY, "%s:1: %s", shown, header);
+	return why ? perry_fail(err, PERRY_EPOLICY, "%s: %s", shown, why) : 0;
+}
+
 static int read_file(const struct policy_layer *layer, const char *path, const char *shown, char **text, size_t *len,
 		     struct perry_err **err)
 {
@@ -79,19 +97,7 @@ static int read_file(const struct policy_layer *layer, const char *path, const c
 		return perry_fail(err, PERRY_EPOLICY, "%s: not a regular file", shown);
 	if (judge(layer, &st, shown, err) < 0 || read_open(fd, shown, LAYER_MAX_FILE, text, len, err) < 0)
 		return -1;
-	const char *why = NULL;
-	if (*len && (*text)[0] == '\033')
-		why = "compiled Lua (bytecode); hooks are text";
-	else if (memchr(*text, 0, *len))
-		why = "has NUL bytes; hooks are text";
-	else if (!utf8_valid(*text, *len))
-		why = "is not UTF-8";
-	int api;
-	bool stated;
-	const char *header = NULL;
-	if (!why && hook_header(*text, *len, &api, &stated, &header) < 0)
-		return perry_fail(err, PERRY_EPOLICY, "%s:1: %s", shown, header);
-	return why ? perry_fail(err, PERRY_EPOLICY, "%s: %s", shown, why) : 0;
+	return check_text(shown, *text, *len, err);
 }
 
 static void add_file(struct layer_files *out, const struct policy_layer *layer, const char *dir, const char *name,
@@ -155,6 +161,33 @@ static void scan(const struct policy_layer *layer, const char *dir, const struct
 	closedir(d);
 }
 
+/* hooks/NAME.lua and hooks/on_NAME/ANY.lua of a pack, whose files are in memory. */
+static void scan_pack(const struct policy_layer *layer, struct layer_files *out)
+{
+	for (size_t i = 0; i < layer->pack->n; i++) {
+		const struct pack_file *pf = &layer->pack->files[i];
+		const char *name = str_starts(pf->path, "hooks/") ? pf->path + 6 : "", *slash = strchr(name, '/');
+		cleanup_free char *folder = slash ? xstrndup(name, (size_t)(slash - name)) : NULL;
+		const struct point *point = folder ? point_find(folder) : NULL;
+		const char *leaf = slash ? slash + 1 : name;
+		bool off = str_ends(leaf, ".lua.off");
+		if (*leaf == '.' || strchr(leaf, '/') || (folder && (!point || point->kind != POINT_ACTION)) ||
+		    str_ends(leaf, "_test.lua") || (!off && !str_ends(leaf, ".lua")))
+			continue;
+		struct layer_file f = { .path = path_join(layer->pack->dir, pf->path), .off = off };
+		f.shown = layer_shown(f.path);
+		f.stem = xstrndup(leaf, strlen(leaf) - (off ? 8 : 4));
+		f.point = point ? point : point_find(f.stem);
+		if (!off && f.point && check_text(f.shown, pf->data, pf->len, &f.error) == 0) {
+			f.text = xstrndup(pf->data, pf->len);
+			f.len = pf->len;
+			strcpy(f.hash, pf->hash);
+		}
+		out->files = xrealloc(out->files, (out->n + 1) * sizeof *out->files);
+		out->files[out->n++] = f;
+	}
+}
+
 static int by_path(const void *a, const void *b)
 {
 	return strcmp(((const struct layer_file *)a)->path, ((const struct layer_file *)b)->path);
@@ -163,9 +196,10 @@ static int by_path(const void *a, const void *b)
 void layer_scan(const struct policy_layer *layer, struct layer_files *out)
 {
 	*out = (struct layer_files){ 0 };
-	if (!layer->dir)
-		return;
-	scan(layer, layer->dir, NULL, out, &out->error);
+	if (layer->pack)
+		scan_pack(layer, out);
+	else if (layer->dir)
+		scan(layer, layer->dir, NULL, out, &out->error);
 	if (out->n)
 		qsort(out->files, out->n, sizeof *out->files, by_path);
 }
@@ -182,6 +216,14 @@ void layer_files_free(struct layer_files *f)
 	free(f->files);
 	perry_err_free(f->error);
 	*f = (struct layer_files){ 0 };
+}
+
+static void add_lib(cJSON *out, const char *name, const char *shown, const char *text)
+{
+	cJSON *file = cJSON_CreateObject();
+	json_set_str(file, "file", shown);
+	json_set_str(file, "text", text);
+	cJSON_AddItemToObject(out, name, file);
 }
 
 static int lib_folder(const struct policy_layer *layer, const char *dir, const char *prefix, int depth, cJSON *out,
@@ -209,13 +251,28 @@ static int lib_folder(const struct policy_layer *layer, const char *dir, const c
 		if (r < 0)
 			break;
 		cleanup_free char *name = xasprintf("%s%.*s", prefix, (int)strlen(e->d_name) - 4, e->d_name);
-		cJSON *file = cJSON_CreateObject();
-		json_set_str(file, "file", shown);
-		json_set_str(file, "text", text);
-		cJSON_AddItemToObject(out, name, file);
+		add_lib(out, name, shown, text);
 	}
 	closedir(d);
 	return r;
+}
+
+/* lib/net/chat.lua of a pack is "net.chat". */
+static int pack_lib(const struct pack *p, cJSON *out, struct perry_err **err)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const struct pack_file *f = &p->files[i];
+		if (!str_starts(f->path, "lib/") || !str_ends(f->path, ".lua"))
+			continue;
+		cleanup_free char *path = path_join(p->dir, f->path), *shown = layer_shown(path);
+		cleanup_free char *name = xstrndup(f->path + 4, strlen(f->path) - 8);
+		for (char *c = name; *c; c++)
+			*c = *c == '/' ? '.' : *c;
+		if (check_text(shown, f->data, f->len, err) < 0)
+			return -1;
+		add_lib(out, name, shown, f->data);
+	}
+	return 0;
 }
 
 int layer_lib(const struct policy_layer *layer, cJSON **out, struct perry_err **err)
@@ -223,9 +280,9 @@ int layer_lib(const struct policy_layer *layer, cJSON **out, struct perry_err **
 	cleanup_json cJSON *lib = cJSON_CreateObject();
 	size_t total = 0;
 	*out = NULL;
-	if (!layer->lib_dir)
-		return 0;
-	if (lib_folder(layer, layer->lib_dir, "", 0, lib, &total, err) < 0)
+	if (layer->pack && pack_lib(layer->pack, lib, err) < 0)
+		return -1;
+	if (layer->lib_dir && lib_folder(layer, layer->lib_dir, "", 0, lib, &total, err) < 0)
 		return -1;
 	if (lib->child)
 		*out = take_ptr(lib);

@@ -69,7 +69,8 @@ enum point_rule {
 	X("http.get", LOOK, "network", "GET; gives {status, headers, body}") \
 	X("http.request", TOUCH, "network", "any method, headers and body; gives {status, headers, body}") \
 	X("kv.get", LOOK, "kv", "a value that this layer kept; nil when there is none") \
-	X("kv.set", TOUCH, "kv", "keeps a value for this layer; nil removes it")
+	X("kv.set", TOUCH, "kv", "keeps a value for this layer; nil removes it") \
+	X("run", TOUCH, "run", "runs a command on the agent's machine and gives {code, stdout, stderr}")
 
 /* What hooks find under perry., all of it: the calls above and what is answered inside the policy process.
  * X(name, summary) */

@@ -114,10 +114,14 @@ static int open_layer(const struct policy_setup *setup, const struct policy_laye
 	json_set(j, "files", list);
 	if (layer->settings)
 		json_set(j, "settings", cJSON_Duplicate(layer->settings, 1));
+	if (layer->needs)
+		json_set(j, "needs", cJSON_Duplicate(layer->needs, 1));
 	if (layer->packed) {
 		open_packed(setup, layer, j, hashes);
 		return 0;
 	}
+	if (layer->broken)
+		return refused(layer, NULL, NULL, perry_err_copy(layer->broken), err);
 	layer_scan(layer, &files);
 	if (files.error)
 		r = refused(layer, NULL, layer->dir, take_ptr(files.error), err);
@@ -187,6 +191,7 @@ int session_begin(struct policy *p, cJSON *opening, struct policy_session **out,
 	s->opening = opening;
 	s->hashes = cJSON_CreateObject();
 	s->needs = cJSON_CreateObject();
+	s->settings = cJSON_CreateObject();
 	for (const struct point *point = policy_point_table; point->name; point++) {
 		const char *hash = builtin_hash(p, point);
 		if (hash) {
@@ -202,6 +207,15 @@ int session_begin(struct policy *p, cJSON *opening, struct policy_session **out,
 	}
 	*out = s;
 	return 0;
+}
+
+void session_restrict(struct policy_session *s, const struct policy_layer *layer)
+{
+	if (!layer->needs)
+		return;
+	json_set(s->needs, layer->name, cJSON_Duplicate(layer->needs, 1));
+	if (layer->settings)
+		json_set(s->settings, layer->name, cJSON_Duplicate(layer->settings, 1));
 }
 
 int policy_open(struct policy *p, const struct policy_setup *setup, struct policy_session **out, struct perry_err **err)
@@ -221,8 +235,7 @@ int policy_open(struct policy *p, const struct policy_setup *setup, struct polic
 		return perry_move(err, mine);
 	json_merge(s->hashes, hashes);
 	for (size_t i = 0; i < setup->nlayers; i++)
-		if (setup->layers[i].needs)
-			json_set(s->needs, setup->layers[i].name, cJSON_Duplicate(setup->layers[i].needs, 1));
+		session_restrict(s, &setup->layers[i]);
 	const cJSON *mounts = json_at(setup->config, "allowedMounts");
 	s->allowed_mounts = mounts ? cJSON_Duplicate(mounts, 1) : cJSON_CreateArray();
 	s->call = setup->call;
@@ -243,6 +256,7 @@ void policy_close(struct policy_session *s)
 	cJSON_Delete(s->opening);
 	cJSON_Delete(s->hashes);
 	cJSON_Delete(s->needs);
+	cJSON_Delete(s->settings);
 	cJSON_Delete(s->allowed_mounts);
 	free(s->workspace);
 	free(s);

@@ -31,6 +31,8 @@ struct policy_layer {
 	bool follow_links;   /* the user's own layer only */
 	const cJSON *needs;  /* a pack's needs, or NULL: everything its kind of hook may */
 	const cJSON *settings;
+	const struct pack *pack; /* its files are these, from memory; dir and lib_dir are NULL */
+	const struct perry_err *broken; /* why the layer cannot be used: opening it fails with this */
 };
 struct policy_setup {
 	const struct policy_layer *layers;

@@ -135,6 +135,11 @@ static int docker_exec(lua_State *L)
 	return request_table(L, "docker.exec", false);
 }
 
+static int run_command(lua_State *L)
+{
+	return request_table(L, "run", false);
+}
+
 static int http_request(lua_State *L)
 {
 	return request_table(L, "http.request", false);
@@ -178,10 +183,37 @@ static int kv_set(lua_State *L)
 
 /* -- answered here -- */
 
+static bool is_secret(const cJSON *j)
+{
+	return j->child && j->child->string && strcmp(j->child->string, "$secret") == 0;
+}
+
+static void drop_secrets(cJSON *j)
+{
+	for (cJSON *c = j->child, *next; c; c = next) {
+		next = c->next;
+		if (is_secret(c))
+			cJSON_Delete(cJSON_DetachItemViaPointer(j, c));
+		else
+			drop_secrets(c);
+	}
+}
+
+/* A pack has references to its own secrets, by perry.secret, and to no others. */
 static int config(lua_State *L)
 {
 	const char *key = luaL_checkstring(L, 1);
-	lj_push(L, json_at(layer_of(L)->host->config, key), true);
+	const struct layer *layer = layer_of(L);
+	const cJSON *value = json_at(layer->host->config, key);
+	if (!layer->needs || !value) {
+		lj_push(L, value, true);
+		return 1;
+	}
+	struct box *b = box_push(L);
+	b->json = cJSON_CreateObject();
+	json_set(b->json, "value", cJSON_Duplicate(value, 1));
+	drop_secrets(b->json);
+	lj_push(L, cJSON_GetObjectItemCaseSensitive(b->json, "value"), true);
 	return 1;
 }
 
@@ -193,11 +225,27 @@ static int setting(lua_State *L)
 	return 1;
 }
 
+/* Of a pack: what config.json put in the place of a secret setting. */
+static int own_secret(lua_State *L, const char *name)
+{
+	const struct layer *layer = layer_of(L);
+	const cJSON *value = cJSON_GetObjectItemCaseSensitive(layer->settings, name);
+	if (!value || !is_secret(value))
+		return luaL_error(L,
+				  "the pack '%s' has no secret setting '%s', or it is not set (packs.%s.%s in "
+				  "config.json: the name of a secret)",
+				  layer->name, name, layer->name, name);
+	lj_push(L, value, true);
+	return 1;
+}
+
 static int secret(lua_State *L)
 {
 	size_t n;
 	luaL_checklstring(L, 1, &n);
 	luaL_argcheck(L, n > 0 && n <= 128, 1, "the name of a secret in config.json expected");
+	if (layer_of(L)->needs)
+		return own_secret(L, lua_tostring(L, 1));
 	lua_createtable(L, 0, 1);
 	lua_pushvalue(L, 1);
 	lua_setfield(L, -2, "$secret");
@@ -425,7 +473,8 @@ void prims_push(lua_State *L)
 {
 	static const luaL_Reg top[] = { { "config", config }, { "setting", setting }, { "secret", secret },
 					{ "log", write_log }, { "time", now },	      { "label", label },
-					{ "bytes", bytes },   { "refuse", refuse },   { NULL, NULL } };
+					{ "bytes", bytes },   { "refuse", refuse },
+					{ "run", run_command }, { NULL, NULL } };
 	static const luaL_Reg json[] = {
 		{ "encode", json_encode }, { "decode", json_decode }, { "array", json_array }, { NULL, NULL }
 	};

@@ -143,7 +143,9 @@ static int call(struct policy_session *s, const cJSON *msg, cJSON **out, struct 
 	const cJSON *args = cJSON_GetObjectItemCaseSensitive(msg, "args");
 	/* In a plan every point is a decision or a consent that may look. */
 	const struct point *point = s->point ? s->point : point_find("container");
-	struct policy_layer about = { .name = layer, .needs = cJSON_GetObjectItemCaseSensitive(s->needs, layer) };
+	struct policy_layer about = { .name = layer,
+				      .needs = cJSON_GetObjectItemCaseSensitive(s->needs, layer),
+				      .settings = cJSON_GetObjectItemCaseSensitive(s->settings, layer) };
 	if (access_check(&about, layer, point, name, args, err) < 0)
 		return -1;
 	if (++s->calls > MAX_CALLS)
@@ -327,7 +329,7 @@ static int check_answer(const struct policy_session *s, const struct point *poin
 	if (r == 0 && point->kind == POINT_CONSENT && !cJSON_IsTrue(*answer))
 		r = bad_answer(s, point->name, "refused", err);
 	struct perry_err *secret = NULL;
-	if (r == 0 && access_secrets(*answer, &secret) < 0) {
+	if (r == 0 && access_secrets(NULL, *answer, NULL, &secret) < 0) {
 		r = bad_answer(s, point->name, perry_msg(secret), err);
 		perry_err_free(secret);
 	}

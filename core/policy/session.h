@@ -22,6 +22,7 @@ struct policy_session {
 	cJSON *opening;	 /* kept for one more try, until heard */
 	cJSON *hashes;	 /* file as shown -> hash */
 	cJSON *needs;	 /* layer -> its needs; no member: everything */
+	cJSON *settings; /* layer -> the values of its settings; packs only */
 	cJSON *allowed_mounts;
 	int (*call)(void *ctx, const char *layer, const char *name, const cJSON *args, cJSON **out,
 		    struct perry_err **err);
@@ -45,5 +46,7 @@ int session_ask(struct policy_session *s, const struct point *point, const cJSON
 int session_load(struct policy_session *s, const char *layer, const struct point *point, struct perry_err **err);
 /* One text as the only hook of a layer named "test", whatever files there are; for tests of hooks. */
 int session_begin(struct policy *p, cJSON *take_opening, struct policy_session **out, struct perry_err **err);
+/* From here on the layer of this name gets what it needs only; nothing when it has no needs. */
+void session_restrict(struct policy_session *s, const struct policy_layer *layer);
 
 #endif

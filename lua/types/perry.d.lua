@@ -325,4 +325,10 @@ function perry.kv.get(key) end
 ---@param value any
 function perry.kv.set(key, value) end
 
+---Runs a command on the agent's machine, without a shell. Actions only; a pack lists its commands in needs.run. References are for
+---input and env: an argument list is no place for a secret.
+---@param options { argv: string[], input?: string|perry.secretref, env?: table<string, string|perry.secretref>, cwd?: string, timeout?: number }
+---@return { code: integer, stdout: string, stderr: string }
+function perry.run(options) end
+
 return perry
