@@ -1,5 +1,6 @@
 /* Connections taken out of HTTP. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <strings.h>
@@ -9,7 +10,7 @@
 #include "net/http_priv.h"
 
 struct http_stream {
-	struct http_slot *slot;
+	struct http_slot *slot; /* NULL: a plain socket, which is ours */
 	curl_socket_t fd;
 	bool tls, ended, broken, shut;
 	struct buf early; /* came with the head */
@@ -25,6 +26,18 @@ bool http_stream_broken(const struct http_stream *s)
 	return s->broken;
 }
 
+static ssize_t recv_plain(struct http_stream *s, void *bytes, size_t n)
+{
+	ssize_t got = recv(s->fd, bytes, n, 0);
+	if (got > 0)
+		return got;
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	s->ended = true;
+	s->broken = got < 0;
+	return -1;
+}
+
 ssize_t http_stream_recv(struct http_stream *s, void *bytes, size_t n)
 {
 	size_t got = 0;
@@ -36,6 +49,8 @@ ssize_t http_stream_recv(struct http_stream *s, void *bytes, size_t n)
 	}
 	if (s->ended)
 		return -1;
+	if (!s->slot)
+		return recv_plain(s, bytes, n);
 	CURLcode code = curl_easy_recv(s->slot->easy, bytes, n, &got);
 	if (code == CURLE_AGAIN)
 		return 0;
@@ -51,6 +66,10 @@ ssize_t http_stream_send(struct http_stream *s, const void *bytes, size_t n)
 	size_t took = 0;
 	if (s->shut || n == 0)
 		return s->shut ? -1 : 0;
+	if (!s->slot) {
+		ssize_t sent = send(s->fd, bytes, n, MSG_NOSIGNAL);
+		return sent < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : sent;
+	}
 	CURLcode code = curl_easy_send(s->slot->easy, bytes, n, &took);
 	if (code == CURLE_AGAIN)
 		return 0;
@@ -79,9 +98,22 @@ void http_stream_free(struct http_stream *s)
 {
 	if (!s)
 		return;
-	http_slot_free(s->slot);
+	if (s->slot)
+		http_slot_free(s->slot);
+	else
+		close(s->fd);
 	buf_free(&s->early);
 	free(s);
+}
+
+/* A stream may live for days, and curl's handles take 28 KB and two descriptors: what needs no TLS goes on without them. */
+static void leave_curl(struct http_stream *s)
+{
+	int fd = s->tls ? -1 : fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return;
+	http_slot_free(take_ptr(s->slot));
+	s->fd = fd;
 }
 
 /* Waits until the connection can be read (or written). */
@@ -248,6 +280,7 @@ int http_hijack(struct http *h, const struct http_req *req, struct http_stream *
 					     : perry_fail(err, PERRY_EUNAVAILABLE, "the answer of %s broke off", shown);
 	}
 	if (res->status == 101 || res->status == 200) {
+		leave_curl(s);
 		*out = s;
 		return 0;
 	}
