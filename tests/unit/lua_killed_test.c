@@ -115,8 +115,9 @@ static void recover(void)
 	cleanup_err struct perry_err *err = NULL;
 	free(take_ptr(said));
 	inside_open(&in, dir, 1, listen_to, NULL);
-	ok(lua_host_boot(in.lua, in.ops, &err));
+	/* In this order, as the agent does: what was under way claims its workspace before what should run is looked at. */
 	ok(ops_recover(in.ops, &err) < 0 ? -1 : 0);
+	ok(lua_host_boot(in.lua, in.ops, &err));
 	for (int i = 0; i < 6000; i++) {
 		cleanup_json cJSON *running = ops_running(in.ops);
 		if (!cJSON_GetArraySize(running))

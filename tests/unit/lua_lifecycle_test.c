@@ -532,6 +532,16 @@ static void alike(void **state)
 	gone("plc-x-docker");
 }
 
+/* The engine may hold tools volumes of other agents, too. */
+static bool has_text(const cJSON *list, const char *text)
+{
+	const cJSON *s;
+	cJSON_ArrayForEach(s, list)
+		if (str_eq(cJSON_GetStringValue(s), text))
+			return true;
+	return false;
+}
+
 static void pruned(void **state)
 {
 	(void)state;
@@ -541,11 +551,11 @@ static void pruned(void **state)
 	done(&in, "create", "plc-prune", "{}");
 	ok(docker_volume_create(in.docker, "workspace-plc-lost", labels, &err));
 	cleanup_json cJSON *dry = must(&in, "prune", NULL, "{\"dryRun\":true}");
-	assert_int_equal(cJSON_GetArraySize(json_at(dry, "volumes")), 1);
+	assert_true(has_text(json_at(dry, "volumes"), "workspace-plc-lost"));
 	cleanup_json cJSON *wet = must(&in, "prune", NULL, "{}");
-	assert_int_equal(cJSON_GetArraySize(json_at(wet, "volumes")), 1);
+	assert_true(has_text(json_at(wet, "volumes"), "workspace-plc-lost"));
 	cleanup_json cJSON *again = must(&in, "prune", NULL, "{}");
-	assert_int_equal(cJSON_GetArraySize(json_at(again, "volumes")), 0);
+	assert_false(has_text(json_at(again, "volumes"), "workspace-plc-lost"));
 	status_is("plc-prune", "running");
 	done(&in, "restart", "plc-prune", "{}");
 	gone("plc-prune");
