@@ -21,6 +21,8 @@ static const struct {
 	{ "join", cmd_join, "join" },
 	{ "leave", cmd_leave, "leave [--timeout SECONDS]" },
 	{ "watch", cmd_watch, "watch" },
+	{ "connect", cmd_connect, "connect PORT" },
+	{ "activity", cmd_activity, "activity" },
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 

@@ -31,6 +31,8 @@ int cmd_apply(int argc, char **argv);
 int cmd_join(int argc, char **argv);
 int cmd_leave(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
+int cmd_connect(int argc, char **argv);
+int cmd_activity(int argc, char **argv);
 int cmd_shell(int argc, char **argv); /* invoked as perry-sh: the login shell of the workspace image */
 
 /* util.c. Allocation failure ends the process. */
@@ -56,7 +58,7 @@ int exit_code(int wait_status);
 struct proc {
 	pid_t pid, ppid, group, session;
 	int tty;
-	char state;
+	char state, name[16]; /* the kernel's name of it, at most 15 bytes of anything */
 	unsigned long long start; /* clock ticks since boot: tells a process from a later one with the same pid */
 };
 int proc_read(pid_t pid, struct proc *out); /* 0, or -1 when there is none */
