@@ -32,7 +32,7 @@ struct auth {
 	char *token;
 	uint16_t port;
 	char hostname[256];
-	cJSON *hosts, *origins;
+	cJSON *hosts, *origins, *tailnet;
 	struct pass passes[PASS_KINDS][MAX_PASSES];
 };
 
@@ -97,6 +97,7 @@ void auth_free(struct auth *a)
 	forget(&a->token);
 	cJSON_Delete(a->hosts);
 	cJSON_Delete(a->origins);
+	cJSON_Delete(a->tailnet);
 	pthread_mutex_destroy(&a->lock);
 	wipe(a->passes, sizeof a->passes);
 	free(a);
@@ -117,6 +118,15 @@ void auth_configure(struct auth *a, const char *token, uint16_t port, const cJSO
 	cJSON_Delete(a->origins);
 	a->hosts = cJSON_Duplicate(hosts, 1);
 	a->origins = cJSON_Duplicate(origins, 1);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void auth_set_tailnet_names(struct auth *a, const cJSON *names)
+{
+	cJSON *copy = cJSON_Duplicate(names, 1);
+	pthread_mutex_lock(&a->lock);
+	cJSON_Delete(a->tailnet);
+	a->tailnet = copy;
 	pthread_mutex_unlock(&a->lock);
 }
 
@@ -158,7 +168,7 @@ bool auth_host_ok(struct auth *a, const struct auth_request *r)
 			return true;
 	pthread_mutex_lock(&a->lock);
 	bool ok = (*a->hostname && strcasecmp(name, a->hostname) == 0) || listed(a->hosts, name) ||
-		  listed(a->hosts, r->host);
+		  listed(a->hosts, r->host) || listed(a->tailnet, name);
 	pthread_mutex_unlock(&a->lock);
 	return ok;
 }

@@ -18,9 +18,13 @@ enum right {
 };
 const char *right_name(enum right r);
 
-/* Which trust rules a listener has (the tag of its connections). The serve socket and the tailnet address get rows of
- * their own with Tailscale. */
-enum listener { LISTENER_SOCKET, LISTENER_TCP };
+/* Which trust rules a listener has (the tag of its connections). */
+enum listener {
+	LISTENER_SOCKET,  /* agent.sock: our own user */
+	LISTENER_TCP,     /* loopback and what "bind" names: a token */
+	LISTENER_TAILNET, /* an address of this machine on the tailnet: whose node calls */
+	LISTENER_SERVE,   /* the target of Tailscale Serve: what tailscaled says who calls */
+};
 
 struct caller {
 	/* "local" (our own user on the unix socket), "token", "session", "open" (authentication is off); static */
@@ -41,6 +45,9 @@ void auth_free(struct auth *a);
  * trusted, admin needs the socket). Another token than before ends all sessions. hosts, origins: arrays of strings, or
  * NULL. */
 void auth_configure(struct auth *a, const char *token, uint16_t port, const cJSON *hosts, const cJSON *origins);
+
+/* The names and addresses ("[v6]") that this machine has on its tailnet; a copy is taken. */
+void auth_set_tailnet_names(struct auth *a, const cJSON *names);
 
 /* The parts of a request that say who it is; texts may be NULL. */
 struct auth_request {

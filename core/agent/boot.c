@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/internal.h"
+#include "agent/tailnet.h"
 #include "agent/ports.h"
 #include "agent/watchers.h"
 #include "base/clock.h"
@@ -22,6 +23,7 @@ enum {
 	OPS_GRACE_MS = 5000,
 	JOBS_GRACE_MS = 5000,
 	SERVER_GRACE_MS = 1000,
+	TAILNET_WAIT_MS = 50, /* of the start; what Tailscale says later is told later */
 };
 
 struct boot {
@@ -74,7 +76,7 @@ static int add_socket(struct boot *b, struct perry_err **err)
 }
 
 /* Before anything else is opened: a port that is taken is said at once, and a client that is early waits instead of
- * being refused. The tailnet address and the serve socket join this list with Tailscale. */
+ * being refused. The tailnet's addresses and the serve socket come with tailscaled (tailnet.c). */
 static int open_listeners(struct boot *b, struct perry_err **err)
 {
 	const cJSON *addr;
@@ -253,6 +255,7 @@ static bool close_parts(struct boot *b)
 	struct agent *a = &b->a;
 	int left = 0;
 	atomic_store(&a->stopping, true);
+	tailnet_stop(a->tailnet); /* nobody new comes from there */
 	if (a->calls)
 		calls_shutdown(a);
 	if (a->lua)
@@ -295,6 +298,7 @@ static void free_agent(struct boot *b)
 	struct agent *a = &b->a;
 	if (a->policy)
 		policy_free(a->policy);
+	tailnet_free(a->tailnet);
 	config_unref(a->config);
 	auth_free(a->auth);
 	pthread_mutex_destroy(&a->config_lock);
@@ -310,6 +314,7 @@ static int start(struct boot *b, const struct agent_options *opts, struct perry_
 	a->dir = opts->config_dir ? xstrdup(opts->config_dir) : path_config_dir();
 	a->port = opts->port;
 	a->no_host_access = opts->no_host_access;
+	a->quiet = opts->quiet;
 	a->auth = auth_new();
 	if (gethostname(a->hostname, sizeof a->hostname - 1) != 0)
 		strcpy(a->hostname, "localhost");
@@ -317,13 +322,12 @@ static int start(struct boot *b, const struct agent_options *opts, struct perry_
 		return -1;
 	cleanup_free char *log = path_join(a->dir, "agent.log");
 	log_set_file(log);
-	if (agent_config_init(a, err) < 0 || open_listeners(b, err) < 0 || lock_note(b->lock, a->port, err) < 0 ||
-	    open_parts(b, err) < 0)
+	if (agent_config_init(a, err) < 0 || open_listeners(b, err) < 0 || lock_note(b->lock, a->port, err) < 0)
 		return -1;
-	if (!opts->quiet) {
-		printf("[agent] Agent running at http://localhost:%u\n", a->port);
-		fflush(stdout);
-	}
+	a->tailnet = tailnet_open(a); /* looks while the other parts open */
+	if (open_parts(b, err) < 0)
+		return -1;
+	tailnet_announce(a->tailnet, TAILNET_WAIT_MS);
 	log_info("agent", "version %s, port %u, %s", PERRY_VERSION, a->port, a->dir);
 	return 0;
 }

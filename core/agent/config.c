@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "agent/internal.h"
+#include "agent/tailnet.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/paths.h"
@@ -40,6 +41,8 @@ static int load(struct agent *a, struct perry_err **err)
 		return -1;
 	config_unref(a->config);
 	a->config = fresh;
+	if (a->tailnet)
+		tailnet_poke(a->tailnet);
 	auth_configure(a->auth, config_str(fresh, "auth.token"),
 		       a->port ? a->port : (uint16_t)config_int(fresh, "port"), config_get(fresh, "allowedHosts"),
 		       config_get(fresh, "allowedOrigins"));

@@ -24,10 +24,11 @@
 struct calls;
 struct lua_host;
 struct watchers;
+struct tailnet;
 
 struct agent {
 	char *dir;
-	bool no_host_access;
+	bool no_host_access, quiet;
 	uint16_t port;
 	int64_t started_ms;      /* wall clock */
 	char hostname[256];
@@ -45,6 +46,7 @@ struct agent {
 	struct streams *streams;
 	struct watchers *watchers;
 	struct server *server;
+	struct tailnet *tailnet;
 
 	pthread_mutex_t config_lock;
 	struct config *config;   /* the newest good snapshot */
