@@ -17,9 +17,11 @@ int proc_read(pid_t pid, struct proc *out)
 	if (!text)
 		return -1;
 	/* The name is in parentheses and may contain anything, parentheses too: count fields from the last one. */
-	char *p = strrchr(text, ')');
+	char *p = strrchr(text, ')'), *name = strchr(text, '(');
 	int ppid, group, session;
 	*out = (struct proc){ .pid = pid };
+	if (p && name)
+		snprintf(out->name, sizeof out->name, "%.*s", (int)(p - name - 1), name + 1);
 	int got = p ? sscanf(p + 1, " %c %d %d %d %d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &out->state, &ppid, &group,
 			     &session, &out->tty, &out->start)
 		    : 0;
