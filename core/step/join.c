@@ -2,7 +2,7 @@
  *   standard input: one object {hostname, key, login_server, accept_dns, accept_routes, ssh, tags: "a,b", timeout: seconds, again}; key may be missing
  *   standard output: {"did", "state", "dnsName", "ip", "nodeId", "keyExpiry", "tun", "magicDns", "health": [], "taken": {nodeId, online}, "error"}
  * did: "nothing" (all was as wanted), "set" (the name or a flag was changed), "up". taken: the device that has the wanted name. again: the name is asked for
- * once more, because who had it is gone. leave: logs out. Both exit with 0, also when the answer has an error. */
+ * once more, because who had it is gone. leave: logs out, and says {"left", "nodeId", "error", "timeout"}. Both exit with 0, also when the answer has an error. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -547,9 +547,11 @@ int cmd_join(int argc, char **argv)
 int cmd_leave(int argc, char **argv)
 {
 	static const struct option options[] = { { "timeout", required_argument, 0, 't' }, { 0 } };
-	char *logout[] = { (char *)"tailscale", (char *)"logout", NULL }, *end = NULL;
+	char *logout[] = { (char *)"tailscale", (char *)"logout", NULL }, *end = NULL, *error = NULL, *output = NULL;
 	double seconds = 10;
-	int o, code;
+	int o, code = 0;
+	struct wanted w = { 0 };
+	struct state s = { 0 };
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (o == 't' && ((seconds = strtod(optarg, &end)) <= 0 || *end || seconds > 3600))
 			die(EXIT_USAGE, "--timeout takes seconds, not %s", optarg);
@@ -557,14 +559,21 @@ int cmd_leave(int argc, char **argv)
 			return EXIT_USAGE;
 	}
 	keep_secrets();
-	long long until = now_ms() + (long long)(seconds * 1000);
-	wait_turn(until);
-	char *output = run_tailscale(logout, until, &code);
-	struct text t = { 0 };
-	text_addf(&t, "{\"left\":%s", code ? "false" : "true");
+	w.until = now_ms() + (long long)(seconds * 1000);
+	wait_turn(w.until);
+	/* It knows its own id until it has logged out; one that waits for a login has. */
+	if (wait_settled(&s, &w, &error) && !is(&s, "NeedsLogin"))
+		output = run_tailscale(logout, w.until, &code);
 	if (code)
-		print_text(&t, "error", code < 0 ? "no answer from the control server in time" : last_line(output));
+		error = xstrdup(code < 0 ? "no answer from the control server in time" : last_line(output));
+	struct text t = { 0 };
+	text_addf(&t, "{\"left\":%s", error ? "false" : "true");
+	print_string(&t, "nodeId", json_get(s.self, "ID"));
+	print_text(&t, "error", error);
+	if (error && left_ms(&w) <= 0)
+		text_addf(&t, ",\"timeout\":true");
 	text_addf(&t, "}\n");
 	write_all(1, t.s, t.n);
+	free(output);
 	return 0;
 }
