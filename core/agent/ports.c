@@ -177,6 +177,7 @@ cJSON *agent_ports(struct agent *a, const cJSON *record)
 	read_node(record, cJSON_GetObjectItemCaseSensitive(look, "tailnet"), &node);
 	cJSON *out = cJSON_CreateObject(), *list = cJSON_CreateArray();
 	json_set_str(out, "name", name);
+	json_set_bool(out, "running", workspace_is_running(record));
 	json_set_bool(out, "watching", json_bool_or(look, "watching", false));
 	json_set_str(out, "problem", workspace_is_running(record) ? json_str(look, "problem") : "the workspace does not run");
 	json_set_str(out, "hostname", node.host);

@@ -5,7 +5,7 @@
 
 /* Starts the watchers of this agent. */
 int agent_open_watchers(struct agent *a, struct perry_err **err);
-/* {"name","watching","problem","hostname","dnsName","listeners":[{"port","address","loopback","process","pid","label","announce","expose","url",
+/* {"name","running","watching","problem","hostname","dnsName","listeners":[{"port","address","loopback","process","pid","label","announce","expose","url",
  * "reachable","why","web"}],"more","forwards":[]}: a row for each port, by number. Caller frees. */
 cJSON *agent_ports(struct agent *a, const cJSON *record);
 /* Takes what a workspace's tailscaled says of itself into the record, and tells of a change (ports_tailnet.c). */

@@ -23,7 +23,7 @@ struct streams_setup {
 	/* The engine's id of a workspace's container (must_run: of a running one). Errors go to the client as they are:
 	 * PERRY_EINPUT (the name), PERRY_ENOTFOUND, PERRY_ESTATE ("Workspace is not running"). */
 	int (*resolve)(void *ctx, const char *workspace, bool must_run, char container[65], struct perry_err **err);
-	/* May this caller do it? kind: "exec", "logs", "copy_in", "copy_out", "terminal"; workspace: a name or
+	/* May this caller do it? kind: "exec", "logs", "copy_in", "copy_out", "terminal", "forward"; workspace: a name or
 	 * STREAM_HOST. NULL: everything. caller is what streams_take_... was given. */
 	int (*admit)(void *ctx, const cJSON *caller, const char *kind, const char *workspace, struct perry_err **err);
 	/* The shell for a terminal in a workspace: a path or NULL (the user's own); the caller frees. May be NULL. */

@@ -105,7 +105,7 @@ struct stream_exec {
 	bool tty;
 	int cols, rows;
 	const char *user, *cwd, *term; /* user and cwd may be NULL */
-	const char *kind;    /* for admit: "exec" or "terminal" */
+	const char *kind;    /* for admit: "exec", "terminal" or "forward" */
 };
 struct stream_source *stream_exec_new(struct streams *s, const struct stream_exec *spec, const cJSON *caller,
 				      const struct stream_sink *sink, void *owner);

@@ -1,6 +1,7 @@
 /* The channels of docs/streams.md, the agent's side. */
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -187,6 +188,24 @@ static int open_exec(struct chan *ch, const cJSON *o, const char *name, struct p
 	return 0;
 }
 
+/* A connection to a server in the workspace: the helper there connects, so that loopback addresses are reached. */
+static int open_forward(struct chan *ch, const cJSON *o, const char *name, struct perry_err **err)
+{
+	int64_t port = 0;
+	if (strcmp(name, STREAM_HOST) == 0)
+		return perry_fail(err, PERRY_EINPUT, "%s has no forward", STREAM_HOST);
+	if (json_get_int(o, "OPEN", "port", 1, 65535, &port, err) < 0)
+		return -1;
+	if (!port)
+		return perry_fail(err, PERRY_EINPUT, "OPEN: port: which one?");
+	char number[8];
+	snprintf(number, sizeof number, "%d", (int)port);
+	char *argv[] = { (char *)ch->c->s->setup.step, (char *)"connect", number, NULL };
+	const struct stream_exec x = { .workspace = name, .kind = "forward", .term = "dumb", .command = argv };
+	ch->src = stream_exec_new(ch->c->s, &x, ch->c->caller, &sink, ch);
+	return 0;
+}
+
 static int open_feed(struct chan *ch, const cJSON *o, const char *kind, const char *name, struct perry_err **err)
 {
 	const char *path = NULL, *user = NULL;
@@ -228,7 +247,9 @@ static int open_source(struct chan *ch, const char *bytes, size_t n, struct perr
 		return open_exec(ch, o, name, err);
 	if (kind && (strcmp(kind, "logs") == 0 || strcmp(kind, "copy_in") == 0 || strcmp(kind, "copy_out") == 0))
 		return open_feed(ch, o, kind, name, err);
-	return perry_fail(err, PERRY_EINPUT, "OPEN: kind: exec, logs, copy_in or copy_out");
+	if (kind && strcmp(kind, "forward") == 0)
+		return open_forward(ch, o, name, err);
+	return perry_fail(err, PERRY_EINPUT, "OPEN: kind: exec, logs, copy_in, copy_out or forward");
 }
 
 static void open_chan(struct stream_conn *c, uint32_t id, const char *bytes, size_t n)

@@ -96,6 +96,8 @@ DECLARE_COMMAND(cmd_agent_show_token);
 DECLARE_COMMAND(cmd_auth_init);
 DECLARE_COMMAND(cmd_auth_generate);
 DECLARE_COMMAND(cmd_auth_disable);
+DECLARE_COMMAND(cmd_ports);
+DECLARE_COMMAND(cmd_proxy);
 DECLARE_COMMAND(cmd_open);
 DECLARE_COMMAND(cmd_doctor);
 DECLARE_COMMAND(cmd_completion);

@@ -70,6 +70,9 @@ static const struct opt set_opts[] = { { "stdin", 0, NULL, false, "read the valu
 static const struct opt origin_opts[] = { { "origin", 0, NULL, false, "where each value comes from" }, END };
 static const struct opt yes_opts[] = { YES, END };
 static const struct opt open_opts[] = { { "print", 0, NULL, false, "print the link instead of opening a browser" }, END };
+static const struct opt ports_opts[] = {
+	{ "all", 'a', NULL, false, "the system's own, too" }, { "clear", 0, NULL, false, "no configured forwards any more" }, JSON, END,
+};
 static const struct opt doctor_opts[] = { { "fix", 0, NULL, false, "mend what can be mended" }, JSON, END };
 
 const struct command commands[] = {
@@ -90,6 +93,10 @@ const struct command commands[] = {
 	  cmd_exec, false },
 	{ "cp", NULL, "SRC DST", "copy files into or out of a workspace (NAME:path)", "perry cp notes.txt web:notes.txt", NULL, 2, 2, cmd_cp, false },
 	{ "clone", NULL, "SRC NEW", "a new workspace with a copy of another's home", "perry clone web web-2", wait_opts, 2, 2, cmd_clone, false },
+	{ "ports", NULL, "NAME [PORT|HOST:PORT]... [--all]", "what listens in the workspace, and its URL; with ports: configures forwards for proxy",
+	  "perry ports web", ports_opts, 1, -1, cmd_ports, false },
+	{ "proxy", NULL, "NAME [PORT|HOST:PORT]...", "lead ports of this machine to servers in the workspace, loopback-only ones too",
+	  "perry proxy web 3000 8080:80", NULL, 1, -1, cmd_proxy, false },
 	{ "sync", NULL, "NAME... | --all", "bring credentials, files and keys into running workspaces again", "perry sync web", sync_opts, 0, -1, cmd_sync, false },
 	{ "explain", NULL, "NAME [FIELD] [--all]", "who decided what about a workspace", "perry explain web container.memory", explain_opts, 1, 2, cmd_explain,
 	  false },

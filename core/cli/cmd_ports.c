@@ -1,0 +1,105 @@
+/* ports: what listens in a workspace and how it is reached; its configured forwards. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/client.h"
+#include "cli/out.h"
+#include "cli/ports.h"
+
+int forward_parse(const char *text, int *host, int *container, struct perry_err **err)
+{
+	const char *colon = strchr(text, ':');
+	cleanup_free char *first = xstrndup(text, colon ? (size_t)(colon - text) : strlen(text));
+	long long from, to;
+	if (str_to_int(first, 1, 65535, &from) < 0 || str_to_int(colon ? colon + 1 : first, 1, 65535, &to) < 0)
+		return perry_fail(err, PERRY_EUSAGE, "\"%s\" is no port: PORT, or HOST:PORT for another one here", text);
+	*host = (int)from;
+	*container = (int)to;
+	return 0;
+}
+
+int ports_of(const struct client *c, const char *workspace, cJSON **out, struct perry_err **err)
+{
+	cJSON *in = cJSON_CreateObject();
+	json_set_str(in, "name", workspace);
+	return client_rpc(c, "ports/list", in, out, err);
+}
+
+static int configure(const struct client *c, const struct args *a, struct perry_err **err)
+{
+	cleanup_json cJSON *forwards = cJSON_CreateArray(), *out = NULL;
+	for (int i = 1; i < a->nwords; i++) {
+		int host, container;
+		if (forward_parse(a->words[i], &host, &container, err) < 0)
+			return -1;
+		cJSON *f = cJSON_CreateObject();
+		json_set_int(f, "host", host);
+		json_set_int(f, "container", container);
+		json_push(forwards, f);
+	}
+	cJSON *in = cJSON_CreateObject();
+	json_set_str(in, "name", a->words[0]);
+	json_set(in, "forwards", take_ptr(forwards));
+	return client_rpc(c, "workspaces/setPortForwards", in, &out, err);
+}
+
+static void print_listeners(const struct args *a, const cJSON *ports)
+{
+	static const char *const heads[] = { "PORT", "PROCESS", "ADDRESS", "REACHABLE", "URL" };
+	struct table t = { heads, 5, NULL, 0 };
+	const cJSON *l;
+	int hidden = 0, shown = 0;
+	cJSON_ArrayForEach(l, cJSON_GetObjectItemCaseSensitive(ports, "listeners")) {
+		if (!json_bool_or(l, "announce", false) && !args_has(a, "all")) {
+			hidden++;
+			continue;
+		}
+		bool reachable = json_bool_or(l, "reachable", false);
+		int port = (int)json_int_or(l, "port", 0);
+		shown++;
+		table_addf(&t, "%d", port);
+		table_add(&t, json_str_or(l, "label", json_str_or(l, "process", "-")));
+		table_add(&t, json_str_or(l, "address", "-"));
+		table_addf(&t, "%s%s%s", reachable ? "yes" : "no", json_str(l, "why") ? ": " : "", json_str_or(l, "why", ""));
+		if (reachable)
+			table_add(&t, json_str_or(l, "web", json_str_or(l, "url", "-")));
+		else
+			table_addf(&t, "perry proxy %s %d", a->words[0], port);
+	}
+	if (shown)
+		table_print(&t);
+	if (err_is_tty() && !shown && json_bool_or(ports, "watching", false))
+		fprintf(stderr, "No server listens in %s.\n", a->words[0]);
+	if (err_is_tty() && hidden)
+		fprintf(stderr, "%d more of the system's own: perry ports %s --all\n", hidden, a->words[0]);
+}
+
+static void print_forwards(const struct args *a, const cJSON *forwards)
+{
+	const cJSON *f;
+	if (cJSON_GetArraySize(forwards) == 0)
+		return;
+	printf("\nForwards, with perry proxy %s:\n", a->words[0]);
+	cJSON_ArrayForEach(f, forwards)
+		printf("  127.0.0.1:%d -> %d\n", (int)json_int_or(f, "host", 0), (int)json_int_or(f, "container", 0));
+}
+
+int cmd_ports(const struct args *a, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	cleanup_json cJSON *ports = NULL;
+	bool change = a->nwords > 1 || args_has(a, "clear");
+	if (a->nwords > 1 && args_has(a, "clear"))
+		return perry_fail(err, PERRY_EUSAGE, "ports: --clear, or ports, but not both");
+	if (client_open(&c, err) < 0 || (change && configure(c, a, err) < 0) || ports_of(c, a->words[0], &ports, err) < 0)
+		return -1;
+	if (args_has(a, "json"))
+		return out_json(a, ports, err);
+	cleanup_free char *problem = json_str(ports, "problem") ? printable(json_str(ports, "problem")) : NULL;
+	if (problem)
+		fprintf(stderr, "What listens in %s is not known: %s\n", a->words[0], problem);
+	print_listeners(a, ports);
+	print_forwards(a, cJSON_GetObjectItemCaseSensitive(ports, "forwards"));
+	return 0;
+}
