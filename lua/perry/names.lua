@@ -14,6 +14,7 @@ M.agent8 = agent:sub(1, 8)
 function M.container(ws) return "workspace-" .. ws end
 function M.home_volume(ws) return "workspace-" .. ws end
 function M.docker_volume(ws) return "workspace-" .. ws .. "-docker" end
+function M.tailscale_volume(ws) return "workspace-" .. ws .. "-tailscale" end
 
 -- The container that makes way for a new one, until that one stands.
 function M.old_container(ws) return "workspace-" .. ws .. ".old" end
