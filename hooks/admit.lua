@@ -15,11 +15,15 @@ return function(ws)
   local agent = ws.agent or {}
   local most = perry.config "limits.workspaces"
   if most and (agent.workspaces or 0) >= most then
-    return false, ("there are %d workspaces already (limits.workspaces)"):format(most)
+    return false, ("limits.workspaces is %d, and there are as many already"):format(most)
   end
   local each = perry.config "limits.perUser"
   if each and (agent.owned or 0) >= each then
-    return false, ("you have %d workspaces already (limits.perUser)"):format(each)
+    return false, ("limits.perUser is %d, and you have as many already"):format(each)
+  end
+  local room = perry.config "limits.disk"
+  if room and (agent.disk or 0) >= perry.bytes(room) then
+    return false, ("the homes take %.1f GiB already (limits.disk is %s)"):format(agent.disk / 2 ^ 30, room)
   end
   return true
 end

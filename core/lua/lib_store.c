@@ -31,16 +31,19 @@ static int l_list(lua_State *L)
 	return box_json(L, b, store_ws_list(host(L)->setup.store, &b->out, &b->err));
 }
 
-/* count(owner): how many workspaces there are, and how many of them are this owner's. */
+/* count(owner [, before]): how many workspaces there are, and how many of them are this owner's; before: only those that were stored before
+ * the one of that name. */
 static int l_count(lua_State *L)
 {
-	const char *owner = luaL_optstring(L, 1, NULL);
+	const char *owner = luaL_optstring(L, 1, NULL), *before = luaL_optstring(L, 2, NULL);
 	const cJSON *record;
 	int all = 0, owned = 0;
 	struct box *b = box_new(L);
 	int rc = store_ws_list(host(L)->setup.store, &b->out, &b->err);
 	cJSON_ArrayForEach(record, b->out)
 	{
+		if (before && str_eq(json_str(record, "name"), before))
+			break;
 		all++;
 		owned += str_eq(json_str(record, "owner"), owner);
 	}

@@ -15,7 +15,7 @@
 	X("ws.tailnet.node_id") X("ws.tailnet.ephemeral") X("ws.tailnet.online") X("ws.tailnet.state") \
 	X("ws.agent") X("ws.agent.hostname") X("ws.agent.os") X("ws.agent.arch") X("ws.agent.cpus") \
 	X("ws.agent.memory") X("ws.agent.tailnet") X("ws.agent.id") X("ws.agent.version") \
-	X("ws.agent.workspaces") X("ws.agent.owned") X("ws.agent.engine") X("ws.agent.engine.version") \
+	X("ws.agent.workspaces") X("ws.agent.owned") X("ws.agent.disk") X("ws.agent.engine") X("ws.agent.engine.version") \
 	X("ws.agent.engine.runtimes") X("ws.agent.engine.userns") X("ws.agent.engine.cgroup") X("ws.action") \
 	X("ws.local_image") X("plan.image") X("plan.joins") X("plan.key") X("plan.hostname") X("plan.env") \
 	X("plan.env.*") X("plan.container") X("plan.container.cpus") X("plan.container.memory") \

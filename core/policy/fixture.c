@@ -12,7 +12,7 @@ static const char facts_text[] =
 	"\"request\":{\"docker\":false,\"env\":{}},\"reason\":\"create\",\"state\":\"creating\","
 	"\"user\":{\"kind\":\"local\",\"login\":\"alice\",\"tags\":[]},"
 	"\"agent\":{\"hostname\":\"box\",\"os\":\"linux\",\"arch\":\"x86_64\",\"cpus\":8,\"memory\":17179869184,"
-	"\"workspaces\":1,\"owned\":1,"
+	"\"workspaces\":1,\"owned\":1,\"disk\":1073741824,"
 	"\"engine\":{\"version\":\"20.10\",\"runtimes\":[\"runc\"],\"userns\":false}}},"
 	"\"req\":{\"kind\":\"read\",\"caller\":{\"kind\":\"local\",\"tags\":[]},\"node\":{\"login\":\"alice@example."
 	"com\",\"tagged\":false}}}";

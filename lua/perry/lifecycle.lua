@@ -64,6 +64,7 @@ end
 local function make_plan(ctx, reason)
   ctx.plan = ctx.info.recovered and ctx.info.journal and ctx.info.journal.plan or nil
   if not ctx.plan then
+    ctx.counted = store.count()
     ctx.plan = plan.make(reason, ctx.record, ctx.info.caller)
     op.save_plan(ctx.plan)
   end
@@ -80,6 +81,7 @@ local function prepare(ctx)
     ctx.record.op = ctx.info.id
     ctx.record = store.create(ctx.record)
     ctx.recorded = true
+    plan.admit_again(ctx, ctx.reason)
   end
   ctx.image_id = image.ensure(ctx.plan.image, "prepare")
   if not ctx.record.ports or not ctx.record.ports.ssh then
@@ -152,6 +154,7 @@ local function ended_badly(ctx, new, e)
 end
 
 local function up(ctx, new, reason)
+  ctx.reason = reason
   local ok, answer = xpcall(function()
     if not ctx.plan then make_plan(ctx, reason) end
     bring_up(ctx)

@@ -2,6 +2,7 @@
 local base = require "base"
 local docker = require "docker"
 local image = require "perry.image"
+local names = require "perry.names"
 local policy = require "policy"
 local spec = require "perry.spec"
 local store = require "store"
@@ -52,11 +53,28 @@ end
 
 function M.owner(caller) return caller and (caller.login or caller.kind) or nil end
 
+-- What the homes take, those of deleted workspaces that were kept included. The engine walks through every volume for this, so only
+-- who has set limits.disk pays for it.
+local function disk()
+  if not base.config "limits.disk" then return nil end
+  local taken = 0
+  for _, volume in ipairs(docker.call("GET", "/system/df?type=volume", nil, 120000).Volumes or {}) do
+    local labels = type(volume.Labels) == "table" and volume.Labels or {}
+    local home = labels["perry.workspace"] and volume.Name == names.home_volume(labels["perry.workspace"])
+    local size = type(volume.UsageData) == "table" and volume.UsageData.Size or 0
+    if home and labels["perry.agent"] == store.agent_id() then taken = taken + math.max(size, 0) end
+  end
+  return taken
+end
+
 -- Facts of a workspace that may not exist yet: then record is what it would be.
 function M.facts(reason, record, caller)
   local engine = M.engine()
-  local workspaces, owned
-  if reason == "create" or reason == "clone" then workspaces, owned = store.count(M.owner(caller)) end
+  local workspaces, owned, taken
+  if reason == "create" or reason == "clone" then
+    workspaces, owned = store.count(M.owner(caller), record.id and record.name)
+    taken = disk()
+  end
   return {
     ws = {
       name = record.name, labels = record.labels or {}, created = record.created and record.created // 1000, owner = record.owner,
@@ -65,7 +83,7 @@ function M.facts(reason, record, caller)
       state = store.status(record.name),
       agent = {
         id = store.agent_id(), version = base.version(), hostname = base.hostname(), os = engine.os, arch = engine.arch,
-        cpus = engine.cpus, memory = engine.memory, workspaces = workspaces, owned = owned,
+        cpus = engine.cpus, memory = engine.memory, workspaces = workspaces, owned = owned, disk = taken,
         engine = { version = engine.version, runtimes = engine.runtimes, userns = engine.userns, cgroup = engine.cgroup },
       },
     },
@@ -135,6 +153,13 @@ function M.dry_run(arg)
   plan.changes = M.changes(ctx)
   plan.imageMissing = not ctx.image_id or nil
   return plan
+end
+
+-- A limit on workspaces holds for creations at the same time as well: one whose plan did not count another that was stored before it is
+-- asked about once more.
+function M.admit_again(ctx, reason)
+  if ctx.counted == store.count(nil, ctx.name) then return end
+  policy.ask("admit", M.facts(reason, ctx.record, ctx.info.caller))
 end
 
 -- lua_host_subjects: what a start of each workspace would be decided on, and the plan that its container was made by.

@@ -70,6 +70,7 @@ error("perry.d.lua describes types; it is not for require")
 ---@field version? string
 ---@field workspaces? integer how many there are
 ---@field owned? integer how many of them the caller has
+---@field disk? integer bytes that all homes take; at a creation, when limits.disk is set
 ---@field engine? perry.ws.agent.engine
 
 ---@class perry.ws.agent.engine

@@ -13,6 +13,9 @@ return {
   { name = "at limits.workspaces, but it exists", ws = { reason = "start" }, config = { limits = { workspaces = 1 } },
     expect = true },
   { name = "at limits.perUser", config = { limits = { perUser = 1 } }, refused = "limits.perUser" },
+  { name = "at limits.disk", config = { limits = { disk = "1GiB" } }, refused = "the homes take 1.0 GiB already (limits.disk is 1GiB)" },
+  { name = "below limits.disk", config = { limits = { disk = "2GiB" } }, expect = true },
+  { name = "at limits.disk, but it exists", ws = { reason = "start" }, config = { limits = { disk = "1GiB" } }, expect = true },
   { name = "limits of zero", ws = { agent = { workspaces = 0 } }, config = { limits = { workspaces = 0 } },
     refused = "limits.workspaces" },
 }

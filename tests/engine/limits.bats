@@ -1,0 +1,100 @@
+#!/usr/bin/env bats
+# limits in config.json, on real workspaces: each refusal has exit code 7, the reason, and file and line of the hook.
+load helper
+
+setup_file() {
+	engine_setup
+	p start one
+	# a home of 3 MiB
+	p exec one -- dd if=/dev/zero of=/home/workspace/big bs=1M count=3 2>/dev/null
+}
+teardown_file() { engine_teardown; }
+setup() { engine_use; }
+teardown() {
+	local key
+	for key in workspaces perUser cpus memory disk; do p agent config unset "limits.$key" >/dev/null 2>&1 || true; done
+	for key in two three four five; do p delete -y "$key" >/dev/null 2>&1 || true; done
+}
+limit() { p agent config set "limits.$1" "$2"; }
+# What was refused left nothing behind.
+refused() {
+	[ "$status" = 7 ]
+	[[ "$output" == *"$1"* ]]
+	[[ "$output" == *"built-in/$2.lua:"[0-9]* ]]
+	refute docker volume inspect workspace-two
+	refute docker container inspect workspace-two
+	[ -z "$(status_of two)" ]
+}
+
+@test "workspaces in all" {
+	limit workspaces 1
+	run p start two
+	refused "limits.workspaces is 1, and there are as many already" admit
+	run p clone one two
+	refused limits.workspaces admit
+	# what exists goes on
+	p restart one
+	limit workspaces 2
+	p start two
+}
+
+@test "workspaces of one user" {
+	limit perUser 1
+	run p start two
+	refused "limits.perUser is 1, and you have as many already" admit
+}
+
+@test "a limit of three holds for four creations at once" {
+	limit workspaces 3
+	local pids=() name ok=0 no=0
+	for name in two three four five; do
+		p start "$name" >/dev/null 2>"$DIR/$name.err" 3>&- &
+		pids+=($!)
+	done
+	for name in "${pids[@]}"; do
+		if wait "$name"; then ok=$((ok + 1)); else no=$((no + 1)); fi
+	done
+	[ "$ok $no" = "2 2" ]
+	[ "$(p list -q | wc -l)" = 3 ]
+	grep -l limits.workspaces "$DIR"/*.err | wc -l | grep -qx 2
+	# and those leave nothing behind
+	[ "$(docker ps -aq --filter "label=perry.agent=$(agent_id)" --filter name=workspace- | wc -l)" = 3 ]
+}
+
+@test "CPUs" {
+	limit cpus 1.5
+	run p start two --cpus 2
+	refused "limits.cpus allows at most 1.5" review
+	p start two
+	[ "$(docker inspect -f '{{.HostConfig.NanoCpus}}' workspace-two)" = 1500000000 ]
+}
+
+@test "memory, also when a hook takes the limit away" {
+	limit memory 256MiB
+	run p start two -m 300MiB
+	refused "limits.memory allows at most 256MiB" review
+	mkdir -p "$DIR/hooks"
+	printf 'return function(ws, base)\n  local s = base()\n  s.memory = nil\n  return s\nend\n' >"$DIR/hooks/container.lua"
+	run p start two
+	rm "$DIR/hooks/container.lua"
+	refused "limits.memory allows at most 256MiB" review
+	p start two -m 200MiB
+	[ "$(docker inspect -f '{{.HostConfig.Memory}}' workspace-two)" = $((200 << 20)) ]
+}
+
+@test "disk that the homes take" {
+	limit disk 2MiB
+	run p start two
+	refused "(limits.disk is 2MiB)" admit
+	run p clone one two
+	refused limits.disk admit
+	p restart one
+	limit disk 1GiB
+	p start two
+}
+
+@test "start --dry-run is refused alike" {
+	limit workspaces 1
+	run p start two --dry-run
+	refused limits.workspaces admit
+}
