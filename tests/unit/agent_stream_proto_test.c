@@ -190,7 +190,9 @@ static void errors_have_codes(void **state)
 		  "BAD_REQUEST 400 only a terminal can be opened on @host" },
 		{ "{\"kind\":\"exec\",\"name\":\"@host\",\"tty\":true}", "FORBIDDEN 403 Host access is disabled" },
 		{ "{\"kind\":\"what\",\"name\":\"web\"}",
-		  "BAD_REQUEST 400 OPEN: kind: exec, logs, copy_in or copy_out" },
+		  "BAD_REQUEST 400 OPEN: kind: exec, logs, copy_in, copy_out or forward" },
+		{ "{\"kind\":\"forward\",\"name\":\"web\"}", "BAD_REQUEST 400 OPEN: port: which one?" },
+		{ "{\"kind\":\"forward\",\"name\":\"@host\",\"port\":22}", "BAD_REQUEST 400 @host has no forward" },
 		{ "[]", "BAD_REQUEST 400 OPEN: expected object, got array" },
 		{ "{\"kind\":\"copy_in\",\"name\":\"web\",\"path\":\"relative\"}",
 		  "BAD_REQUEST 400 OPEN: path: an absolute path is needed, or one below ~" },
@@ -225,6 +227,41 @@ static void errors_have_codes(void **state)
 	C_EXPECT(&c, c.ch[1].over);
 	assert_string_equal(c.ch[1].error, "REFUSED_BY_POLICY 403 nobody may not exec web");
 	c_free(&c);
+}
+
+static void a_forward_reaches_a_loopback_server(void **state)
+{
+	struct client c;
+	/* One answer after the end of the question. */
+	in_container("setsid perl -MSocket -e 'socket(my $s, PF_INET, SOCK_STREAM, 0); bind($s, sockaddr_in(4040, inet_aton(\"127.0.0.1\"))); listen($s, 5);"
+		     "while (accept(my $c, $s)) { my ($all, $b); $all .= $b while sysread($c, $b, 4096); syswrite($c, \"got \" . length($all)); close $c }' "
+		     "</dev/null >/dev/null 2>&1 & for i in $(seq 100); do grep -q ':0FC8 ' /proc/net/tcp && exit; sleep 0.05; done",
+		     NULL);
+	c_dial(&c);
+	c.keep = true;
+	for (uint32_t id = 1; id < 3; id++) {
+		c_text(&c, id, OPEN, "{\"kind\":\"forward\",\"name\":\"web\",\"port\":4040}");
+		for (int i = 0; i < 1000; i++)
+			c_text(&c, id, STDIN, "0123456789");
+		c_send(&c, id, END, NULL, 0);
+	}
+	C_EXPECT(&c, c.ch[1].over && c.ch[2].over);
+	assert_string_equal(buf_str(&c.ch[1].out), "got 10000");
+	assert_string_equal(buf_str(&c.ch[2].out), "got 10000");
+	assert_int_equal(c.ch[1].code, 0);
+	c_text(&c, 3, OPEN, "{\"kind\":\"forward\",\"name\":\"web\",\"port\":4041}");
+	C_EXPECT(&c, c.ch[3].over);
+	assert_int_equal(c.ch[3].code, 1);
+	assert_string_equal(buf_str(&c.ch[3].err), "perry-step: nothing answers on port 4041: Connection refused\n");
+	/* One that is given up leaves nothing behind. */
+	c_text(&c, 4, OPEN, "{\"kind\":\"forward\",\"name\":\"web\",\"port\":4040}");
+	C_EXPECT(&c, c.ch[4].opened);
+	C_UNTIL(&c, processes("/opt/perry/bin/perry-step connect") == 2, FOREVER);
+	c_send(&c, 4, CLOSE, NULL, 0);
+	C_EXPECT(&c, c.ch[4].over);
+	assert_int_equal(processes("/opt/perry/bin/perry-step connect"), 0);
+	c_free(&c);
+	in_container("for p in /proc/[0-9]*; do grep -q ^perl $p/comm && kill -9 ${p#/proc/}; done; true", NULL);
 }
 
 static uint16_t close_code_of(int type, uint32_t id, const char *bytes, size_t n)
@@ -446,6 +483,7 @@ int main(void)
 		WITH(the_window_bounds_output),
 		WITH(much_output_takes_little_memory),
 		WITH(errors_have_codes),
+		WITH(a_forward_reaches_a_loopback_server),
 		WITH(breaking_the_protocol_ends_the_connection),
 		WITH(leaving_ends_the_command),
 		WITH(close_and_signals),
