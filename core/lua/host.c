@@ -214,7 +214,7 @@ static void on_event(void *ctx, const cJSON *ev)
 	bool up = str_eq(json_str(ev, "state"), "up");
 	if (up && h->engine_lost) {
 		cleanup_json cJSON *arg = cJSON_CreateObject();
-		background_add(h->background, 0, h->ops, "background", "engine_back", arg);
+		background_add(h->background, LANE_UPKEEP, h->ops, "background", "engine_back", arg);
 	}
 	h->engine_lost = !up;
 }
@@ -231,8 +231,9 @@ int lua_host_boot(struct lua_host *h, struct ops *ops, struct perry_err **err)
 {
 	(void)err;
 	cleanup_json cJSON *arg = cJSON_CreateObject();
-	background_add(h->background, 0, ops, "background", "boot", arg);
+	background_add(h->background, LANE_UPKEEP, ops, "background", "boot", arg);
 	h->ops = ops;
+	background_wake(h->background, LANE_TAILNET, "leave", "work", 0);
 	h->engine_sub = hub_subscribe(h->setup.hub, NULL, on_event, h);
 	return 0;
 }

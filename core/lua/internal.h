@@ -113,10 +113,14 @@ struct lua_hooks *hooks_of_run(struct run *r);
 int hooks_call(void *ctx, const char *layer, const char *name, const cJSON *args, cJSON **out, struct perry_err **err);
 void run_store_decisions(struct run *r);
 
-/* background.c: jobs in order, on threads of their own. lane 0: networks and volumes; lane 1: actions. */
+/* background.c: jobs in order, on threads of their own. */
+enum { LANE_UPKEEP, LANE_ACTIONS, LANE_TAILNET }; /* networks and volumes; on_* actions; what waits for a control server */
 struct background *background_new(struct lua_host *h);
 void background_free(struct background *b);
 bool background_stopping(struct background *b);
+struct docker_cancel *background_cancel(struct background *b); /* set when it ends */
 void background_add(struct background *b, int lane, struct ops *ops, const char *module, const char *function, const cJSON *arg);
+/* Runs function() in at most delay_ms; however often this is called, it is queued once, for the earliest of the times. */
+void background_wake(struct background *b, int lane, const char *module, const char *function, int delay_ms);
 
 #endif

@@ -73,6 +73,17 @@ static int l_now(lua_State *L)
 	return 1;
 }
 
+/* time(text): an RFC 3339 time as now() counts, or nil. */
+static int l_time(lua_State *L)
+{
+	int64_t ms = clock_parse_iso(luaL_checkstring(L, 1));
+	if (ms < 0)
+		lua_pushnil(L);
+	else
+		lua_pushinteger(L, ms);
+	return 1;
+}
+
 static int l_mono(lua_State *L)
 {
 	lua_pushinteger(L, clock_mono_ms());
@@ -157,7 +168,7 @@ static int l_policy_places(lua_State *L)
 	return 3;
 }
 
-/* later(lane, module, function, arg): a background job: "upkeep" (networks) or "actions". */
+/* later(lane, function, arg): a background job: "upkeep" (networks) or "actions". */
 static int l_later(lua_State *L)
 {
 	static const char *const lanes[] = { "upkeep", "actions", NULL };
@@ -171,6 +182,13 @@ static int l_later(lua_State *L)
 	return box_ok(L, b, 0);
 }
 
+/* leave_later(ms): perry.leave.work runs in at most so long. */
+static int l_leave_later(lua_State *L)
+{
+	background_wake(run_of(L)->host->background, LANE_TAILNET, "leave", "work", (int)luaL_checkinteger(L, 1));
+	return 0;
+}
+
 /* stopping(): the host is being freed: a long wait in the background ends. */
 static int l_stopping(lua_State *L)
 {
@@ -182,8 +200,8 @@ int lib_base(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
 		{ "list", l_list },   { "canonical", l_canonical }, { "decode", l_decode }, { "sha256", l_sha256 },   { "random", l_random },
-		{ "quote", l_quote }, { "now", l_now },		    { "mono", l_mono },	    { "sleep", l_sleep },     { "log", l_log },
-		{ "fail", l_fail },   { "config", l_config },	    { "later", l_later },   { "guard", lua_guard },   { "version", l_version }, { "hostname", l_hostname },
+		{ "quote", l_quote }, { "now", l_now }, { "time", l_time }, { "mono", l_mono },	    { "sleep", l_sleep },     { "log", l_log },
+		{ "fail", l_fail },   { "config", l_config },	    { "later", l_later },   { "leave_later", l_leave_later }, { "guard", lua_guard },   { "version", l_version }, { "hostname", l_hostname },
 		{ "stopping", l_stopping }, { "run_id", l_run_id }, { "policy_places", l_policy_places }, { 0 },
 	};
 	luaL_newlib(L, fns);

@@ -44,6 +44,12 @@ static const cJSON *credential_of(const struct run *r, const char *name)
 	return name ? cJSON_GetObjectItemCaseSensitive(all, name) : all ? all->child : NULL;
 }
 
+/* What ends a call early: the operation's cancelling, or the agent's end. */
+static struct docker_cancel *cancel_of(const struct run *r)
+{
+	return r->op ? op_cancel_flag(r->op) : r->host->background ? background_cancel(r->host->background) : NULL;
+}
+
 /* name NULL: the first one. timeout_ms 0: the usual. */
 static int access_open(struct run *r, const char *name, int timeout_ms, struct access *out, struct perry_err **err)
 {
@@ -55,7 +61,7 @@ static int access_open(struct run *r, const char *name, int timeout_ms, struct a
 	cleanup_free char *key = xasprintf("tailscale.credentials.%s.%s", one->string, field);
 	if (config_secret_by(r->config, key, json_str_or(one, field, ""), &out->secret, err) < 0)
 		return -1;
-	struct docker_cancel *cancel = r->op ? op_cancel_flag(r->op) : NULL;
+	struct docker_cancel *cancel = cancel_of(r);
 	const struct control_setup setup = {
 		.name = one->string,
 		.type = json_str(one, "type"),
@@ -281,7 +287,7 @@ static int key_of_http(struct run *r, const cJSON *key, struct buf *out, struct 
 	char *lines[34] = { 0 };
 	struct http *http = NULL;
 	struct http_res res = { 0 };
-	struct docker_cancel *cancel = r->op ? op_cancel_flag(r->op) : NULL;
+	struct docker_cancel *cancel = cancel_of(r);
 	int rc = str_starts(url, "http://") || str_starts(url, "https://") ? 0 : perry_fail(err, PERRY_EINPUT, "perry.key.http: url: expected http(s)://...");
 	if (rc == 0)
 		rc = header_lines(r, cJSON_GetObjectItemCaseSensitive(key, "headers"), lines, err);
@@ -406,6 +412,15 @@ static int l_key(lua_State *L)
 	return 1;
 }
 
+/* key_origin(): where the configured key comes from ("file", "env NAME"), or nil when there is none. */
+static int l_key_origin(lua_State *L)
+{
+	const struct run *r = run_of(L);
+	bool has = r->config && config_str(r->config, "tailscale.authKey");
+	lua_pushstring(L, has ? config_origin(r->config, "tailscale.authKey") : NULL);
+	return 1;
+}
+
 /* input(fields [, key]): one line of JSON with the fields, and the key's text as "key"; for docker.exec's option "bundle". */
 static int l_input(lua_State *L)
 {
@@ -442,12 +457,39 @@ static int l_credential(lua_State *L)
 	return 1;
 }
 
-/* server(credential): the address of its control server's API, or nil when there is no such credential. */
-static int l_server(lua_State *L)
+/* about(credential): {name, type, server}, server being the address of its API; nil: there is no such credential. */
+static int l_about(lua_State *L)
 {
 	const cJSON *one = credential_of(run_of(L), luaL_checkstring(L, 1));
-	lua_pushstring(L, cJSON_IsObject(one) ? credential_url(one) : NULL);
+	struct box *b = box_new(L);
+	if (cJSON_IsObject(one)) {
+		b->out = cJSON_CreateObject();
+		json_set_str(b->out, "name", one->string);
+		json_set_str(b->out, "type", json_str(one, "type"));
+		json_set_str(b->out, "server", credential_url(one));
+	}
+	return box_json(L, b, 0);
+}
+
+/* serves(credential [, login_server]): is it one of that control server (none given: Tailscale's)? */
+static int l_serves(lua_State *L)
+{
+	const cJSON *one = credential_of(run_of(L), luaL_checkstring(L, 1));
+	const char *login_server = luaL_optstring(L, 2, NULL);
+	lua_pushboolean(L, cJSON_IsObject(one) && same_server(login_server, one));
 	return 1;
+}
+
+/* credentials(): their names. */
+static int l_credentials(lua_State *L)
+{
+	const cJSON *one = credential_of(run_of(L), NULL);
+	struct box *b = box_new(L);
+	b->out = cJSON_CreateArray();
+	for (; one; one = one->next)
+		if (cJSON_IsObject(one))
+			json_push_str(b->out, one->string);
+	return box_json(L, b, 0);
 }
 
 struct api_call {
@@ -520,7 +562,8 @@ static int l_key_revoke(lua_State *L)
 int lib_tailnet(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
-		{ "key", l_key },	  { "input", l_input },	  { "credential", l_credential },	{ "server", l_server },
+		{ "key", l_key },	  { "key_origin", l_key_origin }, { "input", l_input }, { "credential", l_credential },	{ "about", l_about },	    { "serves", l_serves },
+		{ "credentials", l_credentials },
 		{ "devices", l_devices }, { "device", l_device }, { "device_delete", l_device_delete }, { "key_revoke", l_key_revoke },
 		{ 0 },
 	};

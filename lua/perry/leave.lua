@@ -1,15 +1,37 @@
 -- Devices of ours on a tailnet, from before they join until they are known to be gone. Each has a row in the outbox, which outlives its workspace:
 --   joining      a join is under way or was interrupted; "node" is not known yet
 --   joined       the device is on the tailnet
---   leaving      to be removed; what could not be done at once is tried again
---   left-behind  nobody can remove it: no credential, and logging out only expires it
+--   leaving      to be removed; what could not be done at once is tried again until it is done
+--   left-behind  nobody can remove it: there is no credential, and logging out only expires it
 --   kept         the deregister hook said "keep"; a new workspace of this name resumes it
 local base = require "base"
+local container = require "perry.container"
+local docker = require "docker"
+local errors = require "perry.errors"
+local names = require "perry.names"
+local op = require "op"
+local policy = require "policy"
 local store = require "store"
+local tailnet = require "tailnet"
+local tools = require "perry.tools"
 
 local M = {}
 
-local function rows_of(ctx)
+local logout_seconds = 5 -- how long a delete waits for a control server that may be silent
+local inline_ms = 4000 -- the same for its API
+local first_look_ms = 15000 -- a delete does it itself first; the worker takes over when that did not get there
+local longest_wait_ms = 20000 -- between tries
+local control_timeout_ms = 3600 * 1000 -- within that every control server drops an ephemeral device that is gone
+local clock_skew_ms = 600 * 1000
+
+local function cleared(v)
+  if v == nil then return base.null end
+  return v
+end
+
+-- --- rows ---
+
+local function live_rows(ctx)
   local mine, kept = {}, nil
   for _, row in ipairs(store.outbox(ctx.name)) do
     if row.wsId == ctx.record.id and (row.state == "joining" or row.state == "joined") then mine[#mine + 1] = row end
@@ -18,23 +40,40 @@ local function rows_of(ctx)
   return mine, kept
 end
 
+-- The row of a device by its id, or nil: it is none of ours.
+function M.whose(node)
+  for _, row in ipairs(store.outbox()) do
+    if row.node == node then return row end
+  end
+end
+
+local function forget(row, why)
+  store.outbox_delete(row.id)
+  if row.quiet then return end
+  base.log("info", ("%s: the device %s%s %s"):format(row.workspace, row.hostname or "?", row.node and " (" .. row.node .. ")" or "", why))
+  op.event { kind = "device", workspace = row.workspace, state = "gone", hostname = row.hostname, message = why }
+end
+
+local function leave_behind(row, why)
+  store.outbox_patch(row.id, { state = "left-behind", error = why, next = base.null, tries = base.null })
+  base.log("warn", ("%s: the device %s is left behind: %s"):format(row.workspace, row.hostname or "?", why))
+  op.event { kind = "device", workspace = row.workspace, state = "left-behind", hostname = row.hostname, message = why }
+end
+
 -- --- joining ---
 
--- Before `tailscale up`: about = {hostname, credential, keyId, ephemeral, control}. The row of this attempt.
+-- Before `tailscale up`: about = {hostname, credential, keyId, ephemeral, control}, control being the login server (none: Tailscale's). The row of this attempt.
 function M.joining(ctx, about)
-  local mine, kept = rows_of(ctx)
-  if kept then
-    store.outbox_patch(kept.id, { state = "joined", wsId = ctx.record.id })
-  end
-  local attempt
+  local mine, kept = live_rows(ctx)
+  if kept then store.outbox_patch(kept.id, { state = "joined", wsId = ctx.record.id, resumed = true, how = base.null }) end
   for _, row in ipairs(mine) do
-    if not row.node then attempt = row end
-  end
-  if attempt then
-    return store.outbox_patch(attempt.id, {
-      hostname = about.hostname, credential = about.credential or base.null, keyId = about.keyId or base.null,
-      ephemeral = about.ephemeral == nil and base.null or about.ephemeral, control = about.control or base.null, since = base.now(),
-    })
+    -- An attempt that was interrupted, without a key that could name its device: it is made again with the same state, so it is the same device.
+    if not row.node and not row.keyId then
+      return store.outbox_patch(row.id, {
+        hostname = about.hostname, credential = cleared(about.credential), keyId = about.keyId, ephemeral = cleared(about.ephemeral),
+        control = cleared(about.control), since = base.now(),
+      })
+    end
   end
   return store.outbox_put {
     workspace = ctx.name, wsId = ctx.record.id, state = "joining", hostname = about.hostname, credential = about.credential,
@@ -42,28 +81,477 @@ function M.joining(ctx, about)
   }
 end
 
--- After it: node = {nodeId, dnsName}. The same device as before is noted once; another one means that the old one is not used any more and leaves.
+local function first_label(dns_name) return dns_name and dns_name:match("^[^.]+") end
+
+-- After it: node = {nodeId, dnsName}. The same device as before is noted once; another one means that the old one is not used any more and leaves. So do
+-- attempts that came to nothing: their keys are made void.
 function M.joined(ctx, attempt, node)
-  local known
-  for _, row in ipairs((rows_of(ctx))) do
+  local rows, known = live_rows(ctx), nil
+  for _, row in ipairs(rows) do
     if row.id ~= attempt.id and row.node == node.nodeId then known = row end
   end
-  local name = node.dnsName and node.dnsName:match("^[^.]+") or attempt.hostname
+  -- The name that was asked for tells the device from a stranger's, should its id be given out again.
+  local changes = { hostname = first_label(node.dnsName) or attempt.hostname, asked = attempt.hostname, state = "joined" }
   if known then
-    store.outbox_delete(attempt.id)
-    -- Its key is the one it joined with; who can remove it is what is configured now.
-    store.outbox_patch(known.id, { hostname = name, state = "joined", credential = attempt.credential or known.credential })
+    changes.credential = attempt.credential -- it can remove this one as well
+    store.outbox_patch(known.id, changes)
   else
-    store.outbox_patch(attempt.id, { node = node.nodeId, hostname = name, state = "joined" })
+    changes.node, changes.at = node.nodeId, base.now()
+    store.outbox_patch(attempt.id, changes)
   end
-  for _, row in ipairs((rows_of(ctx))) do
-    if row.node and row.node ~= node.nodeId then store.outbox_patch(row.id, { state = "leaving", next = 0 }) end
+  local left = false
+  for _, row in ipairs(rows) do
+    local ours = row.id == (known or attempt).id
+    if not ours and not row.node and not row.keyId then
+      store.outbox_delete(row.id)
+    elseif not ours then
+      left = true
+      store.outbox_patch(row.id, { state = "leaving", next = 0, quiet = row.id == attempt.id or nil })
+    end
   end
+  if left then base.leave_later(0) end
 end
 
 -- It was refused for certain: no device came of it.
 function M.not_joined(attempt)
   store.outbox_delete(attempt.id)
+end
+
+-- --- the API ---
+
+-- The credential that can remove the device: the one of its row, as long as that is for the same server (ids of another one are other devices), else any
+-- that is configured for it.
+local function credential_for(row)
+  if row.credential and tailnet.serves(row.credential, row.control) then return row.credential end
+  return tailnet.credential(row.control)
+end
+
+-- A server that was set up anew counts its devices from the beginning. Then this id is somebody else's.
+local function is_ours(row, device)
+  for _, name in ipairs { row.hostname or "", row.asked or "" } do
+    if device.hostname == name or device.name == name then return true end
+  end
+  return not device.created or not row.at or device.created <= row.at + clock_skew_ms
+end
+
+local function delete_node(row, credential, timeout)
+  local device = tailnet.device(credential, row.node, timeout)
+  if not device then return "is gone" end
+  if not is_ours(row, device) then return "is gone; its id is another device's now" end
+  tailnet.device_delete(credential, row.node, timeout)
+  return "was removed from the tailnet"
+end
+
+-- It is not known whether it joined. A key that was made for this one join names its device; nobody joins with it from here on.
+local function delete_by_key(row, credential, timeout)
+  tailnet.key_revoke(credential, row.keyId, timeout)
+  if row.quiet then return "did not join" end -- the device that is there has a row of its own
+  -- Tailscale's API does not tell which key a device came with.
+  if tailnet.about(credential).type ~= "headscale" then return nil end
+  local result = "did not join"
+  for _, device in ipairs(tailnet.devices(credential, timeout)) do
+    if device.keyId == row.keyId and not M.whose(device.id) then
+      tailnet.device_delete(credential, device.id, timeout)
+      result = "was removed from the tailnet"
+    end
+  end
+  return result
+end
+
+-- Without the API. An ephemeral device that logged out is gone; one that did not is dropped by its control server.
+local function settle(row, why)
+  if row.ephemeral and row.out then return forget(row, "logged out") end
+  if row.ephemeral then
+    if (row["until"] or math.huge) < base.now() then return forget(row, "was ephemeral; its control server has dropped it by now") end
+    if not row["until"] then
+      store.outbox_patch(row.id, {
+        ["until"] = base.now() + control_timeout_ms, next = base.now() + control_timeout_ms,
+        error = "it could not log out; being ephemeral, its control server drops it by itself",
+      })
+    end
+    return
+  end
+  leave_behind(row, why)
+end
+
+local function wants_api(row)
+  if not row.how then return true end
+  for _, step in ipairs(row.how) do
+    if step == "api" then return true end
+  end
+  return false
+end
+
+local no_credential = "there is no API credential (tailscale.credentials) for its control server, and logging out only expires a device that is not ephemeral"
+local only_logout = "the deregister hook asked for a logout only, which does not remove a device that is not ephemeral"
+
+local function removable_by(row) return wants_api(row) and credential_for(row) or nil end
+
+-- One try to remove a device. True: there is nothing more to do for it now; else false and the error.
+local function attempt(row, timeout)
+  local credential = removable_by(row)
+  if not credential then
+    settle(row, wants_api(row) and no_credential or only_logout)
+    return true
+  end
+  local ok, result = errors.try(function()
+    if row.node then return delete_node(row, credential, timeout) end
+    if row.keyId then return delete_by_key(row, credential, timeout) end
+  end)
+  if not ok then return false, result end
+  if result then forget(row, result) else settle(row, "it is not known whether it joined, nor under which id") end
+  return true
+end
+
+local function backoff(tries, e)
+  local told = type(e) == "table" and e.data and e.data.retryAfter
+  local wait = math.min(longest_wait_ms, 1000 * 2 ^ math.min(tries, 10))
+  return math.floor(told and math.max(wait, math.min(told * 1000, 600000)) or wait)
+end
+
+local function note_failure(row, e)
+  local tries, text = (row.tries or 0) + 1, errors.message(e)
+  store.outbox_patch(row.id, { tries = tries, next = base.now() + backoff(tries, e), error = text })
+  if text ~= row.error then base.log("warn", ("%s: the device %s is not removed yet: %s"):format(row.workspace, row.hostname or "?", text)) end
+end
+
+-- --- the worker ---
+
+-- Rows whose workspace is gone without a word (a creation that was undone, a record that was removed): nobody uses the device any more.
+local function reconcile(rows)
+  local alive = {}
+  for _, record in ipairs(store.list()) do alive[record.id] = true end
+  for i, row in ipairs(rows) do
+    if (row.state == "joining" or row.state == "joined") and not alive[row.wsId] then
+      rows[i] = store.outbox_patch(row.id, { state = "leaving", next = 0 }) or row
+    end
+  end
+end
+
+local function is_silence(e) return errors.is(e, "SERVICE_UNAVAILABLE") or errors.is(e, "TIMEOUT") end
+
+-- Tries what is due (all: also what is not). A server that does not answer is asked once a round.
+local function round(all)
+  local rows, silent = store.outbox(), {}
+  reconcile(rows)
+  for _, row in ipairs(rows) do
+    local credential = row.state == "leaving" and removable_by(row)
+    if row.state == "leaving" and (all or (row.next or 0) <= base.now()) and not silent[credential or false] and not base.stopping() then
+      local done, e = attempt(row)
+      if not done then note_failure(row, e) end
+      if not done and is_silence(e) then silent[credential] = e end
+    end
+  end
+end
+
+-- Runs again when the next row is due.
+function M.work()
+  round(false)
+  local wait
+  for _, row in ipairs(store.outbox()) do
+    if row.state == "leaving" then
+      local left = math.max(1000, (row.next or 0) - base.now())
+      wait = math.min(wait or left, left)
+    end
+  end
+  if wait then base.leave_later(math.floor(wait)) end
+end
+
+-- --- leaving ---
+
+local function exec_leave(id)
+  local ok, answer = errors.try(docker.exec, id, { names.step, "leave", "--timeout", tostring(logout_seconds) }, {
+    user = "0", cancel = false, timeout = (logout_seconds + 3) * 1000,
+  })
+  if not ok then return { left = false, error = errors.message(answer) } end
+  local fine, told = pcall(base.decode, answer.stdout)
+  if fine and type(told) == "table" then return told end
+  return { left = false, error = answer.stderr ~= "" and answer.stderr or ("exit code %d"):format(answer.code) }
+end
+
+-- The state of a workspace that does not run holds the device's own keys: a helper with nothing but tailscaled logs it out. It needs no rights.
+local function logout_from_state(ctx)
+  local volume = names.tailscale_volume(ctx.name)
+  if not container.own_volume(ctx.name, volume) or not (ctx.record.imageId and docker.image_inspect(ctx.record.imageId)) then return nil end
+  op.progress("delete", "logging its device out of the tailnet")
+  local id = docker.create("perry-leave-" .. base.random(8), {
+    Image = ctx.record.imageId, User = "0", Labels = names.helper_labels(),
+    Entrypoint = base.list { "/opt/perry/bin/tailscaled" },
+    Cmd = base.list {
+      "--statedir=/var/lib/tailscale", "--socket=/run/tailscale/tailscaled.sock", "--tun=userspace-networking", "--no-logs-no-support",
+    },
+    HostConfig = {
+      Mounts = base.list {
+        { Type = "volume", Source = volume, Target = "/var/lib/tailscale" },
+        { Type = "volume", Source = tools.ensure(ctx.record.imageId), Target = "/opt/perry", ReadOnly = true },
+      },
+      Tmpfs = { ["/run"] = "rw,mode=755,size=16m" },
+    },
+  })
+  local ok, told = errors.try(function()
+    docker.start(id)
+    return exec_leave(id)
+  end)
+  errors.attempt("removing a helper container", docker.remove, id)
+  return ok and told or { left = false, error = errors.message(told) }
+end
+
+local function has(how, step)
+  for _, s in ipairs(how) do
+    if s == step then return true end
+  end
+  return false
+end
+
+local function log_out(ctx, rows)
+  local mine, current = errors.try(container.find, ctx)
+  if mine and current and current.State.Running then return exec_leave(current.Id) end
+  for _, row in ipairs(rows) do
+    local removable = removable_by(row) and (row.node or row.keyId)
+    if not removable and not row.ephemeral then
+      local ok, told = errors.try(logout_from_state, ctx)
+      return ok and told or { left = false, error = errors.message(told) }
+    end
+  end
+end
+
+-- What the hook decides is decided once: a run that was killed goes on with it.
+local function decide(rows, facts)
+  for _, row in ipairs(rows) do
+    if row.how then return row.how end
+  end
+  local ok, how = errors.try(policy.ask, "deregister", facts)
+  if not ok then base.log("warn", "deregister: " .. errors.message(how)) end
+  return ok and how or base.list { "logout", "api" }
+end
+
+local function rows_to_leave(ctx)
+  local rows = {}
+  for _, row in ipairs(store.outbox(ctx.name)) do
+    if row.wsId == ctx.record.id and row.state ~= "left-behind" and not row.quiet then rows[#rows + 1] = row end
+  end
+  return rows
+end
+
+local function keep(ctx, rows)
+  local hostname
+  for _, row in ipairs(rows) do
+    hostname = row.node and row.hostname or hostname
+    store.outbox_patch(row.id, { state = "kept", how = "keep", next = base.null })
+  end
+  return { status = "kept", hostname = hostname or rows[1].hostname, message = ("its device stays on the tailnet; a new workspace '%s' resumes it"):format(ctx.name) }
+end
+
+local worst = { left = 0, dropped = 1, pending = 2, ["left-behind"] = 3 }
+
+-- What became of it, for the answer.
+local function outcome(rows)
+  local result = { status = "left" }
+  local now = {}
+  for _, row in ipairs(store.outbox()) do now[row.id] = row end
+  for _, before in ipairs(rows) do
+    local row = now[before.id]
+    local status = not row and "left" or row.state == "left-behind" and "left-behind" or row["until"] and "dropped" or "pending"
+    if worst[status] >= worst[result.status] then
+      result = { status = status, hostname = before.hostname, message = row and row.error }
+    end
+  end
+  return result
+end
+
+-- Part of delete, before anything of the workspace is removed: the device logs out and is removed, as the deregister hook says. What does not work now, or
+-- takes too long, goes on in the background. nil: it has no device.
+function M.run(ctx, facts)
+  local rows = rows_to_leave(ctx)
+  if #rows == 0 then return nil end
+  local how = decide(rows, facts)
+  if how == "keep" then return keep(ctx, rows) end
+  for i, row in ipairs(rows) do
+    rows[i] = store.outbox_patch(row.id, { state = "leaving", how = how, next = base.now() + first_look_ms }) or row
+  end
+  base.leave_later(first_look_ms)
+  local told = has(how, "logout") and log_out(ctx, rows) or {}
+  for i, row in ipairs(rows) do
+    if told.left ~= nil then rows[i] = store.outbox_patch(row.id, { out = told.left, node = row.node or told.nodeId }) or row end
+  end
+  for _, row in ipairs(rows) do
+    local done, e
+    if told.timeout and removable_by(row) then
+      done, e = false, { message = told.error }
+    else
+      done, e = attempt(row, inline_ms)
+    end
+    if not done then
+      note_failure(row, e)
+      base.leave_later(1000)
+    end
+  end
+  return outcome(rows)
+end
+
+-- Part of undoing a creation: a device that was kept, and only resumed, is kept again.
+function M.undo(ctx, facts)
+  for _, row in ipairs(rows_to_leave(ctx)) do
+    if row.resumed then store.outbox_patch(row.id, { state = "kept", wsId = base.null }) end
+  end
+  return M.run(ctx, facts)
+end
+
+-- Is there a device of this name that a hook kept?
+function M.keeps(name)
+  for _, row in ipairs(store.outbox(name)) do
+    if row.state == "kept" then return true end
+  end
+end
+
+-- The volume with the keys of the workspace's device.
+function M.remove_state(ctx)
+  if not M.keeps(ctx.name) then container.remove_volume(ctx.name, names.tailscale_volume(ctx.name)) end
+end
+
+-- --- looking, and cleaning up by hand ---
+
+local warn_before_ms = 14 * 24 * 3600 * 1000
+local old_key_ms = 80 * 24 * 3600 * 1000 -- Tailscale's auth keys live for 90 days at most
+
+-- Since when the configured key is known: its expiry cannot be asked for, its age tells something.
+local function key_since(fingerprint)
+  local known = store.kv_get("tailnet-key")
+  if not known or known.fingerprint ~= fingerprint then
+    known = { fingerprint = fingerprint, since = base.now() }
+    store.kv_set("tailnet-key", known)
+  end
+  return known.since
+end
+
+-- The configured key, which is not shown: {source, since, error}; nil: none.
+local function configured_key()
+  local source = tailnet.key_origin()
+  if not source then return nil end
+  local ok, key = errors.try(tailnet.key, { ["$key"] = { kind = "config" } })
+  if not ok then return { source = source, error = errors.message(key) } end
+  return { source = source, since = key_since(key.fingerprint) }
+end
+
+-- What a key without a credential means for devices.
+M.persistent_warning = "no API credential is configured (tailscale.credentials): if this key is not ephemeral, nobody can remove the devices it makes, and they stay "
+  .. "in the tailnet when their workspaces are deleted. Use an ephemeral key, or configure an OAuth client (Tailscale) or an API key (Headscale)"
+
+local function key_warnings(key, login_server)
+  local warnings = base.list()
+  if not key then return warnings end
+  if key.error then warnings[#warnings + 1] = "the auth key cannot be used: " .. key.error end
+  if key.since and base.now() - key.since > old_key_ms and not login_server then
+    warnings[#warnings + 1] = ("the auth key is in use for %d days, and Tailscale's keys live for 90 days at most: make a new one, perry tailnet setup takes it")
+      :format((base.now() - key.since) // (24 * 3600 * 1000))
+  end
+  if not tailnet.credential(login_server) then warnings[#warnings + 1] = M.persistent_warning end
+  return warnings
+end
+
+local function workspace_views(warnings)
+  local list = base.list()
+  for _, record in ipairs(store.list()) do
+    local t = record.tailnet
+    if t then
+      list[#list + 1] = {
+        name = record.name, hostname = t.hostname, dnsName = t.dnsName, ip = t.ip, state = t.state, key = t.keyKind, error = t.error, mend = t.mend, keyExpiry = t.keyExpiry,
+      }
+      local expires = t.keyExpiry and (type(t.keyExpiry) == "number" and t.keyExpiry or base.time(t.keyExpiry))
+      if expires and expires - base.now() < warn_before_ms then
+        warnings[#warnings + 1] = expires <= base.now()
+          and ("%s: its device key has expired; start the workspace again with a good auth key"):format(record.name)
+          or ("%s: its device key expires in %d days; disable key expiry for it, or join with a tagged key"):format(record.name, (expires - base.now()) // (24 * 3600 * 1000))
+      end
+    end
+  end
+  return list
+end
+
+local function row_view(row)
+  return {
+    workspace = row.workspace, hostname = row.hostname, node = row.node, state = row.state, credential = row.credential, ephemeral = row.ephemeral, since = row.since,
+    error = row.error, tries = row.tries,
+  }
+end
+
+-- tailnet.status: nothing is asked of anybody.
+function M.status()
+  local enabled, login_server, key = base.config "tailscale.enabled" == true, base.config "tailscale.loginServer", configured_key()
+  local warnings = enabled and key_warnings(key, login_server) or base.list()
+  local credentials, pending = base.list(), base.list()
+  for _, name in ipairs(tailnet.credentials()) do credentials[#credentials + 1] = tailnet.about(name) end
+  for _, row in ipairs(store.outbox()) do
+    if row.state ~= "joined" and row.state ~= "joining" then pending[#pending + 1] = row_view(row) end
+    if row.state == "leaving" and row.error and not row["until"] then
+      warnings[#warnings + 1] = ("the device %s is not removed yet: %s"):format(row.hostname or "?", row.error)
+    end
+  end
+  if enabled and not key and #credentials == 0 then warnings[#warnings + 1] = "there is neither an auth key nor an API credential: perry tailnet setup takes a key" end
+  return {
+    enabled = enabled, loginServer = login_server, key = key or base.null, credentials = credentials, workspaces = workspace_views(warnings), pending = pending,
+    warnings = warnings,
+  }
+end
+
+-- tailnet.devices: ours, with what their control servers say of them.
+function M.devices()
+  local live, problems = {}, base.list()
+  local function ask(credential)
+    if live[credential] == nil then
+      local ok, list = errors.try(tailnet.devices, credential, inline_ms)
+      if not ok then problems[#problems + 1] = errors.message(list) end
+      live[credential] = ok and {} or false
+      for _, device in ipairs(ok and list or {}) do live[credential][device.id] = device end
+    end
+    return live[credential]
+  end
+  local devices = base.list()
+  for _, row in ipairs(store.outbox()) do
+    local view, credential = row_view(row), credential_for(row)
+    local known = credential and ask(credential)
+    local device = known and row.node and known[row.node]
+    if device and is_ours(row, device) then
+      for _, field in ipairs { "online", "lastSeen", "expires", "addresses", "tags" } do view[field] = device[field] end
+      view.name = device.name
+      if device.ephemeral ~= nil then view.ephemeral = device.ephemeral end
+    elseif known and row.node then
+      view.gone = true
+    end
+    devices[#devices + 1] = view
+  end
+  return { devices = devices, problems = problems }
+end
+
+-- tailnet.prune: tries at once what is to be removed, also what was left behind before there was a credential. dryRun: only says what. forget: what is left
+-- behind is taken off the list; somebody removed it by hand. What a hook kept, and what a workspace uses, is never touched.
+function M.prune(arg)
+  local before = {}
+  if not arg.dryRun then reconcile(store.outbox()) end
+  for _, row in ipairs(store.outbox()) do
+    local again = row.state == "left-behind" and (arg.forget or credential_for(row) and (row.node or row.keyId))
+    if row.state == "leaving" or again then
+      before[#before + 1] = row
+      if again and not arg.dryRun then
+        if arg.forget then store.outbox_delete(row.id) else store.outbox_patch(row.id, { state = "leaving", how = base.null, next = 0 }) end
+      end
+    end
+  end
+  if not arg.dryRun then
+    round(true)
+    base.leave_later(longest_wait_ms)
+  end
+  local after, result = {}, { dryRun = arg.dryRun == true, removed = base.list(), pending = base.list(), leftBehind = base.list(), kept = base.list() }
+  local lists = { leaving = result.pending, ["left-behind"] = result.leftBehind, kept = result.kept }
+  for _, row in ipairs(store.outbox()) do
+    after[row.id] = true
+    local list = lists[row.state]
+    if list then list[#list + 1] = row_view(row) end
+  end
+  for _, row in ipairs(before) do
+    if not after[row.id] or arg.dryRun then result.removed[#result.removed + 1] = row_view(row) end
+  end
+  return result
 end
 
 return M

@@ -5,6 +5,7 @@ local container = require "perry.container"
 local docker = require "docker"
 local errors = require "perry.errors"
 local image = require "perry.image"
+local leave = require "perry.leave"
 local names = require "perry.names"
 local net = require "net"
 local op = require "op"
@@ -138,7 +139,9 @@ end
 local function ended_badly(ctx, new, e)
   if op.stopping() or not (ctx.record and ctx.record.id) then error(e, 0) end
   if new and not ctx.up then
+    errors.attempt("leaving the tailnet", leave.undo, ctx, facts(ctx, "delete"))
     if errors.attempt("undoing the creation", container.undo, ctx) then
+      errors.attempt("removing its Tailscale state", leave.remove_state, ctx)
       store.delete(ctx.name)
     else
       -- The engine is away, most likely: what is left is known, and start goes on with it or delete removes it.
@@ -267,6 +270,7 @@ local function remove_all(ctx)
     if store.kv_get("kept-home/" .. ctx.name) then store.kv_set("kept-home/" .. ctx.name, base.null) end
   end
   container.remove_volume(ctx.name, names.docker_volume(ctx.name))
+  leave.remove_state(ctx)
   for _, ref in ipairs { record.kept or false, record.remake and record.remake.commit or false } do
     if ref then errors.attempt("removing the image " .. ref, docker.image_remove, ref) end
   end
@@ -282,10 +286,11 @@ function M.delete()
   if not ctx.record then return { name = ctx.name } end
   if not ctx.info.recovered then policy.ask("admit", facts(ctx, "delete")) end
   op.steps(base.list { { id = "delete", label = "Deleting workspace" } })
-  local gone = facts(ctx, "delete")
+  local gone, left = facts(ctx, "delete"), nil
   steps.run("delete", function()
     ctx:patch { state = "deleting", desired = "stopped" }
     if not ctx.info.recovered then ask_action(ctx, "on_deleting") end
+    left = leave.run(ctx, gone)
     remove_all(ctx)
     store.delete(ctx.name)
   end)
@@ -293,7 +298,7 @@ function M.delete()
   base.later("actions", "action", {
     point = "on_deleted", workspace = ctx.name, facts = gone, ev = { kind = "on_deleted", at = base.now() // 1000, operation = ctx.info.id },
   })
-  return { name = ctx.name }
+  return { name = ctx.name, tailnet = left }
 end
 
 -- --- the rest ---

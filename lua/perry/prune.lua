@@ -2,6 +2,7 @@
 local base = require "base"
 local docker = require "docker"
 local errors = require "perry.errors"
+local leave = require "perry.leave"
 local names = require "perry.names"
 local net = require "net"
 local network = require "perry.network"
@@ -34,7 +35,8 @@ local function find()
   for _, v in ipairs(volumes) do
     local ws = v.Labels["perry.workspace"]
     if ws and not known[ws] then
-      local list = v.Name == names.home_volume(ws) and store.kv_get("kept-home/" .. ws) and found.kept or found.volumes
+      local keep = v.Name == names.home_volume(ws) and store.kv_get("kept-home/" .. ws) or v.Name == names.tailscale_volume(ws) and leave.keeps(ws)
+      local list = keep and found.kept or found.volumes
       list[#list + 1] = v.Name
     end
   end

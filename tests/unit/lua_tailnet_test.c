@@ -225,8 +225,12 @@ static void which_credential_is_whose(void **state)
 	gives(both, "return tailnet.credential()", "ts");
 	gives(both, "return tailnet.credential('https://controlplane.tailscale.com')", "ts");
 	gives(both, "return tailnet.credential(url)", "hs");
-	gives(both, "return tailnet.server('ts')", "https://api.tailscale.com");
-	gives(both, "return tailnet.server('gone')", "nil");
+	gives(both, "return tailnet.about('ts').server", "https://api.tailscale.com");
+	gives(both, "return tailnet.about('gone')", "nil");
+	gives(both, "return table.concat(tailnet.credentials(), ' ')", "ts hs");
+	gives(both, "return tailnet.serves('hs', url)", "true");
+	gives(both, "return tailnet.serves('hs')", "false");
+	gives(both, "return tailnet.serves('gone')", "false");
 }
 
 static void a_key_stays_in_its_box(void **state)
