@@ -25,8 +25,13 @@ return function(req)
   local same = owner and caller.login == owner and #(caller.tags or {}) == 0
   local known = same or listed(perry.config "access", caller.login, caller.tags)
   if not known then
+    local name = caller.login or (caller.tags or {})[1]
     local text = "%s may not use this agent; admit with: perry access add %s"
-    return false, text:format(caller.login or "this device", caller.login or "LOGIN")
+    return false, text:format(name or "this device", name or "LOGIN")
+  end
+  if caller.unproven and not caller.approved then
+    return false, "this device came to the tailnet after a workspace got a key that makes such devices; "
+      .. "sign in on it once with the token (perry agent show-token)"
   end
   if req.kind == "admin" and not caller.approved then
     return false, "this needs a token, or a device that a token once approved"

@@ -56,6 +56,16 @@ cJSON *caller_json(const struct caller *c)
 	json_set_str(j, "login", c->login);
 	if (strcmp(c->kind, "local") == 0)
 		json_set_num(j, "uid", c->uid);
+	if (strcmp(c->kind, "tailnet") == 0) {
+		cJSON *tags = cJSON_CreateArray();
+		cleanup_free char *copy = xstrdup(c->tags);
+		char *save = NULL;
+		for (char *tag = strtok_r(copy, " ", &save); tag; tag = strtok_r(NULL, " ", &save))
+			json_push_str(tags, tag);
+		json_set(j, "tags", tags);
+		json_set_str(j, "node_id", c->node_id);
+		json_set_str(j, "address", c->address);
+	}
 	for (size_t i = 0; i < ARRAY_LEN(rights); i++)
 		if (c->rights & rights[i].right)
 			json_push_str(list, rights[i].name);
@@ -307,12 +317,13 @@ bool auth_check(struct auth *a, const struct auth_request *r, struct caller *out
 		return local_caller(r, out);
 	pthread_mutex_lock(&a->lock);
 	bool ok = true;
-	if (!a->token)
+	/* Without a token this machine is trusted, not who comes through a proxy of it. */
+	if (!a->token && r->listener == LISTENER_TCP && !r->forwarded)
 		set_caller(out, "open", RIGHT_READ | RIGHT_USE | RIGHT_MANAGE, false);
-	else if (r->authorization && str_starts(r->authorization, "Bearer ") &&
+	else if (a->token && r->authorization && str_starts(r->authorization, "Bearer ") &&
 		 secret_equal(r->authorization + 7, a->token))
 		set_caller(out, "token", RIGHT_ALL, true);
-	else if (has_session(a, r))
+	else if (a->token && has_session(a, r))
 		set_caller(out, "session", RIGHT_ALL, true);
 	else
 		ok = false;

@@ -27,14 +27,18 @@ enum listener {
 };
 
 struct caller {
-	/* "local" (our own user on the unix socket), "token", "session", "open" (authentication is off); static */
+	/* "local" (our own user on the unix socket), "token", "session", "open" (authentication is off), "tailnet"; static */
 	const char *kind;
 	unsigned rights;  /* enum right, or-ed */
 	bool owner;       /* sees secrets that are not masked for him */
 	uid_t uid;        /* of "local" */
-	char login[64];
+	char login[256];  /* of a tagged device on the tailnet: its tags */
+	/* of "tailnet" */
+	char tags[256];   /* with blanks between */
+	char node_id[64], node_name[256], address[64];
+	char why[192];    /* why it may not more */
 };
-/* {"kind","login","uid","rights","owner"}: for operations, hooks and streams. Caller frees. */
+/* {"kind","login","uid","tags","node_id","address","rights","owner"}: for operations, hooks and streams. Caller frees. */
 cJSON *caller_json(const struct caller *c);
 bool caller_json_may(const cJSON *caller, enum right r);
 
@@ -55,6 +59,7 @@ struct auth_request {
 	uid_t uid;
 	const char *method, *host, *origin, *fetch_site, *authorization, *cookie;
 	bool websocket;
+	bool forwarded;   /* a proxy brought it */
 };
 /* May a browser have come here by this name (DNS rebinding)? Always true on the unix socket. */
 bool auth_host_ok(struct auth *a, const struct auth_request *r);
@@ -62,6 +67,7 @@ bool auth_host_ok(struct auth *a, const struct auth_request *r);
  * WebSockets. */
 bool auth_origin_ok(struct auth *a, const struct auth_request *r);
 bool auth_origin_allowed(struct auth *a, const char *origin); /* listed in allowedOrigins: gets CORS headers */
+/* Who shows a token or a session, or calls from our own user's socket. Who calls from the tailnet is tailnet_identity.h's. */
 bool auth_check(struct auth *a, const struct auth_request *r, struct caller *out);
 
 /* Signing in. A session's cookie line ("perry_7391=...; HttpOnly; ...") goes to out (at least 192 bytes). */

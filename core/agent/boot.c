@@ -8,6 +8,7 @@
 
 #include "agent/internal.h"
 #include "agent/tailnet.h"
+#include "agent/tailnet_identity.h"
 #include "agent/ports.h"
 #include "agent/watchers.h"
 #include "base/clock.h"
@@ -206,6 +207,7 @@ static int open_parts(struct boot *b, struct perry_err **err)
 	if (fleet_open(&a->fleet, a->store, a->docker, a->hub, err) < 0)
 		return -1;
 	fleet_set_render(a->fleet, workspace_view_text);
+	a->identity = identity_new(a);
 	if (agent_open_operations(a, err) < 0 || open_streams(a, err) < 0 || agent_open_watchers(a, err) < 0)
 		return -1;
 	return open_server(b, err);
@@ -278,6 +280,7 @@ static bool close_parts(struct boot *b)
 		log_warn("agent", "%d calls do not end; leaving them", left);
 		return false;
 	}
+	identity_free(a->identity);
 	agent_close_operations(a);
 	if (a->fleet)
 		fleet_close(a->fleet);

@@ -25,6 +25,7 @@ struct calls;
 struct lua_host;
 struct watchers;
 struct tailnet;
+struct identity;
 
 struct agent {
 	char *dir;
@@ -47,6 +48,7 @@ struct agent {
 	struct watchers *watchers;
 	struct server *server;
 	struct tailnet *tailnet;
+	struct identity *identity;
 
 	pthread_mutex_t config_lock;
 	struct config *config;   /* the newest good snapshot */
@@ -90,6 +92,13 @@ void agent_reply(struct agent *a, struct server_req *r, int status, const char *
 		 const char *const *more);
 void agent_reply_json(struct agent *a, struct server_req *r, int status, cJSON *take_body, const char *const *more);
 void reply_not_found(struct agent *a, struct server_req *r);
+void reply_unauthorized(struct agent *a, struct server_req *r);
+/* Does it bring a token, a session or a ticket, or come from our own user? */
+bool agent_shows_pass(struct agent *a, struct server_req *r, const struct auth_request *who, struct caller *c);
+void agent_handle_known(struct agent *a, struct server_req *r, const struct caller *c);
+
+/* tailnet_routes.c: a request of the tailnet's that is not for everybody. */
+void tailnet_handle(struct agent *a, struct server_req *r);
 
 /* rpc.c: POST /rpc/<procedure>. */
 void rpc_handle(struct agent *a, struct server_req *r, const struct caller *c);

@@ -23,9 +23,11 @@ void auth_request_of(const struct server_req *r, struct auth_request *out)
 		.authorization = req_header(r, "Authorization"),
 		.cookie = req_header(r, "Cookie"),
 		.websocket = upgrade && strcasecmp(upgrade, "websocket") == 0,
+		.forwarded = req_header(r, "X-Forwarded-For") || req_header(r, "Forwarded"),
 	};
-	/* Identity headers (Tailscale-User-Login and the like) are believed on the serve socket only, which comes with
-	 * Tailscale. */
+	/* Serve says localhost to a socket, and what the client said beside it. Only tailscaled reaches that listener. */
+	if (out->listener == LISTENER_SERVE)
+		out->host = req_header(r, "X-Forwarded-Host");
 }
 
 void agent_reply(struct agent *a, struct server_req *r, int status, const char *type, char *take_body,
@@ -76,7 +78,7 @@ static void reply_plain(struct agent *a, struct server_req *r, int status, const
 	agent_reply(a, r, status, "text/plain;charset=utf-8", xstrdup(text), NULL);
 }
 
-static void reply_unauthorized(struct agent *a, struct server_req *r)
+void reply_unauthorized(struct agent *a, struct server_req *r)
 {
 	static const char *const how[] = { "WWW-Authenticate", "Bearer", NULL };
 	atomic_fetch_add_explicit(&a->unauthorized, 1, memory_order_relaxed);
@@ -131,7 +133,7 @@ static bool handle_public(struct agent *a, struct server_req *r, const struct au
 	return page_handle(a, r);
 }
 
-static void handle_known(struct agent *a, struct server_req *r, const struct caller *c)
+void agent_handle_known(struct agent *a, struct server_req *r, const struct caller *c)
 {
 	const char *path = req_path(r);
 	if (str_starts(path, "/rpc/terminal/") && is_get(r))
@@ -148,6 +150,12 @@ static void handle_known(struct agent *a, struct server_req *r, const struct cal
 		rpc_handle(a, r, c);
 	else
 		reply_not_found(a, r);
+}
+
+bool agent_shows_pass(struct agent *a, struct server_req *r, const struct auth_request *who, struct caller *c)
+{
+	const char *ticket = str_starts(req_path(r), "/rpc/terminal/") ? req_query(r, "ticket") : NULL;
+	return (ticket && auth_use_ticket(a->auth, ticket, c)) || auth_check(a->auth, who, c);
 }
 
 void agent_handle(void *agent, struct server_req *r)
@@ -168,9 +176,10 @@ void agent_handle(void *agent, struct server_req *r)
 			    "Web pages of another origin may not do this. If it should, add it to allowedOrigins in "
 			    "config.json.");
 	} else if (!handle_public(a, r, &who)) {
-		const char *ticket = str_starts(req_path(r), "/rpc/terminal/") ? req_query(r, "ticket") : NULL;
-		if ((ticket && auth_use_ticket(a->auth, ticket, &c)) || auth_check(a->auth, &who, &c))
-			handle_known(a, r, &c);
+		if (who.listener == LISTENER_TAILNET || who.listener == LISTENER_SERVE)
+			tailnet_handle(a, r);
+		else if (agent_shows_pass(a, r, &who, &c))
+			agent_handle_known(a, r, &c);
 		else
 			reply_unauthorized(a, r);
 	}

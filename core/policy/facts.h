@@ -34,6 +34,7 @@
 	X("port.process") X("port.address") X("port.loopback") X("activity.since") X("activity.kind") \
 	X("activity.idle_seconds") X("req.kind") X("req.caller") X("req.caller.kind") X("req.caller.login") \
 	X("req.caller.tags") X("req.caller.node_id") X("req.caller.address") X("req.caller.approved") \
-	X("req.caller.workspace") X("req.caller.own") X("req.node") X("req.node.login") X("req.node.tagged")
+	X("req.caller.workspace") X("req.caller.own") X("req.caller.unproven") \
+	X("req.node") X("req.node.login") X("req.node.tagged")
 
 #endif

@@ -170,6 +170,7 @@ error("perry.d.lua describes types; it is not for require")
 ---@field approved? boolean a token once approved this device
 ---@field workspace? string it is one of our workspaces
 ---@field own? boolean it is one of this machine's own addresses
+---@field unproven? boolean a key that workspaces were given may have made this device
 
 ---@class perry.req.node
 ---@field login? string
