@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/sha256.h"
@@ -144,6 +145,7 @@ struct about {
 	char *id, *login_server;
 	int64_t expires_ms;
 	bool minted, ephemeral;
+	bool tagged;            /* what it makes has tags, for certain */
 };
 
 static int seconds_of(const cJSON *expiry, int64_t *out, struct perry_err **err)
@@ -198,6 +200,7 @@ static int key_of_mint(struct run *r, const cJSON *key, struct buf *out, struct 
 		const cJSON *one = credential_of(r, name);
 		buf_add(out, secret_reveal(made.key), secret_len(made.key));
 		about->credential = one->string;
+		about->tagged = tags[0];
 		about->id = take_ptr(made.id);
 		about->expires_ms = made.expires_ms;
 		about->login_server = str_eq(json_str(one, "type"), "headscale") ? xstrdup(json_str(one, "url")) : NULL;
@@ -354,6 +357,17 @@ static void fingerprint(struct run *r, const char *key, char out[17])
 	out[16] = 0;
 }
 
+/* The first time that a workspace gets a key with which code in it could make devices of a user: those that come later are not taken for his without
+ * the token (core/agent/tailnet_identity.c). */
+static void note_given(struct run *r)
+{
+	cleanup_json cJSON *since = NULL, *now = cJSON_CreateNumber((double)clock_ms());
+	cleanup_err struct perry_err *e = NULL;
+	if (store_kv_get(r->host->setup.store, "perry", "tailnet.keyGiven", &since, &e) < 0 ||
+	    (!since && store_kv_set(r->host->setup.store, "perry", "tailnet.keyGiven", now, &e) < 0))
+		log_error("tailnet", "that a workspace got a key cannot be kept: %s", perry_msg(e));
+}
+
 /* --- the bindings --- */
 
 static int resolve(struct run *r, const cJSON *key, struct box *secret, struct about *about, struct perry_err **err)
@@ -389,6 +403,8 @@ static int l_key(lua_State *L)
 	if (rc == 0) {
 		b->out = cJSON_CreateObject();
 		fingerprint(r, buf_str(&secret->buf), print);
+		if (!about.tagged)
+			note_given(r);
 		json_set_str(b->out, "kind", json_str(key, "kind"));
 		json_set_str(b->out, "fingerprint", print);
 		json_set_str(b->out, "credential", about.credential);
