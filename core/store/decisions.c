@@ -1,23 +1,56 @@
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/internal.h"
 
 #define DECISIONS_KEPT 20000
+#define ROW_MAX (16u << 10) /* a hook may answer 4 MiB */
+#define BYTES_KEPT (32 << 20)
 #define TRIM_EVERY 256
+
+/* The text of a row; of one that is too long first the facts go, then answer and error are cut to their size: {"cut": bytes}. */
+static char *row_text(cJSON *row)
+{
+	static const char *const long_ones[] = { "facts", "answer", "error", "reason" };
+	char *doc = json_print(row);
+	for (size_t i = 0; i < ARRAY_LEN(long_ones) && strlen(doc) > ROW_MAX; i++) {
+		const cJSON *value = cJSON_GetObjectItemCaseSensitive(row, long_ones[i]);
+		if (!value)
+			continue;
+		cleanup_free char *was = json_print(value);
+		cJSON *cut = cJSON_CreateObject();
+		json_set_int(cut, "cut", (int64_t)strlen(was));
+		json_set(row, long_ones[i], cut);
+		free(doc);
+		doc = json_print(row);
+	}
+	return doc;
+}
+
+static int trim(struct db *db, int64_t id, struct perry_err **err)
+{
+	if (db_run(db, err, "DELETE FROM decisions WHERE id <= ?", "i", id - DECISIONS_KEPT))
+		return -1;
+	return db_run(db, err,
+		      "DELETE FROM decisions WHERE id <= (SELECT max(id) FROM (SELECT id, sum(length(CAST(doc AS BLOB))) OVER (ORDER BY id DESC) AS bytes"
+		      " FROM decisions) WHERE bytes > ?)",
+		      "i", (int64_t)BYTES_KEPT);
+}
 
 static int add_row(struct db *db, const cJSON *row, struct perry_err **err)
 {
 	cleanup_json cJSON *copy = cJSON_Duplicate(row, 1);
 	if (!cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(copy, "at")))
 		json_set_int(copy, "at", clock_ms());
-	cleanup_free char *doc = json_print(copy);
+	cleanup_free char *doc = row_text(copy);
 	if (db_run(db, err, "INSERT INTO decisions(workspace, point, doc) VALUES(?, ?, ?)", "sss", json_str(row, "workspace"),
 		   json_str(row, "point"), doc))
 		return -1;
 	int64_t id = sqlite3_last_insert_rowid(db->h);
 	if (id % TRIM_EVERY)
 		return 0;
-	return db_run(db, err, "DELETE FROM decisions WHERE id <= ?", "i", id - DECISIONS_KEPT);
+	return trim(db, id, err);
 }
 
 static int do_add(struct db *db, void *arg, struct perry_err **err)

@@ -60,7 +60,8 @@ void store_event_post(struct store *s, const cJSON *event);
 int store_event_last(struct store *s, int64_t *id, struct perry_err **err); /* the highest id ever given, 0: none */
 int store_events(struct store *s, int64_t after_id, int64_t since_ms, int limit, cJSON **out, struct perry_err **err); /* oldest first */
 
-/* Decisions (bounded: the newest 20,000): {"at","op","workspace","point","kind","layer","file","line","hash","answer","error","us"}. One call, one transaction. */
+/* Decisions (bounded: the newest 20,000, 32 MiB, 16 KiB each): {"at","op","workspace","point","kind","layer","file","line","hash","answer","error",
+ * "us","facts"}; the first of an exchange has its facts. What is too long is {"cut": bytes}. One call, one transaction. */
 int store_decisions_add(struct store *s, const cJSON *rows, struct perry_err **err);
 int store_decisions(struct store *s, const char *ws, const char *point, int limit, cJSON **out, struct perry_err **err); /* newest first; NULLs: all */
 

@@ -212,6 +212,43 @@ static void decisions(void **state)
 	store_close(s);
 }
 
+/* What hooks answer may be long and come often; the log stays below its bound, and keeps the newest. */
+static void decisions_are_bounded_in_bytes(void **state)
+{
+	struct store *s = open_store("state.db");
+	char *big = xcalloc(1, 300001), *half = xcalloc(1, 15001);
+	cJSON *got, *rows = cJSON_CreateArray(), *row = J("{'workspace':'big','point':'env','facts':{'ws':{'name':'big'}}}");
+	memset(big, 'x', 300000);
+	memset(half, 'y', 15000);
+	json_set_str(row, "answer", big);
+	ok(store_decisions_add(s, row, &err));
+	ok(store_decisions(s, "big", NULL, 10, &got, &err));
+	assert_int_equal(json_int_or(got->child, "answer.cut", 0), 300002);
+	assert_true(json_int_or(got->child, "facts.cut", 0) > 0);
+	assert_string_equal(json_str(got->child, "point"), "env");
+	cJSON_Delete(got);
+	json_set_str(row, "answer", "short");
+	json_set(row, "facts", J("{'long':'%s'}", big));
+	ok(store_decisions_add(s, row, &err));
+	ok(store_decisions(s, "big", NULL, 1, &got, &err));
+	assert_string_equal(json_str(got->child, "answer"), "short");
+	cJSON_Delete(got);
+	json_set(row, "facts", NULL);
+	json_set_str(row, "answer", half);
+	for (int i = 0; i < 3072; i++)
+		json_push(rows, cJSON_Duplicate(row, 1));
+	ok(store_decisions_add(s, rows, &err));
+	ok(store_decisions(s, NULL, NULL, 100000, &got, &err));
+	/* 32 MiB of 15 KiB each, and what came since the last trim */
+	assert_in_range(cJSON_GetArraySize(got), 2100, 2236 + 256);
+	cJSON_Delete(got);
+	cJSON_Delete(rows);
+	cJSON_Delete(row);
+	free(big);
+	free(half);
+	store_close(s);
+}
+
 static void events(void **state)
 {
 	struct store *s = open_store("state.db");
@@ -378,7 +415,7 @@ static void damaged(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(workspaces), T(ports),  T(subnets), T(key_value), T(decisions),
+	const struct CMUnitTest tests[] = { T(workspaces), T(ports),  T(subnets), T(key_value), T(decisions), T(decisions_are_bounded_in_bytes),
 					    T(events),	   T(legacy), T(outbox), T(versions), T(damaged) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
