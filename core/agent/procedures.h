@@ -106,6 +106,12 @@
 #define HOOK_RUN \
 	OBJ_REQ("'point':" STR ",'workspace':" NAME ",'facts':{'type':'object','additionalProperties':true}", \
 		"'point'")
+#define PACK_OF OBJ_REQ("'name':" STR, "'name'")
+#define PACK_FILE OBJ_REQ("'path':" STR ",'exec':" BOOL ",'data':" STR, "'path','data'")
+#define PACK_SOURCE OBJ("'url':" STR ",'ref':" STR ",'commit':" STR ",'path':" STR ",'host':" STR)
+#define PACK_APPROVE \
+	OBJ_REQ("'files':" ARRAY(PACK_FILE) ",'source':" PACK_SOURCE ",'hash':" STR ",'before':" STR, \
+		"'files','source','hash'")
 #define EXPLAIN_INPUT OBJ_REQ("'name':" NAME ",'field':" STR ",'all':" BOOL, "'name'")
 
 #define PROCEDURES(P) \
@@ -170,6 +176,11 @@
 	P("hooks/preview", JOB, ADMIN, MAYBE_OBJ("'packed':{'type':'object'},'reverse':" BOOL), ANY, hooks_preview, \
 	  "what a change of policy would change in the plan of each workspace; nothing is touched") \
 	P("hooks/run", JOB, ADMIN, HOOK_RUN, ANY, hooks_run, "asks one hook point, touching nothing") \
+	P("hooks/packs/list", JOB, READ, NULL, ARRAY(ANY), packs_list, "packs: where from, what was approved, in force or not") \
+	P("hooks/packs/get", JOB, ADMIN, PACK_OF, ANY, packs_get, "an approved pack with its files") \
+	P("hooks/packs/approve", JOB, ADMIN, PACK_APPROVE, ANY, packs_approve, \
+	  "takes a pack into use, whose content the caller has seen (hash); before: the hash that it takes the place of") \
+	P("hooks/packs/remove", JOB, ADMIN, PACK_OF, SUCCESS, packs_remove, "takes a pack out of use") \
 	P("config/credentials/get", NOW, READ, NULL, CREDENTIALS, credentials_get, \
 	  "environment and files of all workspaces") \
 	P("config/credentials/update", JOB, ADMIN, CREDENTIALS, CREDENTIALS, credentials_update, \

@@ -59,6 +59,16 @@ static const struct opt hook_preview_opts[] = {
 	{ "facts", 0, "FILE", false, "for the facts in this JSON file (one or a list), without an agent" }, JSON, END,
 };
 static const struct opt explain_opts[] = { { "all", 'a', NULL, false, "every decision that is kept, oldest first" }, JSON, END };
+#define EXPECT { "expect", 0, "HASH", false, "approve exactly this content without a question" }
+#define TIMEOUT { "timeout", 0, "SECONDS", false, "how long a git server may take (60)" }
+static const struct opt hook_add_opts[] = {
+	{ "ref", 0, "REF", false, "branch, tag or commit of the repository" }, EXPECT, TIMEOUT, JSON,
+	{ "yes", 'y', NULL, false, "approves nothing by itself: it does not say what (--expect does)" }, END,
+};
+static const struct opt hook_update_opts[] = {
+	EXPECT, TIMEOUT, JSON, { "yes", 'y', NULL, false, "approves nothing by itself: it does not say what (--expect does)" }, END,
+};
+static const struct opt hook_outdated_opts[] = { TIMEOUT, JSON, END };
 static const struct opt token_opts[] = {
 	{ "stdin", 0, NULL, false, "read it from standard input" }, { "show", 0, NULL, false, "print the saved one" }, END,
 };
@@ -112,6 +122,17 @@ const struct command commands[] = {
 	{ "hooks test", NULL, "[DIR]", "run the table tests of a folder of hooks; needs no agent", "perry hooks test examples/hooks", json_opts, 0, 1, cmd_hooks_test, true },
 	{ "hooks preview", NULL, "[DIR] [--facts FILE]", "what a folder of hooks or a pack would change for each workspace; without one: what today's policy would",
 	  "perry hooks preview ~/acme-policy", hook_preview_opts, 0, 1, cmd_hooks_preview, true },
+	{ "hooks add", NULL, "URL|FOLDER [--ref REF] [--expect HASH]", "take a team's pack into use; shows what is in it and what it needs, and asks",
+	  "perry hooks add https://git.example.com/acme/policy --ref v3", hook_add_opts, 1, 1, cmd_hooks_add, true },
+	{ "hooks update", NULL, "[PACK...] [--expect HASH]", "fetch packs anew; shows what changed, and asks", "perry hooks update acme", hook_update_opts, 0, -1,
+	  cmd_hooks_update, true },
+	{ "hooks outdated", NULL, "", "packs that are not as they were approved where they come from", "perry hooks outdated", hook_outdated_opts, 0, 0,
+	  cmd_hooks_outdated, true },
+	{ "hooks remove", NULL, "PACK...", "take packs out of use", "perry hooks remove acme", NULL, 1, -1, cmd_hooks_remove, true },
+	{ "hooks pack init", NULL, "DIR", "a new pack to start from, with a test and a script for its CI", "perry hooks pack init acme-policy", NULL, 1, 1,
+	  cmd_hooks_pack_init, true },
+	{ "hooks pack hash", NULL, "[DIR]", "the content hash of a pack, for hooks add --expect", "perry hooks pack hash acme-policy", json_opts, 0, 1,
+	  cmd_hooks_pack_hash, true },
 	{ "config show", NULL, "", "which agent and token this client uses", "perry config show", json_opts, 0, 0, cmd_config_show, false },
 	{ "config agent", NULL, "[HOST[:PORT]|local]", "use the agent on another machine", "perry config agent box.tail1234.ts.net", json_opts, 0, 1, cmd_config_agent,
 	  false },

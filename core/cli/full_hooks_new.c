@@ -111,7 +111,7 @@ static char *template_of(const struct point *p)
 }
 
 /* Editors complete ws. and perry. with this beside the hooks. */
-static int write_editor_files(const char *dir, struct perry_err **err)
+int hooks_editor_files(const char *dir, struct perry_err **err)
 {
 	const struct embedded *types = embed_find("lua/types/perry.d.lua");
 	cleanup_free char *rc = path_join(dir, ".luarc.json"), *lib = path_join(dir, ".types"), *file = path_join(lib, "perry.lua");
@@ -129,7 +129,7 @@ static int make_hook(const struct point *p, const char *path, bool *made, struct
 {
 	cleanup_free char *dir = hooks_dir(), *text = template_of(p);
 	*made = access(path, F_OK) < 0;
-	if (dir_make(dir, 0700, err) < 0 || write_editor_files(dir, err) < 0)
+	if (dir_make(dir, 0700, err) < 0 || hooks_editor_files(dir, err) < 0)
 		return -1;
 	return *made ? file_write_atomic(path, text, strlen(text), 0600, err) : 0;
 }

@@ -114,6 +114,45 @@ const struct policy_layer *packs_layers(const struct packs *p, size_t *n)
 	return p->layers;
 }
 
+/* Without the files: whoever wants them asks for them. */
+static cJSON *described(const cJSON *entry, const struct pack *p, const char *state, const struct perry_err *problem)
+{
+	static const char *const of_meta[] = { "description", "settings" };
+	cJSON *row = entry ? cJSON_Duplicate(entry, 1) : cJSON_CreateObject();
+	json_set(row, "files", NULL);
+	for (size_t i = 0; p && i < ARRAY_LEN(of_meta); i++) {
+		const cJSON *v = cJSON_GetObjectItemCaseSensitive(p->meta, of_meta[i]);
+		json_set(row, of_meta[i], v ? cJSON_Duplicate(v, 1) : NULL);
+	}
+	json_set_str(row, "state", state);
+	json_set_str(row, "problem", problem ? perry_msg(problem) : NULL);
+	return row;
+}
+
+cJSON *packs_list(const char *config_dir, const cJSON *config)
+{
+	struct packs *p = packs_load(config_dir, config);
+	cleanup_json cJSON *approved = NULL;
+	cJSON *out = cJSON_CreateArray();
+	const cJSON *entry;
+	packs_approved(config_dir, &approved, NULL);
+	for (size_t i = 0; i < p->n; i++) {
+		const struct one *o = &p->packs[i];
+		cJSON *row = described(packs_entry(approved, o->name), o->pack, o->error ? "refused" : "used", o->error);
+		json_set_str(row, "name", o->name);
+		json_push(out, row);
+	}
+	cJSON_ArrayForEach(entry, approved) {
+		bool used = false;
+		for (size_t i = 0; i < p->n; i++)
+			used = used || str_eq(json_str(entry, "name"), p->packs[i].name);
+		if (!used)
+			json_push(out, described(entry, NULL, "unused", NULL));
+	}
+	packs_free(p);
+	return out;
+}
+
 void packs_free(struct packs *p)
 {
 	if (!p)

@@ -15,6 +15,10 @@ struct packs *packs_load(const char *config_dir, const cJSON *config);
 const struct policy_layer *packs_layers(const struct packs *p, size_t *n);
 void packs_free(struct packs *p);
 
+/* For people: every pack of hookPacks in its order, then those that are approved and not listed: [{"name", source,
+ * "hash", "needs", "description", "settings", "state": "used", "refused" or "unused", "problem"?}]. Caller frees. */
+cJSON *packs_list(const char *config_dir, const cJSON *config);
+
 /* -- hooks.lock -- */
 
 /* Where a pack comes from: {"url", "ref"?, "commit"} or {"path", "host"?}. */

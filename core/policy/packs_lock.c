@@ -2,7 +2,6 @@
  * names the folder by its hash, so that a crash leaves the old state or the new one. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <dirent.h>
@@ -14,7 +13,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
-#include "base/random.h"
 #include "base/str.h"
 #include "config/config.h"
 #include "policy/layers.h"
@@ -164,17 +162,6 @@ int packs_read(const char *config_dir, const cJSON *entry, struct pack **out, st
 
 /* -- writing -- */
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st, (void)type, (void)at;
-	return remove(path);
-}
-
-static void remove_tree(const char *path)
-{
-	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 /* packs/NAME-*: folders of other contents, and what a crash left. keep NULL: all. */
 static void remove_others(const char *config_dir, const char *name, const char *keep)
 {
@@ -189,7 +176,7 @@ static void remove_others(const char *config_dir, const char *name, const char *
 			continue;
 		cleanup_free char *path = path_join(packs, e->d_name);
 		if (!keep || strcmp(path, keep) != 0)
-			remove_tree(path);
+			dir_remove(path);
 	}
 	if (d)
 		closedir(d);
@@ -219,15 +206,15 @@ static int write_files(const struct pack *p, const char *dir, struct perry_err *
 static int install(const char *config_dir, const struct pack *p, char **dir_out, struct perry_err **err)
 {
 	cleanup_free char *dir = folder_of(config_dir, p->name, p->hash), *fresh = xasprintf("%s.new", dir);
-	remove_tree(fresh);
+	dir_remove(fresh);
 	if (dir_make(fresh, 0700, err) < 0 || write_files(p, fresh, err) < 0) {
-		remove_tree(fresh);
+		dir_remove(fresh);
 		return perry_wrap(err, "pack '%s'", p->name);
 	}
-	remove_tree(dir); /* the same content, but damaged: else nobody would write it again */
+	dir_remove(dir); /* the same content, but damaged: else nobody would write it again */
 	if (rename(fresh, dir) < 0) {
 		int e = errno;
-		remove_tree(fresh);
+		dir_remove(fresh);
 		return perry_fail_errno(err, e, "%s", dir);
 	}
 	*dir_out = take_ptr(dir);

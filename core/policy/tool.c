@@ -9,6 +9,7 @@
 #include "base/paths.h"
 #include "base/str.h"
 #include "policy/layers.h"
+#include "policy/pack.h"
 #include "policy/session.h"
 #include "policy/tooling.h"
 
@@ -93,9 +94,10 @@ static void ask_strictly(struct policy_session *s, const struct point *point, cJ
 	cJSON_Delete(answer);
 }
 
-static void check_file(struct policy *p, const struct layer_file *f, const cJSON *lib, bool strict, cJSON *row)
+static void check_file(struct policy *p, const struct layer_file *f, const cJSON *lib, const struct pack *pack,
+		       bool strict, cJSON *row)
 {
-	cJSON *opening = tool_opening(NULL), *notes = cJSON_CreateArray();
+	cJSON *opening = tool_opening(NULL), *notes = cJSON_CreateArray(), *layer;
 	struct policy_session *s = NULL;
 	struct perry_err *err = NULL;
 	int api;
@@ -105,18 +107,20 @@ static void check_file(struct policy *p, const struct layer_file *f, const cJSON
 	json_set_str(row, "point", f->point->name);
 	json_set_bool(row, "ok", true);
 	json_set(row, "notes", notes);
-	tool_add_layer(opening, "checked", f->point->name, f->shown, f->text, lib);
+	layer = tool_add_layer(opening, "checked", f->point->name, f->shown, f->text, lib);
 	hook_header(f->text, f->len, &api, &stated, &why);
 	if (!stated) {
 		json_push_str(notes, "line 1 does not say which API it is written for: -- perry: api=1");
 		if (strict)
 			json_set_bool(row, "ok", false);
 	}
-	if (session_begin(p, opening, &s, &err) < 0 || session_load(s, "checked", f->point, &err) < 0)
+	if ((pack && tool_grant(pack, NULL, layer, &err) < 0) || session_begin(p, take_ptr(opening), &s, &err) < 0 ||
+	    session_load(s, "checked", f->point, &err) < 0)
 		file_failed(row, err);
 	else if (strict)
 		ask_strictly(s, f->point, row);
 	policy_close(s);
+	cJSON_Delete(opening);
 }
 
 static void problem(cJSON *out, const char *file, const char *nearest, const char *message)
@@ -148,6 +152,10 @@ static void check_folder(struct policy *p, const char *dir, bool strict, cJSON *
 		problem(out, hooks, NULL, perry_msg(files.error));
 	if (layer_lib(&layer, &lib, &err) < 0)
 		problem(out, lib_dir, NULL, perry_msg(err));
+	perry_err_free(take_ptr(err));
+	cleanup_pack struct pack *pack = NULL;
+	if (tool_pack(dir, &pack, &err) < 0)
+		problem(out, dir, NULL, perry_msg(err));
 	perry_err_free(err);
 	for (size_t i = 0; i < files.n; i++) {
 		const struct layer_file *f = &files.files[i];
@@ -164,7 +172,7 @@ static void check_folder(struct policy *p, const char *dir, bool strict, cJSON *
 			continue;
 		}
 		cJSON *row = cJSON_CreateObject();
-		check_file(p, f, lib, strict, row);
+		check_file(p, f, lib, pack, strict, row);
 		json_push(cJSON_GetObjectItemCaseSensitive(out, "files"), row);
 	}
 	layer_files_free(&files);

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "policy/frame.h"
 #include "policy/layers.h"
+#include "policy/pack.h"
 #include "policy/session.h"
 #include "policy/tool.h"
 #include "policy/tooling.h"
@@ -20,6 +21,7 @@ struct suite {
 	struct policy *policy;
 	struct layer_files hooks;
 	cJSON *lib;
+	struct pack *pack; /* when the folder is one */
 	cJSON *out, *tests;
 	int passed, failed;
 };
@@ -86,7 +88,7 @@ static const struct layer_file *file_of(const struct suite *s, const struct poin
 	return NULL;
 }
 
-static cJSON *opening_of(const struct suite *s, const struct point *point, const cJSON *test)
+static cJSON *opening_of(const struct suite *s, const struct point *point, const cJSON *test, struct perry_err **err)
 {
 	cJSON *opening = tool_opening(json_at(test, "config")), *layer = NULL;
 	json_set_num(opening, "time", json_num_or(test, "time", 1700000000));
@@ -100,7 +102,11 @@ static cJSON *opening_of(const struct suite *s, const struct point *point, const
 		else
 			tool_add_file(layer, point->name, f->shown, f->text);
 	}
-	if (layer && json_at(test, "settings"))
+	if (layer && s->pack && tool_grant(s->pack, json_at(test, "settings"), layer, err) < 0) {
+		cJSON_Delete(opening);
+		return NULL;
+	}
+	if (layer && !s->pack && json_at(test, "settings"))
 		json_set(layer, "settings", cJSON_Duplicate(json_at(test, "settings"), 1));
 	if (base) {
 		/* [==[ could end the text early; a JSON text as a JSON string is a Lua string as well, but for \u and
@@ -179,10 +185,12 @@ static void run_case(struct suite *s, const struct point *point, const cJSON *te
 	struct perry_err *err = NULL;
 	cleanup_json cJSON *facts = facts_of(test), *extra = extra_of(point, test), *answer = NULL;
 	const struct layer_file *f = file_of(s, point);
+	cJSON *opening = NULL;
 	*ok = false;
 	if (!f || f->error) {
 		buf_addf(why, "%s", f ? perry_msg(f->error) : "there is no hook file for this point");
-	} else if (session_begin(s->policy, opening_of(s, point, test), &session, &err) == 0) {
+	} else if ((opening = opening_of(s, point, test, &err)) && session_begin(s->policy, opening, &session, &err) == 0) {
+		tool_restrict(session, cJSON_GetArrayItem(json_at(opening, "layers"), 0));
 		session->call = reply;
 		session->ctx = &w;
 		bool each = point->kind == POINT_CONSENT;
@@ -306,8 +314,9 @@ int policy_test(struct policy *p, const char *dir, cJSON **out, struct perry_err
 	struct policy_layer layer = {
 		.name = UNDER_TEST, .dir = hooks, .lib_dir = lib, .owner = geteuid(), .follow_links = true
 	};
-	if (!tool_is_dir(hooks) || layer_lib(&layer, &s.lib, err) < 0) {
+	if (!tool_is_dir(hooks) || layer_lib(&layer, &s.lib, err) < 0 || tool_pack(dir, &s.pack, err) < 0) {
 		cJSON_Delete(s.tests);
+		cJSON_Delete(s.lib);
 		return tool_is_dir(hooks) ? -1 : perry_fail(err, PERRY_ENOTFOUND, "%s: no such folder", dir);
 	}
 	layer_scan(&layer, &s.hooks);
@@ -322,5 +331,6 @@ int policy_test(struct policy *p, const char *dir, cJSON **out, struct perry_err
 	json_set(*out, "tests", s.tests);
 	layer_files_free(&s.hooks);
 	cJSON_Delete(s.lib);
+	pack_free(s.pack);
 	return 0;
 }
