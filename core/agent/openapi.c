@@ -10,6 +10,7 @@
 #define PORTS OBJ_REQ("'ssh':" INT ",'forwards':" ARRAY(FORWARD), "'ssh'")
 #define STARTUP OBJ_REQ("'steps':" ARRAY(REF("Step")) ",'updatedAt':" TIME, "'steps','updatedAt'")
 #define SYNCED OBJ_REQ("'name':" STR ",'success':" BOOL ",'error':" STR, "'name','success'")
+#define DEVICE OBJ_REQ("'id':" STR ",'name':" STR ",'login':" STR ",'at':" INT, "'id'")
 #define ERROR \
 	OBJ_REQ("'defined':" BOOL ",'code':" STR ",'status':" INT ",'message':" STR ",'data':" ANY, \
 		"'code','status','message'")
@@ -20,8 +21,16 @@ static const struct {
 } components[] = {
 	{ "Info",
 	  OBJ_REQ("'hostname':" STR ",'uptime':" INT ",'workspacesCount':" INT ",'dockerVersion':" STR
-		  ",'terminalConnections':" INT ",'version':" STR ",'hostEquivalentDocker':" BOOL,
+		  ",'terminalConnections':" INT ",'version':" STR ",'hostEquivalentDocker':" BOOL
+		  ",'tailscale':" REF("TailscaleInfo"),
 		  "'hostname','uptime','workspacesCount','dockerVersion','terminalConnections'") },
+	{ "TailscaleInfo",
+	  OBJ_REQ("'running':" BOOL ",'state':" STR ",'dnsName':" STR ",'user':" STR ",'https':" BOOL ",'serveActive':" BOOL
+		  ",'httpsUrl':" STR ",'url':" STR ",'signIn':{'enum':['identity','token']},'userspace':" BOOL
+		  ",'problem':" STR ",'mend':" STR,
+		  "'running','serveActive'") },
+	{ "Access",
+	  OBJ_REQ("'owner':" STR ",'access':" ARRAY(STR) ",'devices':" ARRAY(DEVICE), "'access','devices'") },
 	{ "HostInfo",
 	  OBJ_REQ("'enabled':" BOOL ",'hostname':" STR ",'username':" STR ",'homeDir':" STR,
 		  "'enabled','hostname','username','homeDir'") },

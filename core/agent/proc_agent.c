@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "agent/handlers.h"
+#include "agent/tailnet.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/paths.h"
@@ -22,6 +23,7 @@ int proc_agent_info(struct call *c, cJSON **out, struct perry_err **err)
 	json_set_str(j, "dockerVersion", up ? json_str_or(version, "Version", "unknown") : "unavailable");
 	json_set_int(j, "terminalConnections", a->streams ? streams_count(a->streams) : 0);
 	json_set_str(j, "version", PERRY_VERSION);
+	json_set(j, "tailscale", tailnet_info(a->tailnet));
 	struct config *config = agent_config(a);
 	if (config_bool(config, "allowHostEquivalentDocker"))
 		json_set_bool(j, "hostEquivalentDocker", true);

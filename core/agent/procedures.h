@@ -102,6 +102,7 @@
 #define EVENTS_INPUT \
 	MAYBE_OBJ("'workspace':" NAME ",'after':{'type':'integer','minimum':0},'since':{'anyOf':[" NUM "," STR "]}" \
 	    ",'limit':{'type':'integer','minimum':1,'maximum':10000,'default':1000}")
+#define LOGIN_OF OBJ_REQ("'login':" STR, "'login'")
 #define POINT_OF OBJ_REQ("'point':" STR, "'point'")
 #define HOOK_RUN \
 	OBJ_REQ("'point':" STR ",'workspace':" NAME ",'facts':{'type':'object','additionalProperties':true}", \
@@ -210,6 +211,10 @@
 	  "a new token; sessions end") \
 	P("config/auth/disable", JOB, ADMIN, NULL, SUCCESS, auth_disable, \
 	  "no token is asked for on this machine any more") \
+	P("access/list", JOB, READ, NULL, REF("Access"), access_list, "who of the tailnet may use this agent") \
+	P("access/add", JOB, ADMIN, LOGIN_OF, REF("Access"), access_add, "lets a tailnet user, or devices with a tag, use it") \
+	P("access/remove", JOB, ADMIN, LOGIN_OF, REF("Access"), access_remove, \
+	  "takes that back; also forgets a device that was given the token") \
 	P("auth/link", NOW, ADMIN, NULL, OBJ_REQ("'path':" STR ",'port':" INT, "'path'"), auth_link, \
 	  "a one-use address that signs a browser in, for two minutes") \
 	P("terminal/ticket", NOW, USE, \

@@ -145,8 +145,14 @@ static void print_agent(const cJSON *info)
 	const cJSON *ts = json_at(info, "tailscale");
 	if (ts) {
 		printf("Tailscale:   %s\n", json_str_or(ts, "dnsName", json_str_or(ts, "state", "not running")));
+		if (json_str(ts, "user"))
+			printf("User:        %s\n", json_str(ts, "user"));
 		if (json_str(ts, "httpsUrl"))
-			printf("HTTPS:       %s\n", json_str(ts, "httpsUrl"));
+			printf("HTTPS URL:   %s\n", json_str(ts, "httpsUrl"));
+		if (json_str(ts, "url"))
+			printf("URL:         %s\n", json_str(ts, "url"));
+		if (json_bool_or(ts, "running", false) && json_str(ts, "problem"))
+			printf("Problem:     %s%s%s\n", json_str(ts, "problem"), json_str(ts, "mend") ? "\n  mend it with: " : "", json_str_or(ts, "mend", ""));
 	}
 }
 
