@@ -31,8 +31,19 @@
 	X("ev.user.kind") X("ev.user.login") X("ev.user.tags") X("ev.operation") X("ev.error") \
 	X("ev.hostname") X("ev.wanted") X("ev.device") X("ev.device.node_id") X("ev.device.ours") \
 	X("ev.device.online") X("ev.device.kept") X("ev.step") X("ev.duration") X("port.number") \
-	X("port.process") X("port.address") X("port.loopback") X("activity.since") X("activity.kind") \
-	X("activity.idle_seconds") X("req.kind") X("req.caller") X("req.caller.kind") X("req.caller.login") \
+	X("port.process") X("port.address") X("port.loopback") \
+	X("activity.since") X("activity.kind") X("activity.idle_seconds") X("activity.known") \
+	X("activity.quiet") X("activity.quiet.started") X("activity.quiet.operation") \
+	X("activity.quiet.terminal") X("activity.quiet.exec") X("activity.quiet.stream") \
+	X("activity.quiet.used") X("activity.quiet.typed") X("activity.quiet.ssh") \
+	X("activity.quiet.connection") X("activity.quiet.tailnet") X("activity.quiet.network") \
+	X("activity.quiet.cpu") X("activity.quiet.disk") X("activity.quiet.agent") X("activity.quiet.build") \
+	X("activity.quiet.unknown") X("activity.span") X("activity.cpu") X("activity.disk") \
+	X("activity.network") X("activity.tailnet") X("activity.terminals") X("activity.execs") \
+	X("activity.streams") X("activity.ssh") X("activity.connections") X("activity.connections[].port") \
+	X("activity.connections[].count") X("activity.agents") X("activity.builds") \
+	X("activity.builds[].name") X("activity.builds[].seconds") X("activity.processes") X("activity.typed") \
+	X("activity.printed") X("activity.ttl") X("activity.ttl.seconds") X("activity.ttl.left") X("req.kind") X("req.caller") X("req.caller.kind") X("req.caller.login") \
 	X("req.caller.tags") X("req.caller.node_id") X("req.caller.address") X("req.caller.approved") \
 	X("req.caller.workspace") X("req.caller.own") X("req.caller.unproven") \
 	X("req.node") X("req.node.login") X("req.node.tagged")

@@ -29,7 +29,14 @@ static const char extra_text[] =
 	"\"wanted\":\"web\",\"hostname\":\"web-1\",\"device\":{\"node_id\":\"n1\",\"ours\":true,\"online\":false,"
 	"\"kept\":false}},"
 	"\"port\":{\"number\":3000,\"process\":\"node\",\"address\":\"127.0.0.1\",\"loopback\":true},"
-	"\"activity\":{\"since\":1700000000,\"kind\":\"shell\",\"idle_seconds\":3600}}";
+	"\"activity\":"
+	"{\"since\":1700000000,\"kind\":\"typed\",\"idle_seconds\":3600,\"known\":true,"
+	"\"quiet\":{\"started\":7200,\"operation\":7200,\"terminal\":7200,\"exec\":7200,\"stream\":7200,"
+	"\"used\":7200,\"typed\":3600,\"ssh\":7200,\"connection\":7200,\"tailnet\":7200,\"network\":7200,"
+	"\"cpu\":7200,\"disk\":7200,\"agent\":7200,\"build\":7200,\"unknown\":7200},\"span\":600,"
+	"\"cpu\":0.01,\"disk\":0,\"network\":12,\"tailnet\":0,\"terminals\":0,\"execs\":0,\"streams\":0,"
+	"\"ssh\":0,\"connections\":[],\"agents\":[],\"builds\":[],\"processes\":[\"bash\",\"sshd\"],"
+	"\"typed\":3600,\"printed\":3600,\"ttl\":{\"seconds\":28800,\"left\":21600}}}";
 
 cJSON *policy_fixture_facts(void)
 {

@@ -150,10 +150,59 @@ error("perry.d.lua describes types; it is not for require")
 ---@field address? string
 ---@field loopback? boolean bound to 127.0.0.1 only
 
+---What goes on in a workspace, for idle. What is not known counts as activity.
 ---@class perry.activity
----@field since? integer
----@field kind? string
----@field idle_seconds? integer
+---@field since? integer it is watched since then: since its start, or the agent's (seconds since the epoch)
+---@field idle_seconds? integer since it was active in any way
+---@field kind? string in which way it was active last, a name of quiet
+---@field known? boolean false: nobody could look this time, and idle_seconds is 0
+---@field quiet? perry.activity.quiet seconds since it was active in each way
+---@field span? number seconds between this look and the one before; the rates are of this time
+---@field cpu? number processors used, 0.02 is 2 % of one
+---@field disk? number bytes a second
+---@field network? number bytes a second, the tailnet's not included
+---@field tailnet? number bytes a second that came from the tailnet
+---@field terminals? integer open terminals of perry
+---@field execs? integer commands of perry exec and of the API that run
+---@field streams? integer logs -f, copies, forwarded connections of perry
+---@field ssh? integer SSH sessions
+---@field connections? perry.activity.connections[] clients of its servers, those in the workspace itself not included
+---@field agents? string[] coding agents that run, "claude"
+---@field builds? perry.activity.builds[] builds, downloads, tests that run
+---@field processes? string[] names of all its processes
+---@field typed? integer seconds since something was typed in any terminal of it
+---@field printed? integer seconds since something was printed there
+---@field ttl? perry.activity.ttl perry start --ttl
+
+---@class perry.activity.quiet
+---@field started integer it began to be watched: with its start, or with the agent's
+---@field operation integer start, sync, clone ...
+---@field terminal integer a terminal of perry was open
+---@field exec integer a command of perry exec or of the API ran
+---@field stream integer perry logs -f, a copy or a forwarded connection was open
+---@field used integer somebody touched it
+---@field typed integer something was typed in any of its terminals
+---@field ssh integer an SSH session was open
+---@field connection integer a client was connected to one of its servers
+---@field tailnet integer something came from the tailnet
+---@field network integer at least 1 kB/s on the average between two looks
+---@field cpu integer at least 2 % of a processor on the average
+---@field disk integer at least 10 kB/s on the average
+---@field agent integer a coding agent ran
+---@field build integer a build, a download or a test ran
+---@field unknown integer nobody could look
+
+---@class perry.activity.connections
+---@field port integer
+---@field count integer
+
+---@class perry.activity.builds
+---@field name string
+---@field seconds integer how long the youngest of that name runs
+
+---@class perry.activity.ttl
+---@field seconds integer
+---@field left integer seconds; 0: it is over
 
 ---A caller's request, for authorize.
 ---@class perry.req

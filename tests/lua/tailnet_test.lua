@@ -18,5 +18,4 @@ return {
     expect = { announce = true, expose = false } },
   { name = "exposing switched off", point = "ports", config = { tailscale = { exposeLoopback = false } },
     expect = { expose = false } },
-  { name = "idle workspaces stay", point = "idle", expect = { action = "keep" } },
 }
