@@ -19,6 +19,16 @@ static bool has_ended(const cJSON *op)
 	return among(json_str_or(op, "state", ""), ended);
 }
 
+/* What the operation itself gave, while it is remembered; the caller's. */
+static cJSON *own_result(struct agent *a, const cJSON *record)
+{
+	struct op *op = ops_find(a->ops, json_str_or(record, "id", ""));
+	cJSON *out = op && op_result(op) ? cJSON_Duplicate(op_result(op), 1) : NULL;
+	if (op)
+		op_unref(op);
+	return out;
+}
+
 /* What the call that waited would have got; NULL while it runs or when it failed. */
 static cJSON *result_of(struct agent *a, const cJSON *record)
 {
@@ -33,11 +43,10 @@ static cJSON *result_of(struct agent *a, const cJSON *record)
 	} else if (among(kind, successes)) {
 		out = cJSON_CreateObject();
 		json_set_bool(out, "success", true);
+		cleanup_json cJSON *own = own_result(a, record);
+		json_set(out, "tailnet", own ? cJSON_DetachItemFromObjectCaseSensitive(own, "tailnet") : NULL);
 	} else {
-		struct op *op = ops_find(a->ops, json_str_or(record, "id", ""));
-		out = op && op_result(op) ? cJSON_Duplicate(op_result(op), 1) : NULL;
-		if (op)
-			op_unref(op);
+		out = own_result(a, record);
 	}
 	return out;
 }

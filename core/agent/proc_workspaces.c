@@ -73,9 +73,13 @@ static int finish_view(struct call *c, struct op *op, cJSON **out, struct perry_
 
 static int finish_success(struct call *c, struct op *op, cJSON **out, struct perry_err **err)
 {
-	(void)c, (void)op, (void)err;
+	(void)c, (void)err;
 	*out = cJSON_CreateObject();
 	json_set_bool(*out, "success", true);
+	/* What became of its device on the tailnet: "left", or what is still to be done. */
+	const cJSON *tailnet = op_result(op) ? json_at(op_result(op), "tailnet") : NULL;
+	if (tailnet)
+		json_set(*out, "tailnet", cJSON_Duplicate(tailnet, 1));
 	return 0;
 }
 

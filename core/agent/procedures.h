@@ -115,6 +115,12 @@
 		"'files','source','hash'")
 #define EXPLAIN_INPUT OBJ_REQ("'name':" NAME ",'field':" STR ",'all':" BOOL, "'name'")
 
+#define TAILNET_SETUP \
+	OBJ_REQ("'authKey':{'type':'string','minLength':1,'maxLength':512},'hostnamePrefix':" STR ",'loginServer':" STR, "'authKey'")
+#define TAILNET_STATUS \
+	OBJ_REQ("'enabled':" BOOL ",'loginServer':" STR ",'key':" ANY ",'credentials':" ARRAY(ANY) ",'workspaces':" ARRAY(ANY) \
+		",'pending':" ARRAY(ANY) ",'warnings':" ARRAY(STR), "'enabled','credentials','workspaces','pending','warnings'")
+
 #define PROCEDURES(P) \
 	P("info", JOB, READ, NULL, REF("Info"), agent_info, "the agent and its engine") \
 	P("host/info", NOW, READ, NULL, REF("HostInfo"), host_info, \
@@ -204,6 +210,14 @@
 	  "whether workspaces join a tailnet; the key is masked") \
 	P("config/tailscale/update", JOB, ADMIN, TAILSCALE_INPUT, TAILSCALE_OUTPUT, tailscale_update, \
 	  "sets it; ******** keeps the key") \
+	P("tailnet/status", JOB, READ, NULL, TAILNET_STATUS, tailnet_status, \
+	  "how workspaces join the tailnet, which have, and which devices are still to be removed") \
+	P("tailnet/devices", JOB, READ, NULL, OBJ_REQ("'devices':" ARRAY(ANY) ",'problems':" ARRAY(STR), "'devices','problems'"), \
+	  tailnet_devices, "our devices, with what their control servers say of them") \
+	P("tailnet/prune", JOB, MANAGE, MAYBE_OBJ("'dryRun':" BOOL ",'forget':" BOOL), ANY, tailnet_prune, \
+	  "removes our devices that no workspace uses; forget: takes those left behind off the list") \
+	P("tailnet/setup", JOB, ADMIN, TAILNET_SETUP, TAILNET_STATUS, tailnet_setup, \
+	  "checks an auth key's form and saves it; the answer warns of what it means") \
 	P("config/auth/get", NOW, READ, \
 	  NULL, OBJ_REQ("'hasToken':" BOOL ",'tokenPreview':" STR, "'hasToken'"), auth_get, \
 	  "is there a token") \

@@ -126,8 +126,8 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-	{ "tskey-", "-", 1 },
-	{ "hskey-", "-", 1 },
+	{ "tskey-", "-", 9 }, /* "tskey-auth-..." in a text is none */
+	{ "hskey-", "-", 9 },
 	{ "perry_", "_-", 16 },
 	{ "ghp_", "_", 4 },
 	{ "gho_", "_", 4 },

@@ -14,6 +14,17 @@ static cJSON *named(const char *name)
 	return in;
 }
 
+/* A deleted workspace whose device is not gone from the tailnet yet. */
+static void tell_tailnet(const char *name, const cJSON *out)
+{
+	const char *status = json_str_or(out, "tailnet.status", "left");
+	cleanup_free char *why = printable(json_str_or(out, "tailnet.message", "")), *host = printable(json_str_or(out, "tailnet.hostname", name));
+	if (strcmp(status, "pending") == 0)
+		fprintf(stderr, "%s: its device %s is still on the tailnet (%s); the agent goes on trying: perry tailnet\n", name, host, why);
+	else if (strcmp(status, "left") != 0)
+		fprintf(stderr, "%s: %s: %s\n", name, host, why);
+}
+
 /* One call for each name; goes on after a failure, the first error is the answer. */
 static int each(const struct args *a, const char *proc, const char *done, cJSON *(*input)(const struct args *a, const char *name), struct perry_err **err)
 {
@@ -35,8 +46,10 @@ static int each(const struct args *a, const char *proc, const char *done, cJSON 
 		} else if (args_has(a, "json") && out) {
 			if (out_json(a, out, err) < 0)
 				return -1;
-		} else if (err_is_tty()) {
-			fprintf(stderr, "%s %s\n", a->words[i], done);
+		} else {
+			if (err_is_tty())
+				fprintf(stderr, "%s %s\n", a->words[i], done);
+			tell_tailnet(a->words[i], out);
 		}
 	}
 	return rc;

@@ -78,6 +78,14 @@ static const struct opt run_opts[] = {
 };
 static const struct opt set_opts[] = { { "stdin", 0, NULL, false, "read the value from standard input" }, END };
 static const struct opt origin_opts[] = { { "origin", 0, NULL, false, "where each value comes from" }, END };
+static const struct opt tailnet_setup_opts[] = {
+	{ "stdin", 0, NULL, false, "read the key from standard input" }, { "prefix", 0, "TEXT", false, "put before workspaces' names (\"\": none)" },
+	{ "login-server", 0, "URL", false, "the control server, when it is not Tailscale's" }, JSON, END,
+};
+static const struct opt tailnet_prune_opts[] = {
+	{ "dry-run", 0, NULL, false, "only say what would be removed" },
+	{ "forget", 0, NULL, false, "take devices that were left behind off the list: you have removed them yourself" }, JSON, END,
+};
 static const struct opt yes_opts[] = { YES, END };
 static const struct opt open_opts[] = { { "print", 0, NULL, false, "print the link instead of opening a browser" }, END };
 static const struct opt ports_opts[] = {
@@ -157,6 +165,13 @@ const struct command commands[] = {
 	{ "auth init", NULL, "", "make a token unless there is one", "perry auth init", NULL, 0, 0, cmd_auth_init, false },
 	{ "auth generate", NULL, "", "a new token; the old one is void", "perry auth generate", NULL, 0, 0, cmd_auth_generate, false },
 	{ "auth disable", NULL, "[-y]", "no token on the loopback port", "perry auth disable", yes_opts, 0, 0, cmd_auth_disable, false },
+	{ "tailnet status", NULL, "", "how workspaces join the tailnet, their devices, and what is pending", "perry tailnet status", json_opts, 0, 0, cmd_tailnet_status, false },
+	{ "tailnet setup", NULL, "[--stdin] [--prefix TEXT] [--login-server URL]", "give workspaces an auth key to join the tailnet with",
+	  "perry tailnet setup --stdin < key", tailnet_setup_opts, 0, 0, cmd_tailnet_setup, false },
+	{ "tailnet devices", NULL, "", "our devices on the tailnet, as their control server has them", "perry tailnet devices", json_opts, 0, 0, cmd_tailnet_devices, false },
+	{ "tailnet prune", NULL, "[--dry-run] [--forget]", "remove our devices that no workspace uses any more", "perry tailnet prune", tailnet_prune_opts, 0, 0,
+	  cmd_tailnet_prune, false },
+	{ "tailnet", NULL, "", "the same as: perry tailnet status", "perry tailnet", json_opts, 0, 0, cmd_tailnet_status, false },
 	{ "build", NULL, "[--no-cache] [--variant NAME]", "build the workspace image", "perry build", build_opts, 0, 0, cmd_build, false },
 	{ "open", NULL, "[--print]", "the web UI in your browser, signed in by a link that works once", "perry open", open_opts, 0, 0, cmd_open, false },
 	{ "doctor", NULL, "[--fix]", "what is wrong, and the command that mends it", "perry doctor", doctor_opts, 0, 0, cmd_doctor, false },

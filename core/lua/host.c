@@ -206,6 +206,12 @@ int lua_host_ports(struct lua_host *h, const char *name, const cJSON *ports, cJS
 	return run_lua(h, NULL, NULL, "ports", "decide", arg, answers, err);
 }
 
+int lua_host_tailnet(struct lua_host *h, const char *what, const cJSON *arg, cJSON **out, struct perry_err **err)
+{
+	cleanup_json cJSON *none = cJSON_CreateObject();
+	return run_lua(h, NULL, NULL, "leave", what, arg ? arg : none, out, err);
+}
+
 static void on_event(void *ctx, const cJSON *ev)
 {
 	struct lua_host *h = ctx;

@@ -105,9 +105,6 @@ int lib_tailnet(lua_State *L);  /* auth keys and the control server's API */
 /* Text with secret references resolved: {"$secret": name}, {"$concat": [...]} and plain strings, appended to out. */
 int secret_resolve(struct run *r, const cJSON *value, struct buf *out, struct perry_err **err);
 
-/* Is this an auth key by its form? PERRY_EINPUT names where it came from and what to do, never the text. */
-int key_check(const char *key, const char *where, struct perry_err **err);
-
 /* hooks.c: answers what hooks ask for (policy_setup.call). */
 struct lua_hooks *hooks_of_run(struct run *r);
 int hooks_call(void *ctx, const char *layer, const char *name, const cJSON *args, cJSON **out, struct perry_err **err);

@@ -318,7 +318,7 @@ static int key_of_http(struct run *r, const cJSON *key, struct buf *out, struct 
 
 /* --- what a key looks like --- */
 
-int key_check(const char *key, const char *where, struct perry_err **err)
+int lua_key_check(const char *key, const char *where, struct perry_err **err)
 {
 	static const struct {
 		const char *prefix, *what;
@@ -385,7 +385,7 @@ static int resolve(struct run *r, const cJSON *key, struct box *secret, struct a
 	while (b->len && isspace((unsigned char)b->data[b->len - 1]))
 		b->data[--b->len] = 0;
 	cleanup_free char *where = xasprintf("what perry.key.%s gives", kind);
-	return key_check(buf_str(b), where, err);
+	return lua_key_check(buf_str(b), where, err);
 }
 
 /* key(answer): the auth_key hook's answer ({"$key": {kind=...}}) as {secret=box, kind, fingerprint}, and for a key that was made: credential, id, ephemeral,

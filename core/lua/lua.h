@@ -57,6 +57,11 @@ int lua_host_admit(struct lua_host *h, const char *action, const char *name, con
  * caller's. */
 int lua_host_ports(struct lua_host *h, const char *name, const cJSON *ports, cJSON **answers, struct perry_err **err);
 
+/* perry.leave.status, devices or prune, with arg (or NULL). *out is the caller's. */
+int lua_host_tailnet(struct lua_host *h, const char *what, const cJSON *arg, cJSON **out, struct perry_err **err);
+/* Is this an auth key by its form? PERRY_EINPUT says what it is instead and what to do, never the text; where: "what was given". */
+int lua_key_check(const char *key, const char *where, struct perry_err **err);
+
 /* The facts that hooks would get about a workspace that exists ({"ws": {...}}), as of now. *out is the caller's. */
 int lua_host_facts(struct lua_host *h, const char *name, const cJSON *caller, cJSON **out, struct perry_err **err);
 

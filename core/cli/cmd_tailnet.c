@@ -1,0 +1,176 @@
+/* perry tailnet: the devices of workspaces on the tailnet. */
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "cli/client.h"
+#include "cli/out.h"
+
+static int call(const char *proc, cJSON *take_input, cJSON **out, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	if (client_open(&c, err) == 0)
+		return client_rpc(c, proc, take_input, out, err);
+	cJSON_Delete(take_input);
+	return -1;
+}
+
+/* "3 days" since a time in ms, "" for none. */
+static const char *age(int64_t ms, char text[32])
+{
+	text[0] = 0;
+	if (ms > 0)
+		clock_age(clock_ms() - ms, text);
+	return text;
+}
+
+static void print_warnings(const cJSON *list)
+{
+	const cJSON *w;
+	cJSON_ArrayForEach(w, list) {
+		cleanup_free char *text = printable(w->valuestring);
+		fprintf(stderr, "warning: %s\n", text);
+	}
+}
+
+static void print_key(const cJSON *j)
+{
+	const cJSON *key = json_at(j, "key"), *one;
+	char text[32];
+	if (json_str(key, "error"))
+		printf("key\tcannot be used (%s)\n", json_str_or(key, "source", "?"));
+	else if (cJSON_IsObject(key))
+		printf("key\tconfigured (%s), in use for %s\n", json_str_or(key, "source", "?"), age(json_int_or(key, "since", 0), text));
+	else
+		printf("key\tnone\n");
+	cJSON_ArrayForEach(one, json_at(j, "credentials"))
+		printf("credential\t%s (%s, %s)\n", json_str_or(one, "name", "?"), json_str_or(one, "type", "?"), json_str_or(one, "server", "?"));
+}
+
+static void print_pending(const cJSON *list)
+{
+	const cJSON *row;
+	char text[32];
+	cJSON_ArrayForEach(row, list) {
+		cleanup_free char *why = printable(json_str_or(row, "error", ""));
+		printf("%s\t%s (workspace %s, %s)%s%s\n", json_str_or(row, "state", "?"), json_str_or(row, "hostname", "?"), json_str_or(row, "workspace", "?"),
+		       age(json_int_or(row, "since", 0), text), *why ? ": " : "", why);
+	}
+}
+
+int cmd_tailnet_status(const struct args *a, struct perry_err **err)
+{
+	cleanup_json cJSON *j = NULL;
+	const cJSON *w;
+	if (call("tailnet/status", NULL, &j, err) < 0)
+		return -1;
+	if (args_has(a, "json"))
+		return out_json(a, j, err);
+	printf("workspaces\t%s\n", json_bool_or(j, "enabled", false) ? "join the tailnet" : "do not join a tailnet");
+	if (json_str(j, "loginServer"))
+		printf("control server\t%s\n", json_str(j, "loginServer"));
+	print_key(j);
+	cJSON_ArrayForEach(w, json_at(j, "workspaces")) {
+		cleanup_free char *why = printable(json_str_or(w, "error", ""));
+		printf("workspace\t%s: %s%s%s%s%s\n", json_str_or(w, "name", "?"), json_str_or(w, "state", "?"), json_str(w, "dnsName") ? " as " : "", json_str_or(w, "dnsName", ""),
+		       *why ? ": " : "", why);
+	}
+	print_pending(json_at(j, "pending"));
+	print_warnings(json_at(j, "warnings"));
+	return 0;
+}
+
+int cmd_tailnet_devices(const struct args *a, struct perry_err **err)
+{
+	static const char *const heads[] = { "DEVICE", "WORKSPACE", "STATE", "ONLINE", "KEY", "ID", "REMOVED BY" };
+	struct table t = { .heads = heads, .columns = (int)ARRAY_LEN(heads) };
+	cleanup_json cJSON *j = NULL;
+	const cJSON *d, *v;
+	if (call("tailnet/devices", NULL, &j, err) < 0)
+		return -1;
+	if (args_has(a, "json"))
+		return out_json(a, json_at(j, "devices"), err);
+	cJSON_ArrayForEach(d, json_at(j, "devices")) {
+		bool gone = json_bool_or(d, "gone", false);
+		table_add(&t, json_str_or(d, "name", json_str_or(d, "hostname", "?")));
+		table_add(&t, json_str(d, "workspace"));
+		table_add(&t, json_str(d, "state"));
+		v = json_at(d, "online");
+		table_add(&t, gone ? "gone" : !v ? "?" : cJSON_IsTrue(v) ? "yes" : "no");
+		v = json_at(d, "ephemeral");
+		table_add(&t, !v ? "?" : cJSON_IsTrue(v) ? "ephemeral" : "persistent");
+		table_add(&t, json_str_or(d, "node", "?"));
+		table_add(&t, json_str_or(d, "credential", "-"));
+	}
+	table_print(&t);
+	print_warnings(json_at(j, "problems"));
+	return 0;
+}
+
+int cmd_tailnet_prune(const struct args *a, struct perry_err **err)
+{
+	cleanup_json cJSON *j = NULL;
+	cJSON *in = cJSON_CreateObject();
+	const cJSON *row;
+	json_set_bool(in, "dryRun", args_has(a, "dry-run"));
+	json_set_bool(in, "forget", args_has(a, "forget"));
+	if (call("tailnet/prune", in, &j, err) < 0)
+		return -1;
+	if (args_has(a, "json"))
+		return out_json(a, j, err);
+	cJSON_ArrayForEach(row, json_at(j, "removed"))
+		printf("%s\t%s\n", json_bool_or(j, "dryRun", false) ? "would be removed" : args_has(a, "forget") ? "gone from the list" : "removed", json_str_or(row, "hostname", "?"));
+	if (!json_bool_or(j, "dryRun", false))
+		print_pending(json_at(j, "pending"));
+	print_pending(json_at(j, "leftBehind"));
+	print_pending(json_at(j, "kept"));
+	return 0;
+}
+
+/* --- setup --- */
+
+/* A line that is typed without being shown. */
+static char *read_hidden(const char *question)
+{
+	struct termios shown, hidden;
+	bool tty = in_is_tty() && tcgetattr(0, &shown) == 0;
+	if (tty) {
+		hidden = shown;
+		hidden.c_lflag &= ~(tcflag_t)ECHO;
+		tcsetattr(0, TCSAFLUSH, &hidden);
+		fprintf(stderr, "%s: ", question);
+	}
+	char *line = read_stdin_line();
+	if (tty) {
+		tcsetattr(0, TCSAFLUSH, &shown);
+		fputc('\n', stderr);
+	}
+	return line;
+}
+
+int cmd_tailnet_setup(const struct args *a, struct perry_err **err)
+{
+	if (!in_is_tty() && !args_has(a, "stdin"))
+		return perry_fail(err, PERRY_EUSAGE, "tailnet setup: a key is read from standard input, so that it stands in no history\n  usage: perry tailnet setup --stdin < FILE");
+	if (in_is_tty() && !args_has(a, "stdin"))
+		fprintf(stderr, "An auth key that workspaces join the tailnet with. Tailscale: admin console, Settings > Keys (reusable, ephemeral, tag:perry-workspace).\n"
+				"Headscale: headscale preauthkeys create --reusable --ephemeral\n");
+	cleanup_json cJSON *j = NULL;
+	cJSON *in = cJSON_CreateObject();
+	char *typed = read_hidden("Auth key"), *key = str_trim(typed);
+	json_set_str(in, "authKey", key);
+	wipe(typed, strlen(typed));
+	free(typed);
+	json_set_str(in, "hostnamePrefix", args_str(a, "prefix"));
+	json_set_str(in, "loginServer", args_str(a, "login-server"));
+	if (call("tailnet/setup", in, &j, err) < 0)
+		return -1;
+	if (args_has(a, "json"))
+		return out_json(a, j, err);
+	fprintf(stderr, "Saved. Whether the control server takes it shows at the first join. Workspaces that run join after: perry stop NAME && perry start NAME\n");
+	print_warnings(json_at(j, "warnings"));
+	return 0;
+}
