@@ -100,6 +100,54 @@ int client_for(const char *agent, struct client **out, struct perry_err **err)
 	return 0;
 }
 
+/* Does a Perry agent answer there? The token is for agents only, so it is not shown yet. */
+static int probe(const char *url, struct client **out, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	cleanup_json cJSON *j = NULL;
+	if (client_for(url, &c, err) < 0)
+		return -1;
+	char *token = take_ptr(c->token);
+	int rc = client_get(c, "/health", &j, err);
+	c->token = token;
+	if (rc < 0)
+		return -1;
+	if (!str_eq(json_str(j, "status"), "ok") || !json_str(j, "version"))
+		return perry_fail(err, PERRY_ENOAGENT, "what answers at %s is no Perry agent", c->where);
+	*out = take_ptr(c);
+	return 0;
+}
+
+static bool is_this_machine(const char *agent)
+{
+	size_t n = strcspn(agent, ":/");
+	return (n == 9 && strncmp(agent, "localhost", n) == 0) || str_starts(agent, "127.") || str_starts(agent, "[::1]");
+}
+
+int client_find(const char *agent, struct client **out, char **url, struct perry_err **err)
+{
+	cleanup_err struct perry_err *why = NULL, *second = NULL;
+	bool scheme = strstr(agent, "://"), plain = str_starts(agent, "http://") || is_this_machine(agent);
+	const char *after = agent[0] == '[' && strchr(agent, ']') ? strchr(agent, ']') : agent;
+	cleanup_free char *https = scheme ? xstrdup(agent) : xasprintf("https://%s", agent);
+	cleanup_free char *http = scheme ? NULL : xasprintf("http://%s%s", agent, strchr(after, ':') ? "" : ":7391");
+	if (!plain && !client_tls_connect)
+		return cli_become_full(err);
+	if ((scheme || !plain) && probe(https, out, &why) == 0) {
+		if (url)
+			*url = take_ptr(https);
+		return 0;
+	}
+	if (http && probe(http, out, &second) == 0) {
+		if (url)
+			*url = take_ptr(http);
+		return 0;
+	}
+	if (!why || !second)
+		return perry_move(err, why ? take_ptr(why) : take_ptr(second));
+	return perry_fail(err, PERRY_ENOAGENT, "no Perry agent answers at %s\n  https: %s\n  http: %s", agent, perry_msg(why), perry_msg(second));
+}
+
 static int no_agent(struct perry_err **err)
 {
 	return perry_fail(err, PERRY_ENOAGENT,
@@ -118,17 +166,23 @@ static struct client *local_client(void)
 	return c;
 }
 
+/* A name with a scheme was asked before, and this machine has no TLS. */
+static int open_named(const char *agent, struct client **out, struct perry_err **err)
+{
+	return strstr(agent, "://") || is_this_machine(agent) ? client_for(agent, out, err) : client_find(agent, out, NULL, err);
+}
+
 int client_open(struct client **out, struct perry_err **err)
 {
 	const char *named = cli_agent ? cli_agent : getenv("PERRY_AGENT");
 	if (named && *named)
-		return client_for(named, out, err);
+		return open_named(named, out, err);
 	cleanup_json cJSON *settings = client_settings(err);
 	if (!settings)
 		return -1;
 	const char *saved = json_str(settings, "agent");
 	if (saved && *saved)
-		return client_for(saved, out, err);
+		return open_named(saved, out, err);
 	struct client *c = local_client();
 	if (access(c->sock, F_OK) < 0) {
 		client_free(c);

@@ -17,8 +17,11 @@ struct client {
 };
 /* Which agent: --agent, PERRY_AGENT, client.json, else the local socket. PERRY_ENOAGENT says what to run. Asks on a terminal. */
 int client_open(struct client **out, struct perry_err **err);
-/* An agent given by name ("host", "host:port", "http(s)://host[:port]"). */
+/* An agent given by name ("host", "host:port", "http(s)://host[:port]"); without a scheme http, port 7391. Connects to nothing. */
 int client_for(const char *agent, struct client **out, struct perry_err **err);
+/* Without a scheme: https, then http on port 7391, whichever a Perry agent answers (asked without the token). With one: just that, asked as well.
+ * *url, if wanted, is what answered, the caller's. Wants the full executable, unless it is this machine or http://. */
+int client_find(const char *agent, struct client **out, char **url, struct perry_err **err);
 void client_free(struct client *c);
 static inline void cleanup_client_fn(struct client **c)
 {

@@ -21,17 +21,15 @@ int cmd_config_show(const struct args *a, struct perry_err **err)
 	return 0;
 }
 
-/* Does a Perry agent answer there? PERRY_ENOAGENT when nothing does. */
-static int probe(const char *url, struct perry_err **err)
+/* The agent's word on whether we may use it; only told, since the token may come next. */
+static void try_it(const struct client *c, const char *url)
 {
-	cleanup_client struct client *c = NULL;
-	cleanup_json cJSON *j = NULL;
-	if (client_for(url, &c, err) < 0 || client_get(c, "/health", &j, err) < 0)
-		return -1;
-	if (!str_eq(json_str(j, "status"), "ok") || !json_str(j, "version"))
-		return perry_fail(err, PERRY_EINTERNAL, "what answers at %s is no Perry agent", c->where);
-	fprintf(stderr, "%s answers: Perry %s\n", url, json_str(j, "version"));
-	return 0;
+	cleanup_json cJSON *info = NULL;
+	cleanup_err struct perry_err *why = NULL;
+	if (client_rpc(c, "info", NULL, &info, &why) == 0)
+		fprintf(stderr, "%s answers: Perry %s on %s\n", url, json_str_or(info, "version", "?"), json_str_or(info, "hostname", "?"));
+	else
+		fprintf(stderr, "%s answers, but: %s\n", url, perry_msg(why));
 }
 
 int cmd_config_agent(const struct args *a, struct perry_err **err)
@@ -41,18 +39,12 @@ int cmd_config_agent(const struct args *a, struct perry_err **err)
 	const char *host = a->words[0];
 	if (strcmp(host, "local") == 0)
 		return client_save("", NULL, err);
-	if (!cli_full && !strstr(host, "http://"))
-		return cli_become_full(err); /* https is tried first */
-	cleanup_err struct perry_err *why = NULL;
-	cleanup_free char *https = strstr(host, "://") ? xstrdup(host) : xasprintf("https://%s", host);
-	cleanup_free char *http = strstr(host, "://") ? NULL : xasprintf("http://%s%s", host, strchr(host, ':') ? "" : ":7391");
-	if (probe(https, &why) == 0)
-		return client_save(https, NULL, err);
-	if (!http)
-		return perry_move(err, take_ptr(why));
-	if (probe(http, err) < 0)
+	cleanup_client struct client *c = NULL;
+	cleanup_free char *url = NULL;
+	if (client_find(host, &c, &url, err) < 0 || client_save(url, NULL, err) < 0)
 		return -1;
-	return client_save(http, NULL, err);
+	try_it(c, url);
+	return 0;
 }
 
 int cmd_config_token(const struct args *a, struct perry_err **err)
