@@ -27,6 +27,17 @@ static const char *trouble_of(const char *state)
 	return NULL; /* on its way */
 }
 
+/* tailscaled's own word on it, where that says more than that it does not run. */
+static const char *reason_of(const cJSON *state, const char *otherwise)
+{
+	static const char lead[] = "You are logged out. The last login error was: ";
+	const cJSON *line;
+	cJSON_ArrayForEach(line, cJSON_GetObjectItemCaseSensitive(state, "health"))
+		if (str_starts(line->valuestring, lead))
+			return line->valuestring + sizeof lead - 1;
+	return otherwise;
+}
+
 static void set_texts(cJSON *t, const cJSON *state)
 {
 	static const char *const keys[] = { "dnsName", "ip", "nodeId" };
@@ -56,10 +67,9 @@ static cJSON *changed(const cJSON *record, const cJSON *state, const char *works
 		json_set_str(t, "error", NULL);
 		json_set_str(t, "mend", NULL);
 	} else if (why && strcmp(was, "connected") == 0) {
-		const cJSON *health = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(state, "health"), 0);
 		cleanup_free char *mend = xasprintf("perry restart %s", workspace);
 		json_set_str(t, "state", "failed");
-		json_set_str(t, "error", cJSON_IsString(health) ? health->valuestring : why);
+		json_set_str(t, "error", reason_of(state, why));
 		json_set_str(t, "mend", mend);
 	}
 	return json_equal(t, have) ? NULL : take_ptr(t);

@@ -1,5 +1,8 @@
 /* watch: what goes on in the workspace, told to the agent as lines of JSON, for as long as the agent holds our standard input.
- * {"ports":[{"number","address","loopback","pid","process"}]} at first and whenever that changes. */
+ *   {"ports":[{"number","address","loopback","pid","process"}]}   at first and whenever that changes
+ *   {"tailnet":{"state","dnsName","ip","nodeId","keyExpiry","tun","health"}}   of the workspace's own tailscaled, if there is one, likewise
+ *   {"serve":{"tcp":[],"web":[],"error"}}   what is in place of what was asked for
+ * Standard input: {"serve":{"tcp":[PORT...],"web":[{"port","target"}]}}, the whole set of forwards each time. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -12,46 +15,107 @@
 #include "step/watch.h"
 
 #define LOOK_MS 1500
+#define LOOK_SOON_MS 500 /* while forwards stand: one that outlives its server keeps the next one from binding the port on all addresses */
 #define COMMAND_MAX 65536
 #define SLACK_NS 100000000 /* our wake-ups may join others */
 
 struct watch {
 	struct ports ports;
-	struct text in; /* of the command that is not whole yet */
+	struct tailnet tailnet;
+	struct serve serve;
+	struct text told; /* the last line about ports */
+	struct text in;   /* of the command that is not whole yet */
+	bool skipping;    /* it is too long */
 	long long look_at;
 };
 
-static void say(struct text *line)
+static void say(const struct text *line)
 {
 	if (write_all(1, line->s, line->n))
 		exit(0); /* nobody listens any more */
-	free(line->s);
-	*line = (struct text){ 0 };
+}
+
+static void serve(struct watch *w)
+{
+	struct text line = { 0 };
+	if (!serve_turn(&w->serve, &w->tailnet, &w->ports))
+		return;
+	serve_print(&w->serve, &line);
+	say(&line);
+	free(line.s);
 }
 
 static void look_at_ports(struct watch *w)
 {
 	struct text line = { 0 };
-	bool first = !w->look_at;
-	if (ports_look(&w->ports) || first) {
+	bool first = !w->look_at, changed = ports_look(&w->ports);
+	if (changed || first)
 		ports_print(&w->ports, &line);
+	if (line.s && (!w->told.s || strcmp(line.s, w->told.s))) {
 		say(&line);
+		free(w->told.s);
+		w->told = line;
+		serve(w); /* a forward goes at once with its server; one for a new server waits for the agent's word */
+	} else {
+		free(line.s);
 	}
-	w->look_at = now_ms() + LOOK_MS;
+	w->look_at = now_ms() + (w->serve.ours.n ? LOOK_SOON_MS : LOOK_MS);
 }
 
-/* What the agent wants of us. There is nothing yet: it ends us by ending our input. False: it did. */
-static bool take_commands(struct watch *w)
+static void look_at_tailnet(struct watch *w, bool readable)
+{
+	struct text line = { 0 };
+	if (!tailnet_turn(&w->tailnet, readable))
+		return;
+	tailnet_print(&w->tailnet, &line);
+	say(&line);
+	free(line.s);
+	serve(w);
+}
+
+static void take_command(struct watch *w)
+{
+	struct span all = json_check(w->in.s, w->in.n), wanted = json_get(all, "serve");
+	if (!wanted.s)
+		return; /* of an agent that knows more than we do */
+	serve_take(&w->serve, wanted);
+	serve(w);
+}
+
+/* False: the agent ended us. */
+static bool take_input(struct watch *w)
 {
 	char bytes[4096];
 	ssize_t n = read(0, bytes, sizeof bytes);
-	(void)w;
-	return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
+	if (n <= 0)
+		return n < 0 && (errno == EINTR || errno == EAGAIN);
+	for (const char *p = bytes, *end = bytes + n; p < end;) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		size_t k = (size_t)((nl ? nl : end) - p);
+		w->skipping |= w->in.n + k > COMMAND_MAX;
+		if (!w->skipping)
+			text_add(&w->in, p, k);
+		p += k + (nl ? 1 : 0);
+		if (!nl)
+			break;
+		if (!w->skipping)
+			take_command(w);
+		w->skipping = false;
+		free(w->in.s);
+		w->in = (struct text){ 0 };
+	}
+	return true;
+}
+
+static void sooner(long long *next, long long at)
+{
+	if (at && at < *next)
+		*next = at;
 }
 
 int cmd_watch(int argc, char **argv)
 {
-	struct watch w = { 0 };
+	struct watch w = { .tailnet.bus = -1 };
 	(void)argv;
 	if (argc > 1)
 		die(EXIT_USAGE, "watch takes no arguments");
@@ -60,13 +124,22 @@ int cmd_watch(int argc, char **argv)
 	prctl(PR_SET_TIMERSLACK, SLACK_NS);
 	ports_open(&w.ports);
 	for (;;) {
-		long long left = w.look_at - now_ms();
-		struct pollfd fds[] = { { .fd = 0, .events = POLLIN } };
-		if (left <= 0) {
+		long long now = now_ms(), next;
+		if (now >= w.look_at)
 			look_at_ports(&w);
+		look_at_tailnet(&w, false);
+		if (w.serve.again_at && now >= w.serve.again_at)
+			serve(&w);
+		next = w.look_at;
+		sooner(&next, w.tailnet.ask_at);
+		sooner(&next, w.serve.again_at);
+		struct pollfd fds[] = { { .fd = 0, .events = POLLIN }, { .fd = w.tailnet.bus, .events = POLLIN } };
+		now = now_ms();
+		if (poll(fds, 2, next > now ? (int)(next - now) : 0) <= 0)
 			continue;
-		}
-		if (poll(fds, 1, (int)left) > 0 && !take_commands(&w))
+		if (fds[0].revents && !take_input(&w))
 			return 0;
+		if (fds[1].revents)
+			look_at_tailnet(&w, true);
 	}
 }

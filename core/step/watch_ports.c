@@ -139,8 +139,11 @@ static void find_processes(struct found *f)
 	}
 	if (proc)
 		closedir(proc);
-	for (size_t i = 0; i < f->n; i++)
-		f->v[i].looked_up = true;
+	for (size_t i = 0; i < f->n; i++) {
+		struct listener *l = &f->v[i];
+		l->looked_up = true;
+		l->tailscaled = !strcmp(l->name, "tailscaled") && !listener_is_loopback(l);
+	}
 }
 
 bool ports_look(struct ports *p)
@@ -174,18 +177,25 @@ bool ports_look(struct ports *p)
 
 void ports_print(const struct ports *p, struct text *out)
 {
-	size_t n = p->n < WATCH_PORTS ? p->n : WATCH_PORTS;
+	size_t told = 0, more = 0;
 	text_addf(out, "{\"ports\":[");
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < p->n; i++) {
 		const struct listener *l = &p->v[i];
 		char addr[INET6_ADDRSTRLEN] = "";
+		if (l->tailscaled)
+			continue;
+		if (told == WATCH_PORTS) {
+			more++;
+			continue;
+		}
 		inet_ntop(l->v6 ? AF_INET6 : AF_INET, l->addr, addr, sizeof addr);
-		text_addf(out, "%s{\"number\":%d,\"address\":\"%s\",\"loopback\":%s", i ? "," : "", l->port, addr, listener_is_loopback(l) ? "true" : "false");
+		text_addf(out, "%s{\"number\":%d,\"address\":\"%s\",\"loopback\":%s", told++ ? "," : "", l->port, addr,
+			  listener_is_loopback(l) ? "true" : "false");
 		if (l->pid) {
 			text_addf(out, ",\"pid\":%d,\"process\":", (int)l->pid);
 			text_quote(out, l->name);
 		}
 		text_addf(out, "}");
 	}
-	text_addf(out, p->n > n ? "],\"more\":%zu}\n" : "]}\n", p->n - n);
+	text_addf(out, more ? "],\"more\":%zu}\n" : "]}\n", more);
 }
