@@ -124,6 +124,22 @@ int hooks_run_point(const struct args *a, struct perry_err **err)
 	return json_at(out, "error") ? perry_code_row(PERRY_EPOLICY)->exit_status : 0;
 }
 
+/* "coverage: 4 of 5 points, 37 of 40 lines", and the lines that no test ran. */
+static void print_coverage(const cJSON *c)
+{
+	const cJSON *f, *line;
+	printf("coverage: %d of %d points, %d of %d lines\n", (int)json_int_or(c, "tested", 0), (int)json_int_or(c, "points", 0),
+	       (int)json_int_or(c, "run", 0), (int)json_int_or(c, "lines", 0));
+	cJSON_ArrayForEach(f, json_at(c, "files")) {
+		if (!json_at(f, "missed")->child)
+			continue;
+		printf("  not run: %s:", json_str_or(f, "file", "?"));
+		cJSON_ArrayForEach(line, json_at(f, "missed"))
+			printf("%s%d", line == json_at(f, "missed")->child ? "" : ",", (int)line->valuedouble);
+		putchar('\n');
+	}
+}
+
 int hooks_test_dir(const struct args *a, struct perry_err **err)
 {
 	struct policy *p = NULL;
@@ -147,6 +163,7 @@ int hooks_test_dir(const struct args *a, struct perry_err **err)
 				printf("     %s\n", json_str_or(t, "message", "?"));
 		}
 		printf("%d passed, %d failed\n", (int)json_int_or(out, "passed", 0), (int)json_int_or(out, "failed", 0));
+		print_coverage(json_at(out, "coverage"));
 	}
 	return json_bool_or(out, "ok", false) ? 0 : 1;
 }

@@ -41,6 +41,8 @@ static void serve(struct host *h, const cJSON *msg)
 		json_set(reply, "answer", answer ? answer : cJSON_CreateNull());
 	if (r < 0)
 		cJSON_Delete(answer);
+	if (h->coverage)
+		json_set(reply, "lines", coverage_json(h));
 	host_send(h, reply);
 	h->rows = NULL;
 	h->facts = NULL;

@@ -48,6 +48,7 @@ int host_open(struct host *h, cJSON *opened)
 {
 	h->opened = opened;
 	h->config = cJSON_GetObjectItemCaseSensitive(opened, "config");
+	h->coverage = json_str(opened, "coverage");
 	h->time = json_num_or(opened, "time", 0);
 	const cJSON *layers = cJSON_GetObjectItemCaseSensitive(opened, "layers"), *j;
 	int n = cJSON_IsArray(layers) ? cJSON_GetArraySize(layers) : -1;
@@ -81,4 +82,5 @@ void host_close(struct host *h)
 	cJSON_Delete(h->opened);
 	cJSON_Delete(h->raised);
 	free(h->raised_text);
+	coverage_free(h);
 }

@@ -60,6 +60,8 @@ struct host {
 	char limit_file[256];
 	int limit_line;
 	volatile sig_atomic_t in_io; /* the socket is in the middle of a message */
+	const char *coverage;	     /* the layer whose lines are counted, for hooks test; or NULL */
+	struct cover *cover;
 	struct base *bases;	     /* of the hooks that are running, innermost first */
 	lua_Integer base_ids;
 	cJSON *raised; /* the record of the error that base() raised in the layer above, and its text */
@@ -111,6 +113,12 @@ struct base {
 	cJSON *answer;
 };
 int base_compute(struct host *h, struct base *b, cJSON **record); /* chain.c */
+
+/* coverage.c */
+void coverage_loaded(lua_State *L, const char *file);
+void coverage_ran(struct host *h, const char *file, int line);
+cJSON *coverage_json(const struct host *h);
+void coverage_free(struct host *h);
 
 /* limits.c */
 void *limits_alloc(void *host, void *p, size_t old, size_t wanted);

@@ -58,6 +58,11 @@ void *limits_alloc(void *ctx, void *p, size_t old, size_t wanted)
 static void watch(lua_State *L, lua_Debug *ar)
 {
 	struct host *h = layer_of(L)->host;
+	if (ar->event == LUA_HOOKLINE) {
+		if (lua_getinfo(L, "S", ar) && ar->source[0] == '@')
+			coverage_ran(h, ar->source + 1, ar->currentline);
+		return;
+	}
 	if (ar->event == LUA_HOOKRET) {
 		/* The last function to return is the hook itself: that is where it answered. */
 		if (h->hook && lua_getinfo(L, "l", ar) && ar->currentline > 0)
@@ -80,7 +85,7 @@ static void watch(lua_State *L, lua_Debug *ar)
 
 void limits_watch(lua_State *L)
 {
-	lua_sethook(L, watch, LUA_MASKCOUNT | LUA_MASKRET, COUNT_EVERY);
+	lua_sethook(L, watch, LUA_MASKCOUNT | LUA_MASKRET | (layer_of(L)->host->coverage ? LUA_MASKLINE : 0), COUNT_EVERY);
 }
 
 void limits_begin(struct host *h, const struct point *point)

@@ -156,6 +156,7 @@ static void compile(lua_State *L, const struct hook *k)
 	lua_pushfstring(L, "@%s", k->file);
 	if (luaL_loadbufferx(L, k->text, k->len, lua_tostring(L, -1), "t") != LUA_OK)
 		lua_error(L);
+	coverage_loaded(L, k->file);
 	sandbox_environment(L);
 }
 

@@ -125,6 +125,7 @@ static int safe_require(lua_State *L)
 	if (luaL_loadbufferx(L, text, strlen(text), lua_tostring(L, -1), "t") != LUA_OK)
 		return lua_error(L);
 	layer->host->loading = NULL;
+	coverage_loaded(L, shown);
 	sandbox_environment(L);
 	lua_pushvalue(L, 1);
 	lua_call(L, 1, 1);

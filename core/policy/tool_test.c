@@ -23,6 +23,8 @@ struct suite {
 	cJSON *lib;
 	struct pack *pack; /* when the folder is one */
 	cJSON *out, *tests;
+	cJSON *lines;  /* file -> one character for each line: ' ' no code, '-' not run, '+' run */
+	cJSON *points; /* name -> whether a test asked for it */
 	int passed, failed;
 };
 
@@ -91,6 +93,7 @@ static const struct layer_file *file_of(const struct suite *s, const struct poin
 static cJSON *opening_of(const struct suite *s, const struct point *point, const cJSON *test, struct perry_err **err)
 {
 	cJSON *opening = tool_opening(json_at(test, "config")), *layer = NULL;
+	json_set_str(opening, "coverage", UNDER_TEST);
 	json_set_num(opening, "time", json_num_or(test, "time", 1700000000));
 	const cJSON *base = cJSON_GetObjectItemCaseSensitive(test, "base");
 	for (size_t i = 0; i < s->hooks.n; i++) {
@@ -178,6 +181,23 @@ static bool judge(const cJSON *test, const cJSON *rows, const struct perry_err *
 	return !calls || matches(calls, w->calls, "calls", why);
 }
 
+/* Adds what one session saw to what is known. */
+static void add_lines(struct suite *s, const cJSON *reply)
+{
+	const cJSON *seen;
+	cJSON_ArrayForEach(seen, cJSON_GetObjectItemCaseSensitive(reply, "lines")) {
+		const cJSON *known = cJSON_GetObjectItemCaseSensitive(s->lines, seen->string);
+		size_t n = strlen(seen->valuestring);
+		if (!known || strlen(known->valuestring) != n) {
+			json_set(s->lines, seen->string, cJSON_CreateString(seen->valuestring));
+			continue;
+		}
+		for (size_t i = 0; i < n; i++)
+			if (seen->valuestring[i] == '+')
+				known->valuestring[i] = '+';
+	}
+}
+
 static void run_case(struct suite *s, const struct point *point, const cJSON *test, struct buf *why, bool *ok)
 {
 	struct world w = { json_at(test, "replies"), cJSON_CreateArray() };
@@ -196,6 +216,8 @@ static void run_case(struct suite *s, const struct point *point, const cJSON *te
 		bool each = point->kind == POINT_CONSENT;
 		session_ask(session, point, facts, extra, each, &answer, &err);
 		*ok = judge(test, json_at(answer, "rows"), err, &w, why);
+		add_lines(s, answer);
+		json_set_bool(s->points, point->name, true);
 	} else {
 		buf_adds(why, perry_msg(err));
 	}
@@ -306,9 +328,70 @@ static void run_folder(struct suite *s, const char *dir)
 	free(list);
 }
 
+/* -- coverage -- */
+
+/* Hooks that no test asks for count too: they are compiled only. */
+static void add_untested(struct suite *s)
+{
+	for (size_t i = 0; i < s->hooks.n; i++) {
+		const struct layer_file *f = &s->hooks.files[i];
+		if (f->off || f->error || !f->point || cJSON_GetObjectItemCaseSensitive(s->points, f->point->name))
+			continue;
+		struct policy_session *session = NULL;
+		cleanup_json cJSON *msg = cJSON_CreateObject(), *reply = NULL;
+		json_set_bool(s->points, f->point->name, false);
+		json_set_str(msg, "load", f->point->name);
+		json_set_str(msg, "layer", UNDER_TEST);
+		cJSON *opening = opening_of(s, f->point, NULL, NULL);
+		if (opening && session_begin(s->policy, opening, &session, NULL) == 0 &&
+		    session_exchange(session, msg, DECISION_WALL, &reply, NULL) == 0)
+			add_lines(s, reply);
+		policy_close(session);
+	}
+}
+
+static void add_file_row(cJSON *files, const cJSON *lines, int *hit, int *all)
+{
+	cJSON *row = cJSON_CreateObject(), *missed = cJSON_CreateArray();
+	int ran = 0, code = 0;
+	for (size_t i = 1; lines->valuestring[0] && lines->valuestring[i]; i++) {
+		char c = lines->valuestring[i];
+		code += c != ' ';
+		ran += c == '+';
+		if (c == '-')
+			json_push(missed, cJSON_CreateNumber((double)i));
+	}
+	json_set_str(row, "file", lines->string);
+	json_set_int(row, "run", ran);
+	json_set_int(row, "lines", code);
+	json_set(row, "missed", missed);
+	json_push(files, row);
+	*hit += ran;
+	*all += code;
+}
+
+/* {"points", "tested", "lines", "run", "files": [{"file","lines","run","missed": [line]}]} */
+static cJSON *coverage(struct suite *s)
+{
+	cJSON *out = cJSON_CreateObject(), *files = cJSON_CreateArray();
+	int hit = 0, all = 0, tested = 0;
+	const cJSON *row;
+	add_untested(s);
+	cJSON_ArrayForEach(row, s->lines)
+		add_file_row(files, row, &hit, &all);
+	cJSON_ArrayForEach(row, s->points)
+		tested += cJSON_IsTrue(row);
+	json_set_int(out, "points", cJSON_GetArraySize(s->points));
+	json_set_int(out, "tested", tested);
+	json_set_int(out, "lines", all);
+	json_set_int(out, "run", hit);
+	json_set(out, "files", files);
+	return out;
+}
+
 int policy_test(struct policy *p, const char *dir, cJSON **out, struct perry_err **err)
 {
-	struct suite s = { .policy = p, .tests = cJSON_CreateArray() };
+	struct suite s = { .policy = p, .tests = cJSON_CreateArray(), .lines = cJSON_CreateObject(), .points = cJSON_CreateObject() };
 	cleanup_free char *hooks = NULL, *lib = NULL, *below = path_join(dir, "tests");
 	tool_folders(dir, &hooks, &lib);
 	struct policy_layer layer = {
@@ -317,6 +400,8 @@ int policy_test(struct policy *p, const char *dir, cJSON **out, struct perry_err
 	if (!tool_is_dir(hooks) || layer_lib(&layer, &s.lib, err) < 0 || tool_pack(dir, &s.pack, err) < 0) {
 		cJSON_Delete(s.tests);
 		cJSON_Delete(s.lib);
+		cJSON_Delete(s.lines);
+		cJSON_Delete(s.points);
 		return tool_is_dir(hooks) ? -1 : perry_fail(err, PERRY_ENOTFOUND, "%s: no such folder", dir);
 	}
 	layer_scan(&layer, &s.hooks);
@@ -329,6 +414,9 @@ int policy_test(struct policy *p, const char *dir, cJSON **out, struct perry_err
 	json_set_int(*out, "passed", s.passed);
 	json_set_int(*out, "failed", s.failed);
 	json_set(*out, "tests", s.tests);
+	json_set(*out, "coverage", coverage(&s));
+	cJSON_Delete(s.lines);
+	cJSON_Delete(s.points);
 	layer_files_free(&s.hooks);
 	cJSON_Delete(s.lib);
 	pack_free(s.pack);

@@ -114,6 +114,48 @@ static void table_tests_can_fail(void **state)
 	expect_test("while true do end", "return { {} }", "the hook used more than 100 ms of CPU time");
 }
 
+/* The lines with code, whether a test calls their function or not; a file without a test counts too. */
+static void tests_say_which_lines_they_ran(void **state)
+{
+	/* 2 and 7 are not run; 3, 11 and 12 make functions; 4, 5 and 8 have no code */
+	static const char hook[] = "local function never(x)\n  return x + 1\nend\n-- a comment\nreturn function(ws)\n"
+				   "  if ws.name == 'bad' then\n    return never(1)\n  end\n  return (function(...)\n"
+				   "    return select(1, ...)\n  end)('x')\nend";
+	cleanup_json cJSON *out = NULL;
+	(void)state;
+	user_hook("image", hook);
+	user_hook("env", "return function(ws, base)\n\n  return base()\nend");
+	write_to(user_dir, "image_test.lua", "return { { expect = 'x' } }", 0644);
+	assert_int_equal(policy_test(policy, user_dir, &out, NULL), 0);
+	const cJSON *c = json_at(out, "coverage"), *f;
+	assert_int_equal(json_int_or(c, "points", 0), 2);
+	assert_int_equal(json_int_or(c, "tested", 0), 1);
+	cJSON_ArrayForEach(f, json_at(c, "files")) {
+		cleanup_free char *missed = json_print(json_at(f, "missed"));
+		assert_string_equal(missed, strstr(json_str(f, "file"), "image.lua") ? "[2,7]" : "[3]");
+	}
+	assert_int_equal(json_int_or(c, "lines", 0), 10); /* a function counts where it is made, at its end */
+	assert_int_equal(json_int_or(c, "run", 0), 7);
+	/* long functions, whose lines do not follow each other by a byte's reach */
+	struct buf text = { 0 };
+	buf_adds(&text, "return function(ws)\n");
+	for (int i = 0; i < 400; i++)
+		buf_addf(&text, "  local v = ws.name%s\n  if v == 'no' then v = 1 end\n", i == 200 ? "\n\n\n\n\n\n" : "");
+	for (int i = 0; i < 300; i++)
+		buf_adds(&text, "\n");
+	buf_adds(&text, "  return 'x'\nend");
+	for (char *p = text.data; (p = strstr(p, "local v")); p += 7)
+		memcpy(p, "      w", 7); /* no more than 200 locals */
+	cleanup_free char *long_hook = xasprintf("local w, v\n%s", buf_str(&text));
+	buf_free(&text);
+	cJSON_Delete(out);
+	user_hook("image", long_hook);
+	assert_int_equal(policy_test(policy, user_dir, &out, NULL), 0);
+	c = json_at(out, "coverage");
+	assert_int_equal(json_int_or(c, "lines", 0), 803 + 2);
+	assert_int_equal(json_int_or(c, "run", 0), 803 + 1);
+}
+
 static void the_examples_pass_their_tests(void **state)
 {
 	cJSON *out = NULL;
@@ -285,6 +327,7 @@ int main(int argc, char **argv)
 		T(check_finds_what_is_wrong),
 		T(run_shows_each_layer),
 		T(table_tests_can_fail),
+		T(tests_say_which_lines_they_ran),
 		T(the_examples_pass_their_tests),
 		T(every_point_is_answered_documented_and_typed),
 		T(every_fact_is_typed),
