@@ -135,16 +135,20 @@ static const char *obstacle(const cJSON *row, const struct node *n, const cJSON 
 	return json_str_or(serve, "error", "its forward is not in place yet");
 }
 
+char *ports_web_url(const cJSON *web, const char *dns_name)
+{
+	const char *scheme = json_str_or(web, "scheme", "http");
+	int port = (int)json_int_or(web, "port", 0);
+	bool usual = port == (strcmp(scheme, "https") == 0 ? 443 : 80);
+	return usual ? xasprintf("%s://%s/", scheme, dns_name) : xasprintf("%s://%s:%d/", scheme, dns_name, port);
+}
+
 static char *web_address(const cJSON *serve, const struct node *n, int64_t port)
 {
 	const cJSON *web;
-	cJSON_ArrayForEach(web, cJSON_GetObjectItemCaseSensitive(serve, "web")) {
-		const char *scheme = json_str_or(web, "scheme", "");
-		int64_t at = json_int_or(web, "port", 0);
-		bool usual = at == (strcmp(scheme, "https") == 0 ? 443 : 80);
+	cJSON_ArrayForEach(web, cJSON_GetObjectItemCaseSensitive(serve, "web"))
 		if (json_int_or(web, "target", 0) == port && n->connected)
-			return usual ? xasprintf("%s://%s/", scheme, n->dns_name) : xasprintf("%s://%s:%d/", scheme, n->dns_name, (int)at);
-	}
+			return ports_web_url(web, n->dns_name);
 	return NULL;
 }
 

@@ -103,6 +103,7 @@
 	MAYBE_OBJ("'workspace':" NAME ",'after':{'type':'integer','minimum':0},'since':{'anyOf':[" NUM "," STR "]}" \
 	    ",'limit':{'type':'integer','minimum':1,'maximum':10000,'default':1000}")
 #define LOGIN_OF OBJ_REQ("'login':" STR, "'login'")
+#define SERVE_INPUT OBJ_REQ("'name':" NAME ",'port':" PORT ",'httpsPort':" PORT ",'off':" BOOL, "'name','port'")
 #define POINT_OF OBJ_REQ("'point':" STR, "'point'")
 #define HOOK_RUN \
 	OBJ_REQ("'point':" STR ",'workspace':" NAME ",'facts':{'type':'object','additionalProperties':true}", \
@@ -164,6 +165,8 @@
 	  "removes what belongs to no workspace any more") \
 	P("ports/list", NOW, READ, NAMED, ANY, ports_list, \
 	  "what listens in a workspace, how it is reached, and the configured forwards") \
+	P("ports/serve", JOB, USE, SERVE_INPUT, OBJ("'url':" STR ",'scheme':" STR ",'port':" INT), ports_serve, \
+	  "gives a port of a workspace a web address on the tailnet, with HTTPS where there are certificates") \
 	P("image/build", OPERATION, ADMIN, MAYBE_OBJ("'noCache':" BOOL ",'variant':" STR), ANY, image_build, \
 	  "builds the workspace image") \
 	P("operations/list", JOB, READ, LIST_OPERATIONS, ARRAY(REF("Operation")), operations_list, \

@@ -103,3 +103,36 @@ int cmd_ports(const struct args *a, struct perry_err **err)
 	print_forwards(a, cJSON_GetObjectItemCaseSensitive(ports, "forwards"));
 	return 0;
 }
+
+static int need_port(const char *text, long long *port, struct perry_err **err)
+{
+	if (str_to_int(text, 1, 65535, port) == 0)
+		return 0;
+	return perry_fail(err, PERRY_EUSAGE, "tailnet serve: \"%s\" is no port", text);
+}
+
+int cmd_tailnet_serve(const struct args *a, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	cleanup_json cJSON *in = cJSON_CreateObject(), *out = NULL;
+	long long port, https_port = 0;
+	const char *at = args_str(a, "https-port");
+	if (need_port(a->words[1], &port, err) < 0 || (at && need_port(at, &https_port, err) < 0))
+		return -1;
+	json_set_str(in, "name", a->words[0]);
+	json_set_int(in, "port", port);
+	if (at)
+		json_set_int(in, "httpsPort", https_port);
+	json_set_bool(in, "off", args_has(a, "off"));
+	if (client_open(&c, err) < 0 || client_rpc(c, "ports/serve", take_ptr(in), &out, err) < 0)
+		return -1;
+	if (args_has(a, "json"))
+		return out_json(a, out, err);
+	const char *url = json_str(out, "url");
+	if (url && strcmp(json_str_or(out, "scheme", ""), "https") != 0)
+		fprintf(stderr, "The tailnet has no HTTPS certificates (its admin console turns them on, under DNS), so this is HTTP; tailnet traffic is encrypted "
+				"anyway.\n");
+	if (url)
+		printf("%s\n", url);
+	return 0;
+}

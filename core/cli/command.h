@@ -111,6 +111,7 @@ DECLARE_COMMAND(cmd_tailnet_status);
 DECLARE_COMMAND(cmd_tailnet_setup);
 DECLARE_COMMAND(cmd_tailnet_devices);
 DECLARE_COMMAND(cmd_tailnet_prune);
+DECLARE_COMMAND(cmd_tailnet_serve);
 DECLARE_COMMAND(cmd_open);
 DECLARE_COMMAND(cmd_doctor);
 DECLARE_COMMAND(cmd_completion);
@@ -125,6 +126,7 @@ struct cli_full {
 	int (*hooks_check)(const struct args *a, struct perry_err **err);
 	int (*hooks_run)(const struct args *a, struct perry_err **err);
 	int (*hooks_test)(const struct args *a, struct perry_err **err);
+	int (*hooks_packs)(const struct args *a, struct perry_err **err);
 	int (*hooks_add)(const struct args *a, struct perry_err **err);
 	int (*hooks_update)(const struct args *a, struct perry_err **err);
 	int (*hooks_outdated)(const struct args *a, struct perry_err **err);

@@ -61,6 +61,7 @@ static const struct opt hook_preview_opts[] = {
 static const struct opt explain_opts[] = { { "all", 'a', NULL, false, "every decision that is kept, oldest first" }, JSON, END };
 #define EXPECT { "expect", 0, "HASH", false, "approve exactly this content without a question" }
 #define TIMEOUT { "timeout", 0, "SECONDS", false, "how long a git server may take (60)" }
+static const struct opt hook_list_opts[] = { { "packs", 0, NULL, false, "the packs instead" }, JSON, END };
 static const struct opt hook_add_opts[] = {
 	{ "ref", 0, "REF", false, "branch, tag or commit of the repository" }, EXPECT, TIMEOUT, JSON,
 	{ "yes", 'y', NULL, false, "approves nothing by itself: it does not say what (--expect does)" }, END,
@@ -81,6 +82,9 @@ static const struct opt origin_opts[] = { { "origin", 0, NULL, false, "where eac
 static const struct opt tailnet_setup_opts[] = {
 	{ "stdin", 0, NULL, false, "read the key from standard input" }, { "prefix", 0, "TEXT", false, "put before workspaces' names (\"\": none)" },
 	{ "login-server", 0, "URL", false, "the control server, when it is not Tailscale's" }, JSON, END,
+};
+static const struct opt tailnet_serve_opts[] = {
+	{ "https-port", 0, "N", false, "serve it on this port of the name instead of 443" }, { "off", 0, NULL, false, "not any more" }, JSON, END,
 };
 static const struct opt tailnet_prune_opts[] = {
 	{ "dry-run", 0, NULL, false, "only say what would be removed" },
@@ -118,7 +122,7 @@ const struct command commands[] = {
 	{ "sync", NULL, "NAME... | --all", "bring credentials, files and keys into running workspaces again", "perry sync web", sync_opts, 0, -1, cmd_sync, false },
 	{ "explain", NULL, "NAME [FIELD] [--all]", "who decided what about a workspace", "perry explain web container.memory", explain_opts, 1, 2, cmd_explain,
 	  false },
-	{ "hooks list", NULL, "", "hook points, and which file answers each", "perry hooks list", json_opts, 0, 0, cmd_hooks_list, false },
+	{ "hooks list", NULL, "[--packs]", "hook points, and which file answers each; or the packs, and what was approved", "perry hooks list", hook_list_opts, 0, 0, cmd_hooks_list, false },
 	{ "hooks show", NULL, "POINT [--built-in]", "the text of the hook that answers", "perry hooks show hostname", hook_show_opts, 1, 1, cmd_hooks_show, true },
 	{ "hooks new", NULL, "POINT", "write a hook of your own, three lines to start from", "perry hooks new hostname", NULL, 1, 1, cmd_hooks_new, true },
 	{ "hooks edit", NULL, "POINT", "edit your hook; then it is checked, and you see what changes for which workspace", "perry hooks edit container", NULL, 1, 1,
@@ -171,6 +175,8 @@ const struct command commands[] = {
 	{ "tailnet devices", NULL, "", "our devices on the tailnet, as their control server has them", "perry tailnet devices", json_opts, 0, 0, cmd_tailnet_devices, false },
 	{ "tailnet prune", NULL, "[--dry-run] [--forget]", "remove our devices that no workspace uses any more", "perry tailnet prune", tailnet_prune_opts, 0, 0,
 	  cmd_tailnet_prune, false },
+	{ "tailnet serve", NULL, "NAME PORT [--https-port N] [--off]", "HTTPS for a port of a workspace, under the workspace's own name",
+	  "perry tailnet serve web 3000", tailnet_serve_opts, 2, 2, cmd_tailnet_serve, false },
 	{ "tailnet", NULL, "", "the same as: perry tailnet status", "perry tailnet", json_opts, 0, 0, cmd_tailnet_status, false },
 	{ "build", NULL, "[--no-cache] [--variant NAME]", "build the workspace image", "perry build", build_opts, 0, 0, cmd_build, false },
 	{ "open", NULL, "[--print]", "the web UI in your browser, signed in by a link that works once", "perry open", open_opts, 0, 0, cmd_open, false },
