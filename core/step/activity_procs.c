@@ -178,6 +178,7 @@ bool activity_processes(struct text *out)
 	struct named all[NAMES_MAX], running[NAMES_MAX], building[NAMES_MAX];
 	size_t nall = 0, nrunning = 0, nbuilding = 0;
 	int ssh = 0;
+	unsigned long long ended = 0;
 	bool tailscaled = false;
 	proc_each(collect, &s);
 	for (size_t i = 0; i < s.n; i++) {
@@ -186,6 +187,9 @@ bool activity_processes(struct text *out)
 		if (p->pid == 1 || named_like(p, "perry-"))
 			continue;
 		ssh += is_ssh_session(&s, p);
+		/* A session that came and went between two samples has left the page faults of its process with the server. */
+		if (named_like(p, "sshd") && !named_like(parent_of(&s, p), "sshd"))
+			ended += p->faults;
 		tailscaled |= named_like(p, "tailscaled");
 		name_of(p, name);
 		note(all, &nall, name, 0);
@@ -196,7 +200,7 @@ bool activity_processes(struct text *out)
 			note(building, &nbuilding, name, age_of(p));
 	}
 	free(s.v);
-	text_addf(out, "\"ssh\":%d", ssh);
+	text_addf(out, "\"ssh\":%d,\"sshEnded\":%llu", ssh, ended);
 	print_names(out, "agents", running, nrunning);
 	text_addf(out, ",\"builds\":[");
 	for (size_t i = 0; i < nbuilding; i++) {

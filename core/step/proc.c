@@ -22,11 +22,11 @@ int proc_read(pid_t pid, struct proc *out)
 	*out = (struct proc){ .pid = pid };
 	if (p && name)
 		snprintf(out->name, sizeof out->name, "%.*s", (int)(p - name - 1), name + 1);
-	int got = p ? sscanf(p + 1, " %c %d %d %d %d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &out->state, &ppid, &group,
-			     &session, &out->tty, &out->start)
+	int got = p ? sscanf(p + 1, " %c %d %d %d %d %*d %*u %*u %llu %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &out->state, &ppid, &group,
+			     &session, &out->tty, &out->faults, &out->start)
 		    : 0;
 	free(text);
-	if (got != 6)
+	if (got != 7)
 		return -1;
 	out->ppid = ppid;
 	out->group = group;

@@ -59,6 +59,7 @@ struct proc {
 	pid_t pid, ppid, group, session;
 	int tty;
 	char state, name[16]; /* the kernel's name of it, at most 15 bytes of anything */
+	unsigned long long faults; /* minor ones of its children that have ended */
 	unsigned long long start; /* clock ticks since boot: tells a process from a later one with the same pid */
 };
 int proc_read(pid_t pid, struct proc *out); /* 0, or -1 when there is none */

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "step/activity.h"
 #include "step/step.h"
 #include "step/watch.h"
 
@@ -76,10 +77,17 @@ static void look_at_tailnet(struct watch *w, bool readable)
 static void take_command(struct watch *w)
 {
 	struct span all = json_check(w->in.s, w->in.n), wanted = json_get(all, "serve");
-	if (!wanted.s)
-		return; /* of an agent that knows more than we do */
-	serve_take(&w->serve, wanted);
-	serve(w);
+	/* One with neither is of an agent that knows more than we do. */
+	if (wanted.s) {
+		serve_take(&w->serve, wanted);
+		serve(w);
+	}
+	if (json_is(json_get(all, "activity"), "true")) {
+		struct text line = { 0 };
+		activity_print(&line);
+		say(&line);
+		free(line.s);
+	}
 }
 
 /* False: the agent ended us. */

@@ -77,7 +77,7 @@ client() { docker exec -d "$C" "${2:-perl}" -MSocket -e 'socket(my $s, PF_INET, 
 	is .connections '[]'
 }
 
-@test "what tailscaled passes on from the tailnet counts; without an interface its bytes are said to be unseen" {
+@test "what tailscaled passes on from the tailnet counts; one that does not tell its bytes is said so" {
 	server 3000 127.0.0.1
 	client 3000 tailscaled
 	eventually is .connections '[{"port":3000,"count":1}]'
@@ -127,8 +127,15 @@ client() { docker exec -d "$C" "${2:-perl}" -MSocket -e 'socket(my $s, PF_INET, 
 	eventually sessions 2
 	at -N >/dev/null 2>&1 3>&- & local three=$!
 	eventually sessions 3
+	local ended
+	ended=$(fact .sshEnded "$C-ssh")
 	kill $one $two $three
 	eventually sessions 0
+	[ "$(fact .sshEnded "$C-ssh")" -gt "$ended" ]
+	ended=$(fact .sshEnded "$C-ssh")
+	(COMMAND=true at -n)
+	sessions 0
+	[ "$(fact .sshEnded "$C-ssh")" -gt "$ended" ] # although nobody saw it
 }
 
 @test "what a sample costs" {
