@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "agent/doctor.h"
 #include "agent/handlers.h"
 #include "base/mem.h"
 #include "base/paths.h"
@@ -17,8 +18,7 @@
 #define MIN_FREE (2ull << 30)
 #define GIB      (double)(1ull << 30)
 
-/* Takes both texts. mend goes along only with what is wrong. */
-static void note(cJSON *checks, const char *what, bool ok, char *take_message, char *take_mend)
+void doctor_note(cJSON *checks, const char *what, bool ok, char *take_message, char *take_mend)
 {
 	cJSON *row = cJSON_CreateObject();
 	json_set_str(row, "check", what);
@@ -43,13 +43,13 @@ static bool check_engine(struct agent *a, cJSON *checks)
 	cleanup_json cJSON *version = NULL;
 	cleanup_err struct perry_err *e = NULL;
 	if (docker_version(a->docker, &version, &e) == 0) {
-		note(checks, "engine", true, xasprintf("Docker Engine %s, API %s, at %s", json_str_or(version, "Version", "?"),
+		doctor_note(checks, "engine", true, xasprintf("Docker Engine %s, API %s, at %s", json_str_or(version, "Version", "?"),
 						      json_str_or(version, "ApiVersion", "?"), docker_host(a->docker)), NULL);
 		return true;
 	}
 	/* It answers, but not in a way that we understand: too old, or no engine at all. */
 	bool reached = version || !e || e->code != PERRY_EUNAVAILABLE;
-	note(checks, "engine", false, xstrdup(perry_msg(e)),
+	doctor_note(checks, "engine", false, xstrdup(perry_msg(e)),
 	     xstrdup(reached		   ? "install Docker Engine 20.10 or newer"
 		     : is_local(a->docker) ? "sudo systemctl start docker"
 					   : "start the engine there, or correct DOCKER_HOST and restart the agent"));
@@ -63,7 +63,7 @@ static void check_disk(struct agent *a, const cJSON *info, cJSON *checks)
 	if (!is_local(a->docker) || !root || statvfs(root, &v) < 0)
 		return; /* another machine's, or in a virtual machine */
 	unsigned long long left = (unsigned long long)v.f_bavail * v.f_frsize;
-	note(checks, "disk", left >= MIN_FREE, xasprintf("%.1f GiB free at %s", (double)left / GIB, root),
+	doctor_note(checks, "disk", left >= MIN_FREE, xasprintf("%.1f GiB free at %s", (double)left / GIB, root),
 	     xstrdup("perry prune, then docker system df (it shows what takes the space)"));
 }
 
@@ -82,7 +82,7 @@ static void check_storage(struct agent *a, const cJSON *info, cJSON *checks)
 	cleanup_json cJSON *version = NULL;
 	const char *driver = json_str_or(info, "Driver", "?");
 	docker_version(a->docker, &version, NULL);
-	note(checks, "storage", true,
+	doctor_note(checks, "storage", true,
 	     xasprintf("%s%s, runc %s", driver,
 		       strcmp(driver, "vfs") == 0 ? " (copies the whole image for each workspace: slow, and large on disk)" : "",
 		       runtime_version(version) ? runtime_version(version) : "of an unknown version"), NULL);
@@ -98,7 +98,7 @@ static void check_docker_inside(struct agent *a, const cJSON *info, cJSON *check
 	struct config *c = agent_config(a);
 	bool accepted = config_bool(c, "allowHostEquivalentDocker");
 	config_unref(c);
-	note(checks, "docker inside", true,
+	doctor_note(checks, "docker inside", true,
 	     how	? xasprintf("possible: the engine has %s", how)
 	     : accepted ? xstrdup("possible, and equal to root on this machine: allowHostEquivalentDocker accepts that")
 			: xstrdup("not possible: the engine has neither sysbox-runc nor user namespaces (--docker is refused)"), NULL);
@@ -113,11 +113,11 @@ static void check_image(struct agent *a, cJSON *checks)
 	config_unref(c);
 	bool ours = strcmp(ref, "perry") == 0 || str_starts(ref, "perry:");
 	if (docker_image_inspect(a->docker, ref, &image, &e) == 0)
-		note(checks, "image", true, xasprintf("%s is here", ref), NULL);
+		doctor_note(checks, "image", true, xasprintf("%s is here", ref), NULL);
 	else if (e->code != PERRY_ENOTFOUND)
-		note(checks, "image", false, xstrdup(perry_msg(e)), xstrdup("perry agent logs"));
+		doctor_note(checks, "image", false, xstrdup(perry_msg(e)), xstrdup("perry agent logs"));
 	else
-		note(checks, "image", false, xasprintf("%s is not on this machine%s", ref, ours ? "" : "; the first start has to pull it"),
+		doctor_note(checks, "image", false, xasprintf("%s is not on this machine%s", ref, ours ? "" : "; the first start has to pull it"),
 		     ours ? xstrdup(strcmp(ref, "perry:small") == 0 ? "perry build --variant small" : "perry build") : xasprintf("docker pull %s", ref));
 }
 
@@ -154,7 +154,7 @@ static void check_ports(struct agent *a, cJSON *checks)
 	}
 	int left = max - min + 1 - used - foreign;
 	int top = max + 200 <= 65535 ? max + 200 : 65535, from = max + 200 <= 65535 ? min : min > 200 ? min - 200 : 1;
-	note(checks, "SSH ports", left > 0,
+	doctor_note(checks, "SSH ports", left > 0,
 	     xasprintf("%d of %d-%d are free (%d of workspaces, %d of other programs)", left, min, max, used, foreign),
 	     xasprintf("perry agent config set sshPortRange %d-%d", from, top));
 }
@@ -200,11 +200,11 @@ static void check_network(struct agent *a, cJSON *checks)
 	struct in_addr in;
 	config_unref(c);
 	if (sscanf(text, "%31[0-9.]/%u", addr, &bits) != 2 || bits > 32 || inet_pton(AF_INET, addr, &in) != 1) {
-		note(checks, "networks", false, xasprintf("networkRange \"%s\" is no range of addresses", text), xstrdup("perry agent config unset networkRange"));
+		doctor_note(checks, "networks", false, xasprintf("networkRange \"%s\" is no range of addresses", text), xstrdup("perry agent config unset networkRange"));
 		return;
 	}
 	if (!meets_route(range_of(ntohl(in.s_addr), bits), name, route)) {
-		note(checks, "networks", true, xasprintf("%s is used by nothing else on this machine", text), NULL);
+		doctor_note(checks, "networks", true, xasprintf("%s is used by nothing else on this machine", text), NULL);
 		return;
 	}
 	char *message = xasprintf("%s overlaps with %s (%s): workspaces may not reach it, or get no network", text, route, name);
@@ -217,7 +217,7 @@ static void check_network(struct agent *a, cJSON *checks)
 		mend = xasprintf("perry agent config set networkRange 10.%u.0.0/16", second);
 		break;
 	}
-	note(checks, "networks", false, message, mend);
+	doctor_note(checks, "networks", false, message, mend);
 }
 
 /* --- the agent itself --- */
@@ -232,7 +232,7 @@ static void check_confinement(struct agent *a, cJSON *checks)
 			buf_addf(&loose, "%s%s", loose.len ? ", " : "", tried->string);
 	if (!json_bool_or(is, "no_new_privs", false))
 		buf_addf(&loose, "%sno_new_privs", loose.len ? ", " : "");
-	note(checks, "confinement", loose.len == 0,
+	doctor_note(checks, "confinement", loose.len == 0,
 	     loose.len ? xasprintf("hooks are not confined as they should be: %s", buf_str(&loose))
 		       : xstrdup("hooks run without files, sockets and other programs (tried just now)"),
 	     xstrdup("use a kernel with seccomp filters, and restart the agent"));
@@ -254,26 +254,26 @@ static void check_hooks(struct agent *a, cJSON *checks)
 	struct lua_hooks *s = NULL;
 	cleanup_err struct perry_err *e = NULL;
 	if (lua_hooks_open(a->lua, &s, &e) < 0) {
-		note(checks, "hooks", false, xstrdup(perry_msg(e)), xstrdup("perry hooks check"));
+		doctor_note(checks, "hooks", false, xstrdup(perry_msg(e)), xstrdup("perry hooks check"));
 		return;
 	}
 	cleanup_json cJSON *all = lua_hooks_inventory(s);
 	lua_hooks_close(s);
 	const cJSON *p;
 	cJSON_ArrayForEach(p, json_at(all, "problems"))
-		note(checks, "hooks", false, xstrdup(json_str_or(p, "message", "?")), mend_of_hook(p));
+		doctor_note(checks, "hooks", false, xstrdup(json_str_or(p, "message", "?")), mend_of_hook(p));
 	if (cJSON_GetArraySize(json_at(all, "problems")) == 0)
-		note(checks, "hooks", true, xstrdup("no problem found"), NULL);
+		doctor_note(checks, "hooks", true, xstrdup("no problem found"), NULL);
 }
 
 static void check_files(struct agent *a, cJSON *checks)
 {
 	cleanup_free char *step = agent_step_path(), *log = path_join(a->dir, "agent.log");
-	note(checks, "perry-step", access(step, R_OK) == 0, xasprintf("%s%s", step, access(step, R_OK) == 0 ? "" : " is not there; workspaces need it"),
+	doctor_note(checks, "perry-step", access(step, R_OK) == 0, xasprintf("%s%s", step, access(step, R_OK) == 0 ? "" : " is not there; workspaces need it"),
 	     xstrdup("install perry anew (make install)"));
 	cleanup_fd int fd = open(log, O_WRONLY | O_APPEND | O_CLOEXEC);
 	int why = errno;
-	note(checks, "log", fd >= 0, fd >= 0 ? xstrdup(log) : xasprintf("%s: %s", log, strerror(why)), xasprintf("chown $(id -u) %s; chmod 600 %s", log, log));
+	doctor_note(checks, "log", fd >= 0, fd >= 0 ? xstrdup(log) : xasprintf("%s: %s", log, strerror(why)), xasprintf("chown $(id -u) %s; chmod 600 %s", log, log));
 }
 
 static void check_token(struct agent *a, cJSON *checks)
@@ -282,7 +282,7 @@ static void check_token(struct agent *a, cJSON *checks)
 	const char *token = config_str(c, "auth.token");
 	bool there = token && *token;
 	config_unref(c);
-	note(checks, "token", there, xstrdup(there ? "callers on the network ports need it" : "there is none: every user of this machine may use the agent"),
+	doctor_note(checks, "token", there, xstrdup(there ? "callers on the network ports need it" : "there is none: every user of this machine may use the agent"),
 	     xstrdup("perry auth generate"));
 }
 
@@ -304,6 +304,7 @@ int proc_doctor(struct call *c, cJSON **out, struct perry_err **err)
 	check_hooks(a, checks);
 	check_files(a, checks);
 	check_token(a, checks);
+	doctor_tailnet(a, checks);
 	*out = cJSON_CreateObject();
 	json_set(*out, "checks", checks);
 	return 0;
