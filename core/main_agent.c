@@ -91,7 +91,7 @@ static int tls_connect(const char *host, int port, struct conn *out, struct perr
 static const struct cli_full full = {
 	.hooks_show = hooks_show, .hooks_new = hooks_new, .hooks_edit = hooks_edit, .hooks_check = hooks_check_files,
 	.hooks_run = hooks_run_point, .hooks_test = hooks_test_dir, .hooks_preview = hooks_preview,
-	.hooks_add = hooks_add, .hooks_update = hooks_update, .hooks_outdated = hooks_outdated, .hooks_remove = hooks_remove,
+	.hooks_packs = hooks_packs, .hooks_add = hooks_add, .hooks_update = hooks_update, .hooks_outdated = hooks_outdated, .hooks_remove = hooks_remove,
 	.hooks_pack_init = hooks_pack_init, .hooks_pack_hash = hooks_pack_hash,
 };
 

@@ -16,6 +16,8 @@ static void list_row(struct table *t, const cJSON *point, const cJSON *layer)
 
 int cmd_hooks_list(const struct args *a, struct perry_err **err)
 {
+	if (args_has(a, "packs"))
+		return cli_full ? cli_full->hooks_packs(a, err) : cli_become_full(err);
 	static const char *const heads[] = { "POINT", "KIND", "LAYER", "STATE", "FILE" };
 	cleanup_client struct client *c = NULL;
 	cleanup_json cJSON *j = NULL;

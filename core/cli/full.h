@@ -7,6 +7,7 @@ int hooks_show(const struct args *a, struct perry_err **err);
 int hooks_new(const struct args *a, struct perry_err **err);
 int hooks_edit(const struct args *a, struct perry_err **err);
 int hooks_editor_files(const char *dir, struct perry_err **err); /* .luarc.json and the types, beside hooks */
+int hooks_packs(const struct args *a, struct perry_err **err);
 int hooks_add(const struct args *a, struct perry_err **err);
 int hooks_update(const struct args *a, struct perry_err **err);
 int hooks_outdated(const struct args *a, struct perry_err **err);

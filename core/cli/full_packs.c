@@ -435,6 +435,36 @@ int hooks_outdated(const struct args *a, struct perry_err **err)
 	return failed;
 }
 
+int hooks_packs(const struct args *a, struct perry_err **err)
+{
+	static const char *const heads[] = { "PACK", "STATE", "SOURCE", "REF", "COMMIT", "HASH" };
+	cleanup_target struct target t = { 0 };
+	cleanup_json cJSON *packs = NULL;
+	struct table table = { heads, 6, NULL, 0 };
+	const cJSON *e;
+	bool refused = false;
+	if (target_open(&t, err) < 0 || target_list(&t, &packs, err) < 0)
+		return -1;
+	if (args_has(a, "json"))
+		return out_json(a, packs, err);
+	cJSON_ArrayForEach(e, packs) {
+		table_add(&table, json_str_or(e, "name", "?"));
+		table_add(&table, json_str_or(e, "state", "?"));
+		table_add(&table, json_str(e, "url") ? json_str(e, "url") : json_str_or(e, "path", ""));
+		table_add(&table, json_str_or(e, "ref", ""));
+		table_addf(&table, "%.12s", json_str_or(e, "commit", ""));
+		table_addf(&table, "%.19s", json_str_or(e, "hash", ""));
+	}
+	table_print(&table);
+	fflush(stdout);
+	cJSON_ArrayForEach(e, packs) {
+		if (json_str(e, "problem"))
+			fprintf(stderr, "perry: %s\n", json_str(e, "problem"));
+		refused = refused || json_str(e, "problem");
+	}
+	return refused ? 1 : 0;
+}
+
 int hooks_remove(const struct args *a, struct perry_err **err)
 {
 	cleanup_target struct target t = { 0 };

@@ -158,14 +158,15 @@ static int l_run_id(lua_State *L)
 	return 1;
 }
 
-/* policy_places(): the file config.json and the folders of hooks, whose change may change a plan. */
+/* policy_places(): the files config.json and hooks.lock and the folders of hooks, whose change may change a plan. */
 static int l_policy_places(lua_State *L)
 {
 	const struct lua_host *h = run_of(L)->host;
 	lua_pushfstring(L, "%s/config.json", h->config_dir);
+	lua_pushfstring(L, "%s/hooks.lock", h->config_dir);
 	lua_pushfstring(L, "%s/hooks", h->config_dir);
 	lua_pushstring(L, h->machine_hooks);
-	return 3;
+	return 4;
 }
 
 /* later(lane, function, arg): a background job: "upkeep" (networks) or "actions". */

@@ -58,8 +58,9 @@ function M.refresh()
     local st = files.stat(path)
     seen[#seen + 1] = st and ("%s:%d:%d"):format(path, st.size, st.mtime) or nil
   end
-  local config, user, machine = base.policy_places()
+  local config, lock, user, machine = base.policy_places()
   note(config)
+  note(lock)
   for _, dir in ipairs { user, user .. "/lib", machine } do
     for _, name in ipairs(files.names(dir)) do note(dir .. "/" .. name) end
   end

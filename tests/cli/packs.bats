@@ -346,7 +346,13 @@ use_token() {
 	[ "$(jq -r '.json[0] | .name + " " + .state' <<<"$BODY")" = "acme used" ]
 	rpc hooks/run '{"point":"hostname","facts":{"ws":{"name":"web","labels":{},"reason":"start"}}}'
 	[ "$(jq -r .json.answer <<<"$BODY")" = acme-web ]
+	run p hooks list --packs
+	[ "$status" = 0 ]
+	[[ "$output" == acme*used*"$T/acme"*sha256:* ]]
 	echo "-- x" >>"$(installed acme)/hooks/hostname.lua"
+	run p hooks list --packs
+	[ "$status" = 1 ]
+	[[ "$output" == acme*refused*"was changed since"* ]]
 	rpc hooks/run '{"point":"hostname","facts":{"ws":{"name":"web","labels":{},"reason":"start"}}}'
 	[ "$CODE" = 403 ]
 	[[ "$BODY" == *"hooks/hostname.lua: was changed since the pack 'acme' was approved"* ]]
