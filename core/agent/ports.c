@@ -196,3 +196,18 @@ cJSON *agent_ports(struct agent *a, const cJSON *record)
 	json_set(out, "forwards", cJSON_IsArray(forwards) ? cJSON_Duplicate(forwards, 1) : cJSON_CreateArray());
 	return out;
 }
+
+void agent_put_listeners(struct agent *a, const cJSON *record, cJSON *view)
+{
+	cleanup_json cJSON *ports = agent_ports(a, record);
+	cJSON *l, *next, *list = cJSON_DetachItemFromObjectCaseSensitive(ports, "listeners");
+	for (l = list->child; l; l = next) {
+		next = l->next;
+		if (!json_bool_or(l, "announce", false))
+			cJSON_Delete(cJSON_DetachItemViaPointer(list, l));
+	}
+	if (list->child)
+		json_set(view, "listeners", list);
+	else
+		cJSON_Delete(list);
+}

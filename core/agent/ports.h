@@ -8,6 +8,8 @@ int agent_open_watchers(struct agent *a, struct perry_err **err);
 /* {"name","running","watching","problem","hostname","dnsName","listeners":[{"port","address","loopback","process","pid","label","announce","expose","url",
  * "reachable","why","web"}],"more","forwards":[]}: a row for each port, by number. Caller frees. */
 cJSON *agent_ports(struct agent *a, const cJSON *record);
+/* Adds "listeners", those that are announced, when there are any. */
+void agent_put_listeners(struct agent *a, const cJSON *record, cJSON *view);
 char *ports_web_url(const cJSON *web, const char *dns_name); /* of {"port","scheme"}; caller frees */
 /* Takes what a workspace's tailscaled says of itself into the record, and tells of a change (ports_tailnet.c). */
 void agent_tailnet_state(void *agent, const char *workspace, const cJSON *state);

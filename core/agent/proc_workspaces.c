@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "agent/handlers.h"
+#include "agent/ports.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -44,6 +45,7 @@ int proc_workspaces_get(struct call *c, cJSON **out, struct perry_err **err)
 	/* The helper inside, which is of our own version; null while nothing runs. */
 	cJSON_AddItemToObject(*out, "workerVersion",
 			      workspace_is_running(record) ? cJSON_CreateString(PERRY_VERSION) : cJSON_CreateNull());
+	agent_put_listeners(c->a, record, *out);
 	return 0;
 }
 

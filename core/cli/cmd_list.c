@@ -170,6 +170,18 @@ static void print_fields(const cJSON *obj, const char *prefix)
 	}
 }
 
+/* One line each, instead of their JSON. */
+static void print_listeners(const cJSON *list)
+{
+	const cJSON *l;
+	cJSON_ArrayForEach(l, list) {
+		bool reachable = json_bool_or(l, "reachable", false);
+		const char *where = reachable ? json_str_or(l, "web", json_str_or(l, "url", "")) : json_str_or(l, "why", "");
+		cleanup_free char *process = printable(json_str_or(l, "process", "?")), *text = printable(where);
+		printf("%-24s %d %s %s\n", "listens", (int)json_int_or(l, "port", 0), process, text);
+	}
+}
+
 int cmd_info(const struct args *a, struct perry_err **err)
 {
 	cleanup_client struct client *c = NULL;
@@ -185,9 +197,12 @@ int cmd_info(const struct args *a, struct perry_err **err)
 		return -1;
 	if (args_has(a, "json"))
 		return out_json(a, j, err);
-	if (a->nwords)
+	if (a->nwords) {
+		cleanup_json cJSON *listeners = cJSON_DetachItemFromObjectCaseSensitive(j, "listeners");
 		print_fields(j, "");
-	else
+		print_listeners(listeners);
+	} else {
 		print_agent(j);
+	}
 	return 0;
 }
