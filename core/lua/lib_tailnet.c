@@ -428,13 +428,23 @@ static int l_key(lua_State *L)
 	return 1;
 }
 
-/* key_origin(): where the configured key comes from ("file", "env NAME"), or nil when there is none. */
-static int l_key_origin(lua_State *L)
+/* configured(): {source="file" or "env NAME", fingerprint, error} of the configured key, which is given to nobody; nil: there is none. */
+static int l_configured(lua_State *L)
 {
-	const struct run *r = run_of(L);
-	bool has = r->config && config_str(r->config, "tailscale.authKey");
-	lua_pushstring(L, has ? config_origin(r->config, "tailscale.authKey") : NULL);
-	return 1;
+	struct run *r = run_of(L);
+	char print[17];
+	struct box *secret = box_new(L), *b = box_new(L);
+	struct about about = { 0 };
+	b->in = json_parse("{\"kind\":\"config\"}", 17, "key", NULL);
+	if (r->config && config_str(r->config, "tailscale.authKey")) {
+		b->out = cJSON_CreateObject();
+		json_set_str(b->out, "source", config_origin(r->config, "tailscale.authKey"));
+		if (resolve(r, b->in, secret, &about, &b->err) == 0)
+			fingerprint(r, buf_str(&secret->buf), print);
+		json_set_str(b->out, b->err ? "error" : "fingerprint", b->err ? perry_msg(b->err) : print);
+	}
+	box_clear(secret);
+	return box_json(L, b, 0);
 }
 
 /* input(fields [, key]): one line of JSON with the fields, and the key's text as "key"; for docker.exec's option "bundle". */
@@ -578,7 +588,7 @@ static int l_key_revoke(lua_State *L)
 int lib_tailnet(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
-		{ "key", l_key },	  { "key_origin", l_key_origin }, { "input", l_input }, { "credential", l_credential },	{ "about", l_about },	    { "serves", l_serves },
+		{ "key", l_key },	  { "configured", l_configured }, { "input", l_input }, { "credential", l_credential },	{ "about", l_about },	    { "serves", l_serves },
 		{ "credentials", l_credentials },
 		{ "devices", l_devices }, { "device", l_device }, { "device_delete", l_device_delete }, { "key_revoke", l_key_revoke },
 		{ 0 },

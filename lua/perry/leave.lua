@@ -426,11 +426,8 @@ end
 
 -- The configured key, which is not shown: {source, since, error}; nil: none.
 local function configured_key()
-  local source = tailnet.key_origin()
-  if not source then return nil end
-  local ok, key = errors.try(tailnet.key, { ["$key"] = { kind = "config" } })
-  if not ok then return { source = source, error = errors.message(key) } end
-  return { source = source, since = key_since(key.fingerprint) }
+  local key = tailnet.configured()
+  return key and { source = key.source, since = key.fingerprint and key_since(key.fingerprint), error = key.error }
 end
 
 -- What a key without a credential means for devices.
