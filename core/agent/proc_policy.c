@@ -203,19 +203,17 @@ static int make_facts(struct call *c, cJSON **facts, struct perry_err **err)
  * change, which is in force already. Without packed: what the containers that exist were made by, against today. */
 int proc_hooks_preview(struct call *c, cJSON **out, struct perry_err **err)
 {
-	const cJSON *packed = member(c->input, "packed");
+	cJSON *packed = member(c->input, "packed");
 	cleanup_json cJSON *caller = caller_json(&c->caller), *subjects = NULL;
 	struct lua_hooks *today = NULL, *other = NULL;
-	if (packed && policy_packed_check(packed, err) < 0)
-		return -1;
 	if (lua_host_subjects(c->a->lua, caller, &subjects, err) < 0 || lua_hooks_open(c->a->lua, &today, err) < 0)
 		return -1;
 	int rc = packed ? lua_hooks_open(c->a->lua, &other, err) : 0;
+	if (rc == 0 && packed)
+		rc = lua_hooks_replace(other, packed, err);
 	if (rc == 0) {
 		const struct policy_setup *now = lua_hooks_setup(today), *given = other ? lua_hooks_setup(other) : NULL;
 		bool reverse = !packed || json_bool_or(c->input, "reverse", false);
-		if (packed)
-			lua_hooks_replace(other, packed);
 		rc = policy_preview(c->a->policy, reverse ? given : now, reverse ? now : given, subjects, out, err);
 	}
 	lua_hooks_close(other);

@@ -81,14 +81,13 @@ static int read_subjects(const char *path, cJSON **out, struct perry_err **err)
 }
 
 /* The built-in hooks alone, against the built-in hooks below these. */
-static int preview_here(const char *file, const cJSON *packed, cJSON **out, struct perry_err **err)
+static int preview_here(const char *file, cJSON *packed, cJSON **out, struct perry_err **err)
 {
 	cleanup_json cJSON *subjects = NULL;
 	struct policy *p = NULL;
-	struct policy_layer layer = { .name = json_str_or(packed, "name", "user"), .packed = packed, .needs = json_at(packed, "needs"),
-				      .settings = json_at(packed, "settings") };
+	struct policy_layer layer;
 	struct policy_setup today = { 0 }, changed = { .layers = &layer, .nlayers = 1 };
-	if (read_subjects(file, &subjects, err) < 0 || policy_new(&p, err) < 0)
+	if (read_subjects(file, &subjects, err) < 0 || policy_packed_layer(packed, NULL, &layer, err) < 0 || policy_new(&p, err) < 0)
 		return -1;
 	int rc = policy_preview(p, &today, &changed, subjects, out, err);
 	policy_free(p);

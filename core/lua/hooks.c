@@ -10,6 +10,7 @@
 #include "lua/internal.h"
 #include "net/http.h"
 #include "policy/packs.h"
+#include "policy/preview.h"
 #include "store/store.h"
 
 #define HTTP_TIMEOUT_MS 10000
@@ -124,19 +125,21 @@ const struct policy_setup *lua_hooks_setup(const struct lua_hooks *s)
 	return &s->setup;
 }
 
-void lua_hooks_replace(struct lua_hooks *s, const cJSON *packed)
+int lua_hooks_replace(struct lua_hooks *s, cJSON *packed, struct perry_err **err)
 {
-	const char *name = json_str_or(packed, "name", "user");
+	struct policy_layer layer;
 	size_t i = 0;
-	while (i < s->setup.nlayers && strcmp(s->layers[i].name, name) != 0)
+	if (policy_packed_layer(packed, s->public, &layer, err) < 0)
+		return -1;
+	while (i < s->setup.nlayers && strcmp(s->layers[i].name, layer.name) != 0)
 		i++;
 	if (i == s->setup.nlayers) {
 		i = 1;
 		memmove(&s->layers[i + 1], &s->layers[i], (s->setup.nlayers - i) * sizeof *s->layers);
 		s->setup.nlayers++;
 	}
-	const cJSON *own = str_eq(s->layers[i].name, name) ? s->layers[i].settings : NULL, *settings = own ? own : json_at(packed, "settings");
-	s->layers[i] = (struct policy_layer){ .name = name, .packed = packed, .needs = json_at(packed, "needs"), .settings = settings };
+	s->layers[i] = layer;
+	return 0;
 }
 
 int lua_host_subjects(struct lua_host *h, const cJSON *caller, cJSON **out, struct perry_err **err)

@@ -73,7 +73,7 @@ const struct perry_err *lua_hooks_error(const struct lua_hooks *s);
 const struct policy_setup *lua_hooks_setup(const struct lua_hooks *s); /* borrowed from s; for policy_run */
 /* Before the session is made: packed (policy_pack_up; borrowed) takes the place of the layer of its name, "user" when it has
  * none; a pack that is not installed goes right below the user. */
-void lua_hooks_replace(struct lua_hooks *s, const cJSON *packed);
+int lua_hooks_replace(struct lua_hooks *s, cJSON *packed, struct perry_err **err);
 /* All workspaces as policy_preview takes them. *out is the caller's. */
 int lua_host_subjects(struct lua_host *h, const cJSON *caller, cJSON **out, struct perry_err **err);
 cJSON *lua_hooks_inventory(struct lua_hooks *s);               /* policy_inventory; the caller's */

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "policy/layers.h"
+#include "policy/pack.h"
 #include "policy/session.h"
 #include "policy/tooling.h"
 
@@ -196,7 +197,7 @@ static int add_files(const struct policy_layer *layer, cJSON *list, struct perry
 	return rc;
 }
 
-/* Of pack.json: what a layer is given of it. */
+/* pack.json goes along as text: whoever receives it judges it. */
 static int add_pack(const char *dir, cJSON *packed, struct perry_err **err)
 {
 	cleanup_free char *path = path_join(dir, "pack.json"), *full = realpath(dir, NULL);
@@ -204,19 +205,9 @@ static int add_pack(const char *dir, cJSON *packed, struct perry_err **err)
 	json_set_str(packed, "name", full ? strrchr(full, '/') + 1 : dir);
 	if (access(path, F_OK) < 0)
 		return 0;
-	if (file_read(path, LAYER_MAX_FILE, &text, err) < 0)
+	if (file_read(path, PACK_MAX_FILE, &text, err) < 0)
 		return -1;
-	cleanup_json cJSON *pack = json_parse(buf_str(&text), text.len, path, err);
-	if (!pack)
-		return -1;
-	if (json_str(pack, "name"))
-		json_set_str(packed, "name", json_str(pack, "name"));
-	const cJSON *needs = json_at(pack, "needs"), *setting;
-	json_set(packed, "needs", cJSON_IsObject(needs) ? cJSON_Duplicate(needs, 1) : cJSON_CreateObject());
-	cJSON_ArrayForEach(setting, json_at(pack, "settings"))
-		if (json_str(setting, "name") && json_at(setting, "default"))
-			json_set(json_obj(packed, "settings"), json_str(setting, "name"),
-				 cJSON_Duplicate(json_at(setting, "default"), 1));
+	json_set_strn(packed, "pack", buf_str(&text), text.len);
 	return 0;
 }
 
@@ -247,7 +238,24 @@ static int check_text(const cJSON *file, const char *what, struct perry_err **er
 	return 0;
 }
 
-int policy_packed_check(const cJSON *packed, struct perry_err **err)
+static int check_pack(cJSON *packed, const cJSON *config, struct perry_err **err)
+{
+	const char *text = json_str(packed, "pack");
+	cleanup_json cJSON *meta = NULL;
+	cJSON *settings = NULL;
+	json_set(packed, "settings", NULL);
+	json_set(packed, "needs", NULL);
+	if (!text)
+		return 0;
+	if (pack_parse(text, strlen(text), "pack.json", &meta, err) < 0 || pack_settings(meta, config, &settings, err) < 0)
+		return -1;
+	json_set_str(packed, "name", json_str(meta, "name"));
+	json_set(packed, "needs", pack_needs(meta, settings));
+	json_set(packed, "settings", settings);
+	return 0;
+}
+
+int policy_packed_layer(cJSON *packed, const cJSON *config, struct policy_layer *out, struct perry_err **err)
 {
 	const cJSON *files = cJSON_GetObjectItemCaseSensitive(packed, "files"), *f;
 	if (!cJSON_IsArray(files))
@@ -261,5 +269,9 @@ int policy_packed_check(const cJSON *packed, struct perry_err **err)
 	cJSON_ArrayForEach(f, cJSON_GetObjectItemCaseSensitive(packed, "lib"))
 		if (check_text(f, "lib", err) < 0)
 			return -1;
+	if (check_pack(packed, config, err) < 0)
+		return -1;
+	*out = (struct policy_layer){ .name = json_str_or(packed, "name", "user"), .packed = packed, .needs = json_at(packed, "needs"),
+				      .settings = json_at(packed, "settings") };
 	return 0;
 }

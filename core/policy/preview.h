@@ -16,10 +16,11 @@ cJSON *policy_fields(const cJSON *plan, const cJSON *rows);
 int policy_preview(struct policy *p, const struct policy_setup *today, const struct policy_setup *changed,
 		   const cJSON *subjects, cJSON **out, struct perry_err **err);
 
-/* A folder of hooks, or a pack (a folder with hooks/ in it), as a layer that can travel: {"name"?, "files", "lib", "needs"?,
- * "settings"?}; name: of a pack. The caller's. PERRY_EPOLICY names the file that is refused. */
+/* A folder of hooks, or a pack (a folder with hooks/ in it), as a layer that can travel: {"name"?, "pack"?, "files": [{"point","file",
+ * "text"}], "lib"?}; name: of a pack, pack: the text of its pack.json. The caller's. PERRY_EPOLICY names the file that is refused. */
 int policy_pack_up(const char *dir, cJSON **out, struct perry_err **err);
-/* Is this what policy_pack_up makes? For what comes from outside. */
-int policy_packed_check(const cJSON *packed, struct perry_err **err);
+/* The layer that it is, borrowed from packed, with settings and needs by pack.json and config. PERRY_EINPUT when it is not what
+ * policy_pack_up makes: it may come from outside. */
+int policy_packed_layer(cJSON *packed, const cJSON *config, struct policy_layer *out, struct perry_err **err);
 
 #endif

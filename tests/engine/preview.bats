@@ -54,6 +54,22 @@ prefix_hook() { printf 'return function(ws, base)\n  return "alice-" .. base()\n
 	[[ "$output" == *"hostname"*"one -> alice-one"*"hooks/hostname.lua:2"* ]]
 }
 
+@test "a pack has the settings of config.json and what its pack.json needs" {
+	echo '{"name": "acme", "api": 1, "settings": [{"name": "prefix", "type": "string", "default": "team", "description": "before each name"}]}' >"$DIR/acme/pack.json"
+	printf 'return function(ws, base)\n  return perry.setting "prefix" .. "-" .. base()\nend\n' >"$DIR/acme/hooks/hostname.lua"
+	run p hooks preview "$DIR/acme"
+	[ "$status" = 0 ]
+	[[ "$output" == *"one -> team-one"* ]]
+	p agent config set packs.acme '{"prefix": "blue"}'
+	run p hooks preview "$DIR/acme"
+	p agent config unset packs.acme
+	[[ "$output" == *"one -> blue-one"* ]]
+	printf 'return function(ws, base)\n  return perry.kv.get "x" or base()\nend\n' >"$DIR/acme/hooks/image.lua"
+	run p hooks preview "$DIR/acme"
+	[ "$status" = 1 ]
+	[[ "$output" == *"needs.kv"* ]]
+}
+
 @test "a broken hook of the folder is named, and nothing is previewed" {
 	printf 'return function(ws, base) return end end\n' >"$DIR/acme/hooks/image.lua"
 	run p hooks preview "$DIR/acme"

@@ -23,9 +23,9 @@ static cJSON *preview(const cJSON *list)
 	struct perry_err *err = NULL;
 	cleanup_json cJSON *packed = NULL;
 	cJSON *out = NULL;
-	if (policy_pack_up(user_dir, &packed, &err) < 0 || policy_packed_check(packed, &err) < 0)
+	struct policy_layer layer;
+	if (policy_pack_up(user_dir, &packed, &err) < 0 || policy_packed_layer(packed, NULL, &layer, &err) < 0)
 		fail_msg("%s", perry_msg(err));
-	struct policy_layer layer = { .name = "user", .packed = packed };
 	struct policy_setup changed = { .layers = &layer, .nlayers = 1 };
 	if (policy_preview(policy, &today, &changed, list, &out, &err) < 0)
 		fail_msg("%s", perry_msg(err));
@@ -143,14 +143,15 @@ static void what_comes_from_outside_is_checked(void **state)
 {
 	static const char *const bad[] = {
 		"{}", "{\"files\":{}}", "{\"files\":[{\"point\":\"imge\",\"file\":\"x\",\"text\":\"\"}]}", "{\"files\":[{\"point\":\"image\",\"text\":\"\"}]}",
-		"{\"files\":[{\"point\":\"image\",\"file\":\"x\",\"text\":1}]}", "{\"files\":[],\"lib\":{\"a\":1}}",
+		"{\"files\":[{\"point\":\"image\",\"file\":\"x\",\"text\":1}]}", "{\"files\":[],\"lib\":{\"a\":1}}", "{\"files\":[],\"pack\":\"{}\"}",
 		"{\"files\":[{\"point\":\"image\",\"file\":\"x\",\"text\":\"\\u001bLua\"}]}",
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		cleanup_json cJSON *j = parse(bad[i]);
 		struct perry_err *err = NULL;
-		if (policy_packed_check(j, &err) == 0)
+		struct policy_layer layer;
+		if (policy_packed_layer(j, NULL, &layer, &err) == 0)
 			fail_msg("%s passed", bad[i]);
 		perry_err_free(err);
 	}
