@@ -17,6 +17,8 @@ int64_t confine_cpu_us(void); /* CPU time of this process so far */
 /* Tries what the filter must forbid: "open", "socket", "fork", "exec", "kill", "ptrace", "mmap-exec", "signal". Returns
  * errno or 0 if it survives. */
 int confine_probe(const char *what);
+/* Tests set it before the zygote exists: native code in the place of a hook, for every other word. NULL otherwise. */
+extern int (*confine_native)(const char *what);
 
 #if defined(PERRY_SAN_address) || defined(PERRY_SAN_undefined) || defined(PERRY_SAN_thread)
 #define CONFINE_SANITIZED 1
