@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-enum { TRIES = 8 }; /* each is lost only when somebody else's change came in between */
+enum { TRIES = 8 }; /* each but the first is lost only when somebody else's change came in between */
 
 static cJSON *member(const cJSON *j, const char *key)
 {
@@ -108,7 +108,7 @@ int publication_put(cJSON *config, const struct publication *p, publication_ours
 	return 0;
 }
 
-/* p NULL: only takes out. */
+/* p NULL: only takes out. tailscaled refuses to move a port from one place to another, so what is ours elsewhere goes first. */
 static int change(struct tslocal *t, const struct publication *p, publication_ours ours, void *ctx, int *port, struct perry_err **err)
 {
 	for (int i = 0;; i++) {
@@ -117,16 +117,20 @@ static int change(struct tslocal *t, const struct publication *p, publication_ou
 		char etag[TSLOCAL_ETAG];
 		if (tslocal_serve_get(t, &config, etag, err) < 0)
 			return -1;
-		cleanup_json cJSON *before = cJSON_Duplicate(config, 1);
+		cleanup_json cJSON *before = cJSON_Duplicate(config, 1), *without = cJSON_Duplicate(config, 1);
+		publication_remove(without, ours, ctx);
+		bool clean = json_equal(before, without);
 		if (p)
 			*port = publication_put(config, p, ours, ctx);
-		else
-			publication_remove(config, ours, ctx);
-		if (json_equal(before, config) || tslocal_serve_set(t, config, etag, &why) == 0)
+		if (p ? json_equal(before, config) : clean)
 			return 0;
-		if (why->code != PERRY_ECONFLICT || i == TRIES)
+		if (tslocal_serve_set(t, clean ? config : without, etag, &why) == 0 && (clean || !p))
+			return 0;
+		if (why && (why->code != PERRY_ECONFLICT || i == TRIES))
 			return perry_move(err, why);
 		perry_err_free(why);
+		if (i == TRIES)
+			return perry_fail(err, PERRY_ECONFLICT, "tailscaled: serve-config: what is ours there comes back as often as it is taken out");
 	}
 }
 

@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+# An agent on a node of the lab, and callers from the others.
+
+# agent_on NODE [COMMAND...]: starts it there (COMMAND runs it: env A=B, setpriv ...) and waits for its line. DIR is its folder.
+agent_on() {
+	local node=$1 lines
+	shift
+	NODE=$node
+	DIR=${DIR:-$(mktemp -d "$LAB/agent-XXXXXX")}
+	[ -e "$DIR/config.json" ] || printf '{"image":"perry:small","allowHostAccess":false,"networkRange":"10.%d.%d.0/24","sshPortRange":"%d-%d"%s}\n' \
+		$((216 + RANDOM % 30)) $((RANDOM % 250)) $((20000 + RANDOM % 20000)) 60000 "${CONFIG_MORE:-}" >"$DIR/config.json"
+	chmod 600 "$DIR/config.json"
+	: >"$DIR/stdout"
+	lab_in "$node" env PERRY_TAILSCALED_SOCKET="${SOCKET:-$LAB/$node/tailscaled.sock}" PERRY_CONFIG_DIR="$DIR" "$@" \
+		"$BUILD/perry-agent" agent run -c "$DIR" >>"$DIR/stdout" 2>>"$DIR/stderr" 3>&- &
+	disown
+	lab_until 10 grep -q 'Agent running' "$DIR/stdout" || { cat "$DIR/stderr" >&2; return 1; }
+	PID=$(head -n 1 "$DIR/agent.pid")
+	TOKEN=$(jq -r .auth.token "$DIR/config.json")
+	printf 'NODE=%q\nDIR=%q\nPID=%q\nTOKEN=%q\n' "$NODE" "$DIR" "$PID" "$TOKEN" >"$BATS_FILE_TMPDIR/agent"
+}
+# In setup: the agent of the test before, if there is one.
+agent_use() {
+	# shellcheck disable=SC1091
+	[ ! -e "$BATS_FILE_TMPDIR/agent" ] || . "$BATS_FILE_TMPDIR/agent"
+}
+# agent_end [SIGNAL]: and waits until it has ended.
+agent_end() {
+	kill "-${1:-TERM}" "$PID" 2>/dev/null || return 0
+	lab_until 15 agent_ended
+}
+agent_ended() { ! kill -0 "$PID" 2>/dev/null; }
+# The command line on the agent's own machine; AS: a command that makes it another user's.
+own() { lab_in "$NODE" env PERRY_CONFIG_DIR="$DIR" "${AS[@]}" "$BUILD/perry" "$@"; }
+# And that of another node: from NODE COMMAND...
+from() {
+	local node=$1
+	shift
+	lab_in "$node" env PERRY_CONFIG_DIR="$LAB/client-$node" CURL_CA_BUNDLE="$LAB/https/ca.crt" SSL_CERT_FILE="$LAB/https/ca.crt" "$BUILD/perry" "$@"
+}
+
+# CODE and BODY of a call: call NODE URL [PROCEDURE [curl options]]
+call() {
+	local node=$1 url=$2 procedure=${3:-workspaces/list} out ca=()
+	shift $(($# > 3 ? 3 : $#))
+	[ ! -e "$LAB/https/ca.crt" ] || ca=(--cacert "$LAB/https/ca.crt")
+	out=$(lab_in "$node" curl -s -m 20 "${ca[@]}" -w '\n%{http_code}' -X POST -H 'Content-Type: application/json' -d "${INPUT:-{\}}" "$@" "$url/rpc/$procedure")
+	CODE=${out##*$'\n'}
+	BODY=${out%$'\n'*}
+}
+# Until it is so: calls CODE NODE URL [PROCEDURE [curl options]]
+calls() {
+	local want=$1
+	shift
+	call "$@"
+	[ "$CODE" = "$want" ] || { echo "wanted $want, got $CODE $BODY"; return 1; }
+}
+serve_config() { lab_ts "$NODE" serve status --json; }
+said() { grep -qF -- "$1" "$DIR/stdout"; }
+# milliseconds since the epoch
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
