@@ -112,14 +112,21 @@ static void constants(struct dump *d)
 	}
 }
 
-/* The first instruction of a function with "..." and the return at its end are the compiler's own. */
-static void lines(struct dump *d, size_t code, int defined, bool vararg)
+#define OP_TAILCALL 69 /* lopcodes.h of Lua 5.4 */
+
+/* The first instruction of a function with "...", the return at its end and those behind tail calls are the compiler's own. */
+static bool compilers_own(const unsigned char *code, size_t i, size_t n, bool vararg)
+{
+	return (vararg && i == 0) || i + 1 == n || (i && (code[4 * (i - 1)] & 0x7f) == OP_TAILCALL);
+}
+
+static void lines(struct dump *d, const unsigned char *code, size_t size, int defined, bool vararg)
 {
 	size_t n = number(d);
 	const unsigned char *info = take(d, n);
 	size_t absolute = number(d);
 	int line = defined;
-	for (size_t i = 0, next = d->at; i < n && info && n == code; i++) {
+	for (size_t i = 0, next = d->at; i < n && info && code && n == size; i++) {
 		if ((signed char)info[i] == -0x80 && absolute) { /* too far for a byte: the next pair of the other list */
 			d->at = next;
 			number(d);
@@ -129,7 +136,7 @@ static void lines(struct dump *d, size_t code, int defined, bool vararg)
 		} else {
 			line += (signed char)info[i];
 		}
-		if (!(vararg && i == 0) && i + 1 < n)
+		if (!compilers_own(code, i, n, vararg))
 			mark(d->to, line, NOT_RUN);
 		d->at = next;
 	}
@@ -156,15 +163,15 @@ static void function(struct dump *d, int depth)
 	byte(d);
 	bool vararg = byte(d) != 0;
 	byte(d);
-	size_t code = number(d);
-	take(d, code * 4);
+	size_t size = number(d);
+	const unsigned char *code = take(d, size * 4);
 	constants(d);
 	size_t n = number(d);
 	take(d, n * 3);
 	for (n = number(d); n && !d->short_of; n--)
 		function(d, depth + 1);
 	if (!d->short_of)
-		lines(d, code, defined, vararg);
+		lines(d, code, size, defined, vararg);
 }
 
 /* The function that was just compiled from file is on top of the stack. */

@@ -10,6 +10,8 @@ static const char facts_text[] =
 	"\"repo\":{\"url\":\"https://github.com/acme/"
 	"web.git\",\"host\":\"github.com\",\"owner\":\"acme\",\"name\":\"web\"},"
 	"\"request\":{\"docker\":false,\"env\":{}},\"reason\":\"create\",\"state\":\"creating\","
+	"\"tailnet\":{\"hostname\":\"web\",\"dns_name\":\"web.tail1234.ts.net\",\"ip\":\"100.64.0.7\",\"node_id\":\"n1\","
+	"\"ephemeral\":false,\"online\":true,\"state\":\"joined\"},"
 	"\"user\":{\"kind\":\"local\",\"login\":\"alice\",\"tags\":[]},"
 	"\"agent\":{\"hostname\":\"box\",\"os\":\"linux\",\"arch\":\"x86_64\",\"cpus\":8,\"memory\":17179869184,"
 	"\"workspaces\":1,\"owned\":1,\"disk\":1073741824,"

@@ -23,8 +23,10 @@ static void open_layer(struct layer *layer, const cJSON *j)
 	cJSON_ArrayForEach(file, cJSON_GetObjectItemCaseSensitive(j, "files")) {
 		const struct point *point = point_find(json_str(file, "point"));
 		const char *text = json_str_or(file, "text", "");
-		if (point)
-			add_hook(layer, point, json_str_or(file, "file", "?"), text, strlen(text));
+		if (!point)
+			continue;
+		add_hook(layer, point, json_str_or(file, "file", "?"), text, strlen(text));
+		layer->hooks[layer->nhooks - 1].answer = cJSON_GetObjectItemCaseSensitive(file, "answer");
 	}
 }
 

@@ -22,6 +22,7 @@ struct hook {
 	const char *text;
 	size_t len;
 	struct layer *layer;
+	const cJSON *answer; /* of a test's made-up layer, which has no function; or NULL */
 	int ref;  /* the function in the layer's registry, or LUA_NOREF */
 	int line; /* where it answered, or began */
 };

@@ -271,6 +271,10 @@ static int take_results(struct host *h, struct run *run, lua_State *L, cJSON **r
 int run_hook(struct host *h, struct run *run, cJSON **record)
 {
 	struct hook *k = run->hook, *outer = h->hook;
+	if (k->answer) {
+		run->answer = cJSON_Duplicate(k->answer, 1);
+		return 0;
+	}
 	h->hook = k;
 	k->line = 0;
 	if (!k->layer->L)

@@ -1,9 +1,12 @@
 -- perry: api=1
--- New workspaces on working days only; perry.time() is the moment of the request.
+-- Quiet hours: between 22:00 and 6:00 UTC nothing is created or started, unless it is labelled so: --label night=1
+-- perry.time() is the moment of the request.
+local starts = { create = true, start = true, restart = true, clone = true }
+
 return function(ws)
-  local weekday = (perry.time() // 86400 + 4) % 7 -- 0 is Sunday
-  if ws.reason == "create" and (weekday == 0 or weekday == 6) then
-    return false, "new workspaces are made on working days"
+  local hour = perry.time() // 3600 % 24
+  if starts[ws.reason] and (hour >= 22 or hour < 6) and not ws.labels.night then
+    return false, ("quiet hours until 6:00 UTC, it is %d:%02d"):format(hour, perry.time() // 60 % 60)
   end
   return true
 end

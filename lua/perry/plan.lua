@@ -143,6 +143,8 @@ function M.dry_run(arg)
   local reason = record and (arg.kind == "create" and "start" or arg.kind) or "create"
   if record then
     record.request = M.request(record.request, arg.input)
+    record.labels = record.labels or {}
+    for k, v in pairs(arg.input.labels or {}) do record.labels[k] = v end
   else
     record = M.new_record(arg.workspace, arg.input, arg.caller)
   end

@@ -101,6 +101,11 @@ static void table_tests_can_fail(void **state)
 	expect_test(hook, "return { { calls = { { name = 'kv.set' } } } }",
 		    "calls[1].name: expected \"kv.set\", got \"kv.get\"");
 	expect_test(hook, "return { { calls = {} } }", "calls: expected");
+	/* what is below may hold references */
+	user_hook("env", "return function(ws, base) local e = base() e.B = '1' return e end");
+	expect_test(hook, "return { { point = 'env', base = { A = perry.secret 'a' }, expect = { A = perry.secret 'a', B = '1' } } }", NULL);
+	expect_test(hook, "return { { point = 'env', base = { A = perry.secret 'a' }, expect = { A = perry.secret 'b' } } }", "expected \"b\"");
+	help_clean(state);
 	expect_test(hook, "return { { ws = { name = 'bad' }, error = 'no' } }", NULL);
 	expect_test(hook, "return { { ws = { name = 'bad' } } }", "no");
 	expect_test(hook, "return { { error = 'no' } }", "expected an error with \"no\", got an answer");
@@ -169,7 +174,9 @@ static void the_examples_pass_their_tests(void **state)
 		if (!json_bool_or(t, "ok", false))
 			fail_msg("%s: %s: %s", json_str(t, "file"), json_str(t, "name"), json_str(t, "message"));
 	}
-	assert_true(json_int_or(out, "passed", 0) >= 14);
+	assert_true(json_int_or(out, "passed", 0) >= 50);
+	assert_int_equal(json_int_or(out, "coverage.tested", 0), json_int_or(out, "coverage.points", -1));
+	assert_int_equal(json_int_or(out, "coverage.run", 0), json_int_or(out, "coverage.lines", -1));
 	cJSON_Delete(out);
 	/* what is shown to everybody passes the strict check, and so do the built-in hooks */
 	assert_int_equal(policy_check(policy, dirs, true, &out, NULL), 0);
@@ -211,6 +218,11 @@ static void every_point_is_answered_documented_and_typed(void **state)
 		if (*p->extra && !json_at(extra, p->extra))
 			fail_msg("%s has no fixture", p->name);
 		assert_true(strlen(p->summary) > 10);
+		for (int i = 0; i < 2; i++) {
+			cleanup_free char *example = xasprintf("examples/hooks/%s%s.lua", p->name, i ? "_test" : "");
+			if (access(example, R_OK) < 0)
+				fail_msg("%s has no example: %s", p->name, example);
+		}
 	}
 	for (const struct call_row *c = policy_call_table; c->name; c++) {
 		mentioned(&docs, "docs/hooks.md", "`perry.%s", c->name);

@@ -1,0 +1,3 @@
+return {
+  { name = "one line", ev = { error = "no space left" }, calls = {} },
+}

@@ -1,0 +1,3 @@
+return {
+  { name = "names of the tailnet", expect = { accept_dns = true, accept_routes = false } },
+}
