@@ -22,7 +22,9 @@ local function with_helper(volume, image, fn)
 end
 
 local function fill(volume, image)
-  docker.volume_create(volume, { ["perry.tools"] = base.version() })
+  local ok, e = errors.try(docker.volume_create, volume, { ["perry.tools"] = base.version() })
+  -- Somebody removed it, and the engine made another, empty and without a label, for a container that mounts it. Its name says what belongs in it.
+  if not ok and not errors.is(e, "CONFLICT") then error(e, 0) end
   with_helper(volume, image, function(id)
     if not net.tools_complete(id) then net.tools_put(id) end
   end)
