@@ -10,6 +10,7 @@ agent_on() {
 	[ -e "$DIR/config.json" ] || printf '{"image":"perry:small","allowHostAccess":false,"networkRange":"10.%d.%d.0/24","sshPortRange":"%d-%d"%s}\n' \
 		$((216 + RANDOM % 30)) $((RANDOM % 250)) $((20000 + RANDOM % 20000)) 60000 "${CONFIG_MORE:-}" >"$DIR/config.json"
 	chmod 600 "$DIR/config.json"
+	chown --reference="$DIR" "$DIR/config.json"
 	: >"$DIR/stdout"
 	lab_in "$node" env PERRY_TAILSCALED_SOCKET="${SOCKET:-$LAB/$node/tailscaled.sock}" PERRY_CONFIG_DIR="$DIR" "$@" \
 		"$BUILD/perry-agent" agent run -c "$DIR" >>"$DIR/stdout" 2>>"$DIR/stderr" 3>&- &

@@ -192,6 +192,31 @@ teardown_file() {
 	lab_until 20 calls 200 phone http://agent
 }
 
+@test "a tailscaled that hangs: the start, calls and the end do not" {
+	local pid began ip
+	ip=$(lab_ip agent)
+	agent_end
+	pid=$(lab_pid agent.tailscaled)
+	kill -STOP "$pid"
+	began=$(now_ms)
+	agent_on agent
+	[ $(($(now_ms) - began)) -le 1000 ]
+	[ "$(cat "$DIR/stdout")" = '[agent] Agent running at http://localhost:7391' ]
+	calls 200 agent http://127.0.0.1:7391 workspaces/list -H "Authorization: Bearer $TOKEN"
+	kill -CONT "$pid"
+	lab_until 5 said 'Tailscale HTTP: http://agent.ws.test'
+	calls 200 phone http://agent
+	kill -STOP "$pid"
+	# Who calls can be asked of nobody now: whoever has no token is not let in, and the agent lives and ends as ever.
+	calls 401 agent "http://$ip:7391"
+	calls 200 agent "http://$ip:7391" workspaces/list -H "Authorization: Bearer $TOKEN"
+	began=$(now_ms)
+	agent_end
+	[ $(($(now_ms) - began)) -le 3000 ]
+	kill -CONT "$pid"
+	agent_on agent
+}
+
 @test "killed or ended, nothing of it is left on the tailnet" {
 	gone() { [ "$(serve_config)" = '{}' ]; }
 	serve_config | grep -q agent.sock
@@ -263,8 +288,6 @@ teardown_file() {
 	DIR=$(mktemp -d "$LAB/agent-XXXXXX")
 	chmod 755 "$LAB"
 	chown 65534 "$DIR"
-	printf '{"allowHostAccess":false}\n' >"$DIR/config.json"
-	chown 65534 "$DIR/config.json"
 	agent_on agent "${AS[@]}"
 	said 'Tailscale HTTP: http://agent.ws.test:7391'
 	refute said 'Serve enabled'
