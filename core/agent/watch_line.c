@@ -6,7 +6,8 @@
 
 #include "base/mem.h"
 
-enum { TEXT_MAX = 500, LIST_MAX = 16 };
+enum { TEXT_MAX = 500, LIST_MAX = 16, NAMES_MAX = 128 };
+#define COUNT_MAX (INT64_C(1) << 52)
 
 static const char what[] = "perry-step watch";
 
@@ -96,13 +97,13 @@ static const cJSON *list_of(const cJSON *from, const char *key)
 	return cJSON_IsArray(list) ? list : NULL;
 }
 
-static void take_texts(cJSON *out, const cJSON *from, const char *key)
+static void take_texts(cJSON *out, const cJSON *from, const char *key, int most)
 {
 	const cJSON *list = list_of(from, key), *j;
 	cJSON *copy = cJSON_CreateArray();
 	cJSON_ArrayForEach(j, list) {
 		char text[TEXT_MAX];
-		if (!cJSON_IsString(j) || cJSON_GetArraySize(copy) == LIST_MAX)
+		if (!cJSON_IsString(j) || cJSON_GetArraySize(copy) == most)
 			continue;
 		copy_text(text, sizeof text, j->valuestring);
 		json_push_str(copy, text);
@@ -117,7 +118,7 @@ static cJSON *read_tailnet(const cJSON *from)
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		take_text(out, from, texts[i]);
 	take_number(out, from, "keyExpiry", 1, INT64_C(1) << 52);
-	take_texts(out, from, "health");
+	take_texts(out, from, "health", LIST_MAX);
 	const cJSON *tun = cJSON_GetObjectItemCaseSensitive(from, "tun");
 	if (cJSON_IsBool(tun))
 		json_set_bool(out, "tun", cJSON_IsTrue(tun));
@@ -148,6 +149,42 @@ static cJSON *read_serve(const cJSON *from)
 	return out;
 }
 
+/* Objects of one text and one number, or of two numbers. */
+static void take_rows(cJSON *out, const cJSON *from, const char *key, const char *text, const char *const *numbers)
+{
+	const cJSON *list = list_of(from, key), *j;
+	cJSON *copy = list ? cJSON_CreateArray() : NULL;
+	cJSON_ArrayForEach(j, list) {
+		cJSON *row = cJSON_CreateObject();
+		if (text)
+			take_text(row, j, text);
+		for (const char *const *n = numbers; *n; n++)
+			take_number(row, j, *n, 0, COUNT_MAX);
+		if (cJSON_GetArraySize(row) == 2 && cJSON_GetArraySize(copy) < NAMES_MAX)
+			json_push(copy, row);
+		else
+			cJSON_Delete(row);
+	}
+	json_set(out, key, copy);
+}
+
+static cJSON *read_activity(const cJSON *from)
+{
+	static const char *const numbers[] = { "cpuUsec", "ioBytes", "netRx", "netTx", "tailnetRx", "accepted", "typed", "printed", "ssh", "sshEnded" };
+	static const char *const connection[] = { "port", "count", NULL }, *const build[] = { "seconds", NULL };
+	cJSON *out = cJSON_CreateObject();
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		take_number(out, from, numbers[i], 0, COUNT_MAX);
+	if (json_bool_or(from, "tailnetUnseen", false))
+		json_set_bool(out, "tailnetUnseen", true);
+	take_rows(out, from, "connections", NULL, connection);
+	take_rows(out, from, "builds", "name", build);
+	if (list_of(from, "agents"))
+		take_texts(out, from, "agents", NAMES_MAX);
+	take_texts(out, from, "processes", NAMES_MAX);
+	return out;
+}
+
 int watch_line_parse(const char *line, size_t n, struct watch_line *out, struct perry_err **err)
 {
 	*out = (struct watch_line){ 0 };
@@ -159,7 +196,7 @@ int watch_line_parse(const char *line, size_t n, struct watch_line *out, struct 
 	if (!cJSON_IsObject(j))
 		return perry_fail(err, PERRY_EINPUT, "%s: expected object, got %s", what, json_type_name(j));
 	const cJSON *ports = cJSON_GetObjectItemCaseSensitive(j, "ports"), *tailnet = cJSON_GetObjectItemCaseSensitive(j, "tailnet"),
-		    *serve = cJSON_GetObjectItemCaseSensitive(j, "serve");
+		    *serve = cJSON_GetObjectItemCaseSensitive(j, "serve"), *activity = cJSON_GetObjectItemCaseSensitive(j, "activity");
 	if (ports) {
 		out->kind = WATCH_PORTS;
 		if (read_ports(j, ports, out, err) == 0)
@@ -167,11 +204,11 @@ int watch_line_parse(const char *line, size_t n, struct watch_line *out, struct 
 		watch_line_free(out);
 		return -1;
 	}
-	const cJSON *object = tailnet ? tailnet : serve;
+	const cJSON *object = tailnet ? tailnet : serve ? serve : activity;
 	if (object && !cJSON_IsObject(object))
 		return perry_fail(err, PERRY_EINPUT, "%s: %s: expected object, got %s", what, object->string, json_type_name(object));
-	out->kind = tailnet ? WATCH_TAILNET : serve ? WATCH_SERVE : WATCH_OTHER;
-	out->object = tailnet ? read_tailnet(tailnet) : serve ? read_serve(serve) : NULL;
+	out->kind = tailnet ? WATCH_TAILNET : serve ? WATCH_SERVE : activity ? WATCH_ACTIVITY : WATCH_OTHER;
+	out->object = tailnet ? read_tailnet(tailnet) : serve ? read_serve(serve) : activity ? read_activity(activity) : NULL;
 	return 0;
 }
 

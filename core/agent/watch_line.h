@@ -20,14 +20,14 @@ struct watch_port {
 	char process[32]; /* UTF-8 without control characters; "" when it is not known */
 };
 
-enum watch_kind { WATCH_OTHER, WATCH_PORTS, WATCH_TAILNET, WATCH_SERVE };
+enum watch_kind { WATCH_OTHER, WATCH_PORTS, WATCH_TAILNET, WATCH_SERVE, WATCH_ACTIVITY };
 struct watch_line {
 	enum watch_kind kind;     /* WATCH_OTHER: of a later version, nothing to do */
 	struct watch_port *ports; /* by number */
 	size_t nports;
 	int more;                 /* listeners that were left out */
 	/* WATCH_TAILNET: {"state","dnsName","ip","nodeId","keyExpiry" (ms),"health":[],"tun"}, WATCH_SERVE: {"tcp":[],"web":[{"port","scheme","target"}],
-	 * "error"}: those that it has, each of its type. */
+	 * "error"}, WATCH_ACTIVITY: core/step/activity.h: those that it has, each of its type. */
 	cJSON *object;
 };
 /* PERRY_EINPUT for a line that perry-step would not write. */

@@ -27,6 +27,7 @@ enum {
 	DECIDE_PAUSE_MS = 1000,
 	DECIDE_MAX = 64,         /* listeners in one question */
 	EVENTS_A_MINUTE = 60,    /* of one workspace */
+	SAMPLE_MS = 2000,
 };
 
 struct seen {
@@ -51,6 +52,8 @@ struct entry {
 	size_t nseen;
 	int more;
 	cJSON *tailnet, *serve;       /* as last told, or NULL */
+	cJSON *sample;                /* nobody has taken it yet */
+	bool mute;                    /* it let us wait in vain: it may be too old to know what a sample is */
 	char *sent;                   /* the serve command it has */
 	int64_t minute;
 	int events;
@@ -59,7 +62,7 @@ struct entry {
 /* What comes to the thread from others. */
 struct news {
 	struct news *next;
-	enum { NEWS_WORKSPACE, NEWS_ENGINE, NEWS_SERVE, NEWS_OPENED, NEWS_DECIDED, NEWS_TOLD } kind;
+	enum { NEWS_WORKSPACE, NEWS_ENGINE, NEWS_SERVE, NEWS_SAMPLE, NEWS_OPENED, NEWS_DECIDED, NEWS_TOLD } kind;
 	char *name;
 	char container[65];
 	struct docker_stream *stream;
@@ -79,6 +82,7 @@ struct watchers {
 	struct news *news, **news_tail;
 	bool stopped;
 
+	pthread_cond_t sampled;       /* a sample came, or will not; with the next lock */
 	pthread_mutex_t lock;         /* of the entries: the thread writes, others look */
 	struct entry *entries;
 };
@@ -170,6 +174,8 @@ static void forget(struct entry *e)
 	e->more = 0;
 	cJSON_Delete(take_ptr(e->tailnet));
 	cJSON_Delete(take_ptr(e->serve));
+	cJSON_Delete(take_ptr(e->sample));
+	e->mute = false;
 	free(take_ptr(e->problem));
 	e->heard = false;
 }
@@ -285,6 +291,48 @@ static void send_forwards(struct watchers *w, struct entry *e)
 	free(e->sent);
 	e->sent = take_ptr(text);
 	flush(w, e);
+}
+
+/* Whoever waits for it gives up in time when it cannot be sent. */
+static void send_question(struct watchers *w, struct entry *e)
+{
+	if (!e->stream)
+		return;
+	buf_adds(&e->out, "{\"activity\":true}\n");
+	flush(w, e);
+}
+
+static void take_sample(struct watchers *w, struct entry *e, cJSON *take_sample)
+{
+	pthread_mutex_lock(&w->lock);
+	cJSON_Delete(e->sample);
+	e->sample = take_sample;
+	e->mute = false; /* it was only slow */
+	pthread_cond_broadcast(&w->sampled);
+	pthread_mutex_unlock(&w->lock);
+}
+
+cJSON *watchers_sample(struct watchers *w, const char *workspace)
+{
+	struct timespec until = clock_deadline(SAMPLE_MS);
+	cJSON *sample = NULL;
+	pthread_mutex_lock(&w->lock);
+	struct entry *e = find(w, workspace);
+	bool heard = e && e->heard && !e->mute;
+	if (heard)
+		cJSON_Delete(take_ptr(e->sample)); /* of a question that was given up */
+	pthread_mutex_unlock(&w->lock);
+	if (!heard)
+		return NULL;
+	post(w, news_new(NEWS_SAMPLE, workspace));
+	pthread_mutex_lock(&w->lock);
+	for (int rc = 0; (e = find(w, workspace)) && e->heard && !(sample = take_ptr(e->sample)) && !e->mute;) {
+		e->mute = rc == ETIMEDOUT;
+		if (!e->mute)
+			rc = pthread_cond_timedwait(&w->sampled, &w->lock, &until);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return sample;
 }
 
 /* --- decisions --- */
@@ -459,6 +507,8 @@ static void take_line(struct watchers *w, struct entry *e, const char *text, siz
 	}
 	if (line.kind == WATCH_PORTS) {
 		take_ports(w, e, &line);
+	} else if (line.kind == WATCH_ACTIVITY) {
+		take_sample(w, e, take_ptr(line.object));
 	} else if (line.kind == WATCH_TAILNET || line.kind == WATCH_SERVE) {
 		cJSON **place = line.kind == WATCH_TAILNET ? &e->tailnet : &e->serve;
 		pthread_mutex_lock(&w->lock);
@@ -666,6 +716,10 @@ static void take_news(struct watchers *w, struct news *n)
 		if (e)
 			send_forwards(w, e);
 		break;
+	case NEWS_SAMPLE:
+		if (e)
+			send_question(w, e);
+		break;
 	case NEWS_OPENED:
 		opened(w, e, n);
 		break;
@@ -764,6 +818,7 @@ int watchers_open(struct watchers **out, const struct watchers_setup *setup, str
 	w->news_tail = &w->news;
 	pthread_mutex_init(&w->news_lock, NULL);
 	pthread_mutex_init(&w->lock, NULL);
+	clock_cond_init(&w->sampled);
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	struct epoll_event ev = { .events = EPOLLIN };
@@ -820,6 +875,7 @@ void watchers_free(struct watchers *w)
 		close(w->wake_fd);
 	pthread_mutex_destroy(&w->news_lock);
 	pthread_mutex_destroy(&w->lock);
+	pthread_cond_destroy(&w->sampled);
 	free(w->step);
 	free(w);
 }

@@ -36,6 +36,9 @@ void watchers_free(struct watchers *w); /* no job of ours runs any more */
 /* {"watching":bool, "problem", "listeners":[{number, address, loopback, process, pid, announce, expose, label, decided}], "more":N, "tailnet":{...},
  * "serve":{...}}: what is known now; problem: why nothing is. Never NULL; caller frees. Any thread. */
 cJSON *watchers_look(struct watchers *w, const char *workspace);
+/* One sample of its activity, taken now (core/step/activity.h): waits for it, at most some seconds. NULL: it cannot be had. Any thread but the hub's
+ * subscribers. */
+cJSON *watchers_sample(struct watchers *w, const char *workspace);
 /* The record's "serve" (ports with a web address of their own) changed: the workspace is told. Any thread. */
 void watchers_serve_changed(struct watchers *w, const char *workspace);
 

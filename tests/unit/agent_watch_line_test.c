@@ -99,6 +99,23 @@ static void the_tailnet_and_its_forwards(void **state)
 	assert_int_equal(line.kind, WATCH_OTHER);
 }
 
+static void a_sample_of_the_activity(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("{\"activity\":{\"cpuUsec\":12,\"ioBytes\":-1,\"netRx\":\"9\",\"connections\":[{\"port\":22,\"count\":1},{\"port\":3},7],"
+			       "\"builds\":[{\"name\":\"ma\\u001bke\",\"seconds\":3,\"x\":1}],\"agents\":[\"claude\",{}],\"evil\":[1]}}"),
+			 0);
+	assert_int_equal(line.kind, WATCH_ACTIVITY);
+	cleanup_free char *text = json_print(line.object);
+	assert_string_equal(text, "{\"cpuUsec\":12,\"connections\":[{\"port\":22,\"count\":1}],\"builds\":[{\"name\":\"ma?ke\",\"seconds\":3}],"
+				  "\"agents\":[\"claude\"],\"processes\":[]}");
+	watch_line_free(&line);
+	/* A list that is missing stays missing: then nobody could look. */
+	assert_int_equal(parse("{\"activity\":{\"connections\":5}}"), 0);
+	assert_null(json_at(line.object, "connections"));
+	watch_line_free(&line);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +123,7 @@ int main(void)
 		cmocka_unit_test(what_it_would_not_write),
 		cmocka_unit_test(texts_are_cut_and_clean),
 		cmocka_unit_test(the_tailnet_and_its_forwards),
+		cmocka_unit_test(a_sample_of_the_activity),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
