@@ -397,6 +397,7 @@ static void suspended_once_more(void **state)
 		}
 		EVENTUALLY(atomic_load(&ngone) == 1);
 		reply_text(held[0], 200, "text/plain", "nobody hears");
+		held[0] = NULL;
 		assert_int_equal(atomic_load(&ngone), 1);
 	}
 }

@@ -45,10 +45,20 @@ static struct fake {
 	char request[4096]; /* the last one */
 	int open[32], nopen;
 } fake;
+static pthread_mutex_t serving = PTHREAD_MUTEX_INITIALIZER; /* held while a request is served */
+
+/* The client has its answer; the fake may still be about to look at these. */
+static struct fake *at_rest(void)
+{
+	pthread_mutex_lock(&serving);
+	pthread_mutex_unlock(&serving);
+	return &fake;
+}
 
 static void serve_one(int fd)
 {
 	size_t have = 0;
+	pthread_mutex_lock(&serving);
 	char *end = NULL;
 	while (have < sizeof fake.request - 1 && !end) {
 		ssize_t n = read(fd, fake.request + have, sizeof fake.request - 1 - have);
@@ -73,6 +83,7 @@ static void serve_one(int fd)
 		fake.open[fake.nopen++] = fd;
 	else
 		close(fd);
+	pthread_mutex_unlock(&serving);
 }
 
 static void *fake_main(void *arg)
@@ -153,15 +164,15 @@ static void what_is_asked(void **state)
 	ok(tslocal_status(t, false, &j, &err));
 	assert_string_equal(json_str(j, "BackendState"), "Running");
 	cJSON_Delete(j);
-	assert_true(str_starts(fake.request, "GET /localapi/v0/status?peers=false HTTP/1.1\r\n"));
-	assert_non_null(strstr(fake.request, "\r\nHost: local-tailscaled.sock\r\n"));
-	assert_null(strstr(fake.request, "Host: localhost"));
+	assert_true(str_starts(at_rest()->request, "GET /localapi/v0/status?peers=false HTTP/1.1\r\n"));
+	assert_non_null(strstr(at_rest()->request, "\r\nHost: local-tailscaled.sock\r\n"));
+	assert_null(strstr(at_rest()->request, "Host: localhost"));
 	ok(tslocal_status(t, true, &j, &err));
 	cJSON_Delete(j);
-	assert_true(str_starts(fake.request, "GET /localapi/v0/status HTTP/1.1\r\n"));
+	assert_true(str_starts(at_rest()->request, "GET /localapi/v0/status HTTP/1.1\r\n"));
 	ok(tslocal_whois(t, "[fd7a::1]:5&x=1", &j, &err));
 	cJSON_Delete(j);
-	assert_true(str_starts(fake.request, "GET /localapi/v0/whois?addr=%5Bfd7a%3A%3A1%5D%3A5%26x%3D1 HTTP/1.1\r\n"));
+	assert_true(str_starts(at_rest()->request, "GET /localapi/v0/whois?addr=%5Bfd7a%3A%3A1%5D%3A5%26x%3D1 HTTP/1.1\r\n"));
 	end(t);
 }
 
@@ -221,19 +232,19 @@ static void serve(void **state)
 	ok(tslocal_serve_get(t, &j, etag, &err));
 	assert_true(cJSON_IsObject(j) && !j->child);
 	assert_string_equal(etag, "74234e98");
-	fake.answer = ANSWER("200 OK", "", "");
+	at_rest()->answer = ANSWER("200 OK", "", "");
 	json_set_bool(json_obj(json_obj(j, "TCP"), "443"), "HTTPS", true);
 	ok(tslocal_serve_set(t, j, etag, &err));
-	assert_true(str_starts(fake.request, "POST /localapi/v0/serve-config HTTP/1.1\r\n"));
-	assert_non_null(strstr(fake.request, "\r\nIf-Match: 74234e98\r\n"));
-	assert_non_null(strstr(fake.request, "\r\n\r\n{\"TCP\":{\"443\":{\"HTTPS\":true}}}"));
-	fake.answer = ANSWER("412 Precondition Failed", "", "etag mismatch");
+	assert_true(str_starts(at_rest()->request, "POST /localapi/v0/serve-config HTTP/1.1\r\n"));
+	assert_non_null(strstr(at_rest()->request, "\r\nIf-Match: 74234e98\r\n"));
+	assert_non_null(strstr(at_rest()->request, "\r\n\r\n{\"TCP\":{\"443\":{\"HTTPS\":true}}}"));
+	at_rest()->answer = ANSWER("412 Precondition Failed", "", "etag mismatch");
 	fails(PERRY_ECONFLICT, "etag mismatch", tslocal_serve_set(t, j, etag, &err));
-	fake.answer = ANSWER("403 Forbidden", "", "serve config denied");
+	at_rest()->answer = ANSWER("403 Forbidden", "", "serve config denied");
 	fails(PERRY_EFORBIDDEN, "serve config denied", tslocal_serve_set(t, j, etag, &err));
 	cJSON_Delete(j);
 	j = NULL;
-	fake.answer = ANSWER("200 OK", "", "\"text\"");
+	at_rest()->answer = ANSWER("200 OK", "", "\"text\"");
 	fails(PERRY_EUNAVAILABLE, "expected an object", tslocal_serve_get(t, &j, etag, &err));
 	assert_null(j);
 	perry_err_free(err);
@@ -275,7 +286,7 @@ static void watching(void **state)
 				  "11\r\n\n\n{\"broken\n{\"b\":2\r\n2\r\n}\n\r\n",
 				  true);
 	fails(PERRY_ECANCELLED, "", watch(t, &s, &err));
-	assert_true(str_starts(fake.request, "GET /localapi/v0/watch-ipn-bus?mask=2 "));
+	assert_true(str_starts(at_rest()->request, "GET /localapi/v0/watch-ipn-bus?mask=2 "));
 	assert_string_equal(buf_str(&s.text), "{\"SessionID\":\"s1\",\"State\":6};{\"a\":1};{\"b\":2};");
 	/* Told to stop before it begins; so are all other calls. */
 	cJSON *j = NULL;
@@ -288,10 +299,10 @@ static void watching(void **state)
 	struct seen e = { .stop_fd = eventfd(0, EFD_NONBLOCK) };
 	t = begin(ANSWER("200 OK", "", "{\"a\":1}\n"), false);
 	fails(PERRY_EUNAVAILABLE, "ended the watch", watch(t, &e, &err));
-	fake.answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{\"b\":1}\n";
+	at_rest()->answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{\"b\":1}\n";
 	fails(PERRY_EUNAVAILABLE, "broke off", watch(t, &e, &err));
 	assert_string_equal(buf_str(&e.text), "{\"a\":1};{\"b\":1};");
-	fake.answer = ANSWER("403 Forbidden", "", "watch denied");
+	at_rest()->answer = ANSWER("403 Forbidden", "", "watch denied");
 	fails(PERRY_EFORBIDDEN, "watch denied", watch(t, &e, &err));
 	end(t);
 	buf_free(&s.text);
