@@ -190,3 +190,20 @@ unreachable() { ! phone "$1" >/dev/null; }
 	lab_until 3 newest_is tailnet .state '"NoState"'
 	lab_until 10 newest_is tailnet .state '"Running"'
 }
+
+@test "a web address: HTTPS where the tailnet has certificates" {
+	lab_https_up
+	lab_https_node hphone
+	box --cap-add NET_ADMIN --device /dev/net/tun -e TS_DEBUG_ACME_DIRECTORY_URL=http://127.0.0.1:1/
+	lab_https_cert "po-https.$LAB_HTTPS_DOMAIN" "$BATS_TEST_TMPDIR/certs"
+	docker cp "$BATS_TEST_TMPDIR/certs" "$C:/var/lib/tailscale/certs" >/dev/null
+	watch_begin
+	jq -cn --rawfile k "$LAB/https/key" --arg u "$LAB_HTTPS_URL" '{hostname: "po-https", login_server: $u, timeout: 15, key: $k}' |
+		docker exec -i "$C" /opt/perry/bin/perry-step join | jq -e '.state == "Running"' >/dev/null
+	tell '{"tcp":[],"web":[{"port":443,"target":3000},{"port":8443,"target":3001}]}'
+	serve 127.0.0.1 3000 3001
+	lab_until 5 newest_is serve .web '[{"port":443,"scheme":"https","target":3000},{"port":8443,"scheme":"https","target":3001}]'
+	over_tls() { [ "$(lab_in hphone curl -sf -m 5 --cacert "$LAB/https/ca.crt" "https://po-https.$LAB_HTTPS_DOMAIN$1/")" = "$2" ]; }
+	lab_until 20 over_tls "" "3000 127.0.0.1"
+	lab_until 5 over_tls :8443 "3001 127.0.0.1"
+}
