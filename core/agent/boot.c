@@ -1,4 +1,5 @@
 /* Starting and ending: every part in its order. After a kill -9 this is also the recovery. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
@@ -51,6 +52,15 @@ static int port_error(struct perry_err **err, struct perry_err *take_why, const 
 			  who);
 }
 
+/* Of Tailscale's ranges. Who calls there is asked of tailscaled; where it knows nothing of the address, a token is, as on others. */
+static bool is_tailnet_address(const char *addr)
+{
+	unsigned char b4[4], b6[16];
+	if (inet_pton(AF_INET, addr, b4) == 1)
+		return b4[0] == 100 && (b4[1] & 0xc0) == 64;
+	return inet_pton(AF_INET6, addr, b6) == 1 && memcmp(b6, "\xfd\x7a\x11\x5c\xa1\xe0", 6) == 0;
+}
+
 static int add_tcp(struct boot *b, const char *addr, uint16_t port, struct perry_err **err)
 {
 	struct perry_err *why = NULL;
@@ -61,7 +71,7 @@ static int add_tcp(struct boot *b, const char *addr, uint16_t port, struct perry
 	if (listen_tcp(addr, port, &fd, &bound, &why) < 0)
 		return port_error(err, why, addr, port);
 	b->listeners[b->nlisteners].fd = fd;
-	b->listeners[b->nlisteners++].tag = LISTENER_TCP;
+	b->listeners[b->nlisteners++].tag = is_tailnet_address(addr) ? LISTENER_TAILNET : LISTENER_TCP;
 	return 0;
 }
 
