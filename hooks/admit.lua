@@ -12,6 +12,12 @@ return function(ws)
   if ws.reason ~= "create" and ws.reason ~= "clone" then
     return true
   end
+  local prefix = perry.config "tailscale.enabled" and perry.config "tailscale.hostnamePrefix" or ""
+  if #prefix + #name > 63 then
+    local text = "the tailnet hostname %s%s would have %d characters, and 63 is the most: take a shorter name, or a shorter "
+      .. "tailscale.hostnamePrefix"
+    return false, text:format(prefix, name, #prefix + #name)
+  end
   local agent = ws.agent or {}
   local most = perry.config "limits.workspaces"
   if most and (agent.workspaces or 0) >= most then

@@ -41,8 +41,14 @@ return function(ws, _, plan)
     docker = false,
   }
   if plan.joins then
-    table.insert(spec.capabilities, "NET_ADMIN")
-    table.insert(spec.devices, "/dev/net/tun")
+    local state = { type = "volume", source = "workspace-" .. ws.name .. "-tailscale", target = "/var/lib/tailscale" }
+    table.insert(spec.mounts, state)
+    local up, engine = plan.tailscale_up or {}, ws.agent and ws.agent.engine or {}
+    -- Without the device its tailscaled does with the network as it is: userspace networking.
+    if engine.tun ~= false and not up.userspace then
+      table.insert(spec.capabilities, "NET_ADMIN")
+      table.insert(spec.devices, "/dev/net/tun")
+    end
   end
   if request.docker then
     docker_inside(ws, spec)

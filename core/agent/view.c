@@ -56,6 +56,31 @@ static void copy_error(cJSON *out, const cJSON *record)
 		json_set_str(out, "error", "the container engine has not answered yet");
 }
 
+/* How it stands on the tailnet, as of its last start: one that is stopped is not there. */
+static void put_tailscale(cJSON *out, const cJSON *record)
+{
+	static const char *const words[][2] = { { "connected", "connected" }, { "failed", "failed" }, { "pending", "connecting" } };
+	const cJSON *t = cJSON_GetObjectItemCaseSensitive(record, "tailnet");
+	const char *state = json_str_or(t, "state", "none"), *status = "none";
+	if (!t)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (strcmp(words[i][0], state) == 0 && strcmp(status_of(record), "stopped") != 0)
+			status = words[i][1];
+	cJSON *view = cJSON_CreateObject();
+	json_set_str(view, "status", status);
+	if (strcmp(status, "connected") == 0) {
+		copy(view, t, "hostname");
+		copy(view, t, "dnsName");
+		copy(view, t, "ip");
+		put_time(view, "keyExpiry", t);
+	} else if (strcmp(status, "failed") == 0) {
+		copy(view, t, "error");
+		copy(view, t, "mend");
+	}
+	json_set(out, "tailscale", view);
+}
+
 cJSON *workspace_view(const cJSON *record, bool details)
 {
 	cJSON *out = cJSON_CreateObject();
@@ -69,6 +94,7 @@ cJSON *workspace_view(const cJSON *record, bool details)
 		json_set_str(out, "repo", url);
 	json_set(out, "ports", ports_view(record));
 	put_time(out, "lastUsed", record);
+	put_tailscale(out, record);
 	if (!details)
 		return out;
 	copy(out, record, "startup");

@@ -29,6 +29,17 @@ static void add_size(struct table *t, const cJSON *size)
 		table_addf(t, "%.1f GB", n / 1e9);
 }
 
+static void add_hostname(struct table *t, const cJSON *ws)
+{
+	const char *host = json_str(ws, "tailscale.hostname"), *status = json_str_or(ws, "tailscale.status", "none");
+	if (host)
+		table_add(t, host);
+	else if (strcmp(status, "none") != 0)
+		table_addf(t, "(%s)", status);
+	else
+		table_add(t, "-");
+}
+
 static void print_rows(const struct args *a, const cJSON *list)
 {
 	static const char *const heads[] = { "NAME", "STATUS", "HOSTNAME", "SSH", "REPOSITORY", "AGE", "HOME" };
@@ -43,7 +54,7 @@ static void print_rows(const struct args *a, const cJSON *list)
 			table_addf(&t, "%s (%s)", json_str_or(ws, "status", "?"), state_text(ws));
 		else
 			table_add(&t, json_str_or(ws, "status", "?"));
-		table_add(&t, json_str_or(ws, "tailscale.hostname", "-"));
+		add_hostname(&t, ws);
 		if (json_int_or(ws, "ports.ssh", 0))
 			table_addf(&t, "%d", (int)json_int_or(ws, "ports.ssh", 0));
 		else

@@ -1,12 +1,15 @@
 /* require "docker": the engine. Names are the engine's; what is absent comes back as nil from looks, and as success from removals. */
+#include <poll.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/embed.h"
 #include "base/mem.h"
 #include "lua/internal.h"
 
 #define EXEC_OUTPUT_MAX (64 * 1024)
 #define PROGRESS_LINE_MAX 512
+#define SEND_MS 5000
 
 static struct docker *engine(lua_State *L)
 {
@@ -326,6 +329,69 @@ static int l_exec(lua_State *L)
 	return 1;
 }
 
+/* --- an exec beside what else the run does --- */
+
+static int send_all(struct docker_stream *s, const struct buf *input)
+{
+	int64_t until = clock_mono_ms() + SEND_MS;
+	for (size_t sent = 0; sent < input->len;) {
+		ssize_t n = docker_stream_write(s, input->data + sent, input->len - sent);
+		struct pollfd p = { .fd = docker_stream_fd(s), .events = POLLOUT };
+		if (n < 0 || clock_mono_ms() > until)
+			return -1;
+		sent += (size_t)n;
+		if (n == 0)
+			poll(&p, 1, 100);
+	}
+	return 0;
+}
+
+/* exec_start(container, argv, bundle): a box for exec_wait. The bundle is the whole of its standard input. */
+static int l_exec_start(lua_State *L)
+{
+	const char *id = luaL_checkstring(L, 1);
+	struct box *bundle = luaL_checkudata(L, 3, "perry.box"), *b = box_new(L);
+	argv_arg(L, 2, b);
+	struct docker_exec opts = { .argv = (const char *const *)b->list };
+	int rc = docker_exec_open(engine(L), id, &opts, &b->stream, &b->err);
+	if (rc == 0 && send_all(b->stream, &bundle->buf) < 0)
+		rc = perry_fail(&b->err, PERRY_EUNAVAILABLE, "the command does not take its input");
+	if (rc < 0)
+		return box_raise(L, b);
+	docker_stream_close_input(b->stream);
+	return 1;
+}
+
+static int wait_for_end(struct box *b, struct docker_cancel *cancel, int64_t until)
+{
+	struct exec_run e = { .b = b };
+	for (;;) {
+		int rc = docker_stream_read(b->stream, exec_output, &e, &b->err);
+		int64_t left = until - clock_mono_ms();
+		if (rc <= 0)
+			return rc < 0 ? -1 : docker_stream_exit_code(b->stream, &b->exec.exit_code, &b->err);
+		if (cancel && atomic_load(&cancel->set))
+			return perry_fail(&b->err, PERRY_ECANCELLED, "cancelled");
+		if (left <= 0)
+			return perry_fail(&b->err, PERRY_ETIMEOUT, "the command did not end in time");
+		struct pollfd p[2] = { { .fd = docker_stream_fd(b->stream), .events = POLLIN }, { .fd = cancel ? cancel->fd : -1, .events = POLLIN } };
+		poll(p, 2, left < 1000 ? (int)left : 1000);
+	}
+}
+
+/* exec_wait(box, timeout): {code, stdout, stderr}, once. After an error the command may go on; its box is not waited for again. */
+static int l_exec_wait(lua_State *L)
+{
+	struct box *b = luaL_checkudata(L, 1, "perry.box");
+	int timeout = (int)luaL_checkinteger(L, 2);
+	luaL_argcheck(L, b->stream, 1, "has been waited for");
+	if (wait_for_end(b, cancel_of(L), clock_mono_ms() + timeout) < 0)
+		return box_raise(L, b);
+	push_exec(L, b);
+	box_clear(b);
+	return 1;
+}
+
 int lib_docker(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
@@ -351,6 +417,8 @@ int lib_docker(lua_State *L)
 		{ "image_pull", l_image_pull },
 		{ "image_build", l_image_build },
 		{ "exec", l_exec },
+		{ "exec_start", l_exec_start },
+		{ "exec_wait", l_exec_wait },
 		{ 0 },
 	};
 	luaL_newlib(L, fns);

@@ -291,13 +291,13 @@ static int plan_one(struct host *h, const char *name, cJSON *plan, cJSON *seen, 
 int chain_plan(struct host *h, cJSON **out, cJSON **record)
 {
 	static const char *const order[] = { "admit", "image",	   "auth_key", "hostname",
-					     "env",   "container", "review",   NULL };
+					     "tailscale_up", "env", "container", "review", NULL };
 	cleanup_json cJSON *plan = cJSON_CreateObject(), *seen = cJSON_CreateObject();
 	json_set_bool(seen, "joins", false);
 	json_set_bool(plan, "join", false);
 	json_obj(plan, "errors");
 	for (const char *const *name = order; *name; name++)
-		if (plan_one(h, *name, plan, seen, record) < 0)
+		if ((json_bool_or(seen, "joins", false) || strcmp(*name, "tailscale_up") != 0) && plan_one(h, *name, plan, seen, record) < 0)
 			return -1;
 	*out = take_ptr(plan);
 	return 0;

@@ -16,8 +16,10 @@
 	X("ws.agent") X("ws.agent.hostname") X("ws.agent.os") X("ws.agent.arch") X("ws.agent.cpus") \
 	X("ws.agent.memory") X("ws.agent.tailnet") X("ws.agent.id") X("ws.agent.version") \
 	X("ws.agent.workspaces") X("ws.agent.owned") X("ws.agent.disk") X("ws.agent.engine") X("ws.agent.engine.version") \
-	X("ws.agent.engine.runtimes") X("ws.agent.engine.userns") X("ws.agent.engine.cgroup") X("ws.action") \
-	X("ws.local_image") X("plan.image") X("plan.joins") X("plan.key") X("plan.hostname") X("plan.env") \
+	X("ws.agent.engine.runtimes") X("ws.agent.engine.userns") X("ws.agent.engine.cgroup") X("ws.agent.engine.tun") X("ws.action") \
+	X("ws.local_image") X("plan.image") X("plan.joins") X("plan.key") X("plan.hostname") X("plan.tailscale_up") \
+	X("plan.tailscale_up.accept_dns") X("plan.tailscale_up.accept_routes") X("plan.tailscale_up.ssh") \
+	X("plan.tailscale_up.login_server") X("plan.tailscale_up.userspace") X("plan.env") \
 	X("plan.env.*") X("plan.container") X("plan.container.cpus") X("plan.container.memory") \
 	X("plan.container.shm") X("plan.container.pids") X("plan.container.privileged") \
 	X("plan.container.runtime") X("plan.container.network") X("plan.container.capabilities") \

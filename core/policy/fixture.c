@@ -15,7 +15,7 @@ static const char facts_text[] =
 	"\"user\":{\"kind\":\"local\",\"login\":\"alice\",\"tags\":[]},"
 	"\"agent\":{\"hostname\":\"box\",\"os\":\"linux\",\"arch\":\"x86_64\",\"cpus\":8,\"memory\":17179869184,"
 	"\"workspaces\":1,\"owned\":1,\"disk\":1073741824,"
-	"\"engine\":{\"version\":\"20.10\",\"runtimes\":[\"runc\"],\"userns\":false}}},"
+	"\"engine\":{\"version\":\"20.10\",\"runtimes\":[\"runc\"],\"userns\":false,\"tun\":true}}},"
 	"\"req\":{\"kind\":\"read\",\"caller\":{\"kind\":\"local\",\"tags\":[]},\"node\":{\"login\":\"alice@example."
 	"com\",\"tagged\":false}}}";
 

@@ -418,6 +418,7 @@ static int finish_plan(const struct policy_session *s, cJSON *plan, struct perry
 		      { "env", "env" },
 		      { "container", "container" },
 		      { "hostname", "hostname" },
+		      { "tailscale_up", "tailscale_up" },
 		      { "join", "auth_key" } };
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		const struct point *point = point_find(parts[i].point);

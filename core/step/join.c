@@ -1,5 +1,5 @@
 /* join: brings this workspace onto its tailnet under the wanted name, whatever state tailscaled is in, and says in one line of JSON how it went.
- *   standard input: one object {hostname, key, login_server, accept_dns, accept_routes, ssh, tags: "a,b", timeout: seconds, again}; key may be missing
+ *   standard input: one object {hostname, key, login_server, accept_dns, accept_routes, ssh, timeout: seconds, again}; key may be missing
  *   standard output: {"did", "state", "dnsName", "ip", "nodeId", "keyExpiry", "tun", "magicDns", "health": [], "taken": {nodeId, online}, "error"}
  * did: "nothing" (all was as wanted), "set" (the name or a flag was changed), "up". taken: the device that has the wanted name. again: the name is asked for
  * once more, because who had it is gone. leave: logs out, and says {"left", "nodeId", "error", "timeout"}. Both exit with 0, also when the answer has an error. */
@@ -26,11 +26,12 @@
 #define LOOK_MS 20
 #define RENAME_MS 5000 /* until control has answered with the new name */
 #define OUTPUT_MAX 16384
+#define ONLINE_MS 5000
 #define LOCK_FILE TAILNET_DIR "/lock"
 #define DEFAULT_CONTROL "https://controlplane.tailscale.com"
 
 struct wanted {
-	char *hostname, *key, *login_server, *tags;
+	char *hostname, *key, *login_server;
 	bool accept_dns, accept_routes, ssh, again;
 	long long until; /* now_ms */
 };
@@ -94,14 +95,20 @@ static bool name_is_for(const char *dns_name, const char *label)
 
 /* --- asking tailscaled --- */
 
-/* Until it has made up its mind: running, or waiting for something that we or the user must do. */
+/* Until it has made up its mind: running, or waiting for something that we or the user must do. With what it remembers of the tailnet it says that it runs
+ * before the control server has let it in again, which may also refuse; without an answer it does run, on that memory. */
 static bool wait_settled(struct state *s, const struct wanted *w, char **error)
 {
+	long long remembered = 0;
 	for (;;) {
 		bool answers = state_get(s, "status?peers=false");
-		if (answers && !is(s, "NoState") && !is(s, "Starting"))
+		if (is(s, "Running") && !remembered)
+			remembered = now_ms();
+		if (is(s, "Running") && (json_is(json_get(s->self, "Online"), "true") || now_ms() - remembered > ONLINE_MS))
 			return true;
-		if (left_ms(w) <= 0) {
+		if (answers && !is(s, "Running") && !is(s, "NoState") && !is(s, "Starting"))
+			return true;
+		if (left_ms(w) <= 0 && !is(s, "Running")) {
 			*error = answers ? xstrdup("no answer from the control server in time") : xstrdup("tailscaled does not answer; " TAILSCALED_LOG " says more");
 			return false;
 		}
@@ -325,8 +332,6 @@ static char *up(struct state *s, const struct wanted *w, bool relogin)
 		argv[n++] = xasprintf("--login-server=%s", w->login_server);
 	if (relogin)
 		argv[n++] = (char *)"--force-reauth";
-	if (w->tags) /* of a node that a client secret makes; the tags of an auth key come with it */
-		argv[n++] = xasprintf("--advertise-tags=%s", w->tags);
 	if (w->key) {
 		argv[n++] = (char *)"--auth-key=file:" KEY_FILE;
 		guard = guard_key_file();
@@ -462,7 +467,9 @@ static void report(const struct state *s, const struct wanted *w, const char *di
 	print_text(&t, "dnsName", s->dns_name);
 	print_string(&t, "ip", ip);
 	print_string(&t, "nodeId", json_get(s->self, "ID"));
-	print_string(&t, "keyExpiry", json_get(s->self, "KeyExpiry"));
+	long long expiry = json_time(json_get(s->self, "KeyExpiry"));
+	if (expiry)
+		text_addf(&t, ",\"keyExpiry\":%lld", expiry);
 	print_bool(&t, "tun", json_get(s->all, "TUN"));
 	print_bool(&t, "magicDns", json_get(json_get(s->all, "CurrentTailnet"), "MagicDNSEnabled"));
 	print_list(&t, "health", json_get(s->all, "Health"));
@@ -497,7 +504,7 @@ static void read_wanted(struct wanted *w)
 		die(EXIT_USAGE, "join needs one JSON object on its standard input");
 	*w = (struct wanted){
 		.hostname = json_str(json_get(in, "hostname")), .key = json_str(json_get(in, "key")), .login_server = json_str(json_get(in, "login_server")),
-		.tags = json_str(json_get(in, "tags")), .accept_dns = wish(in, "accept_dns"), .accept_routes = wish(in, "accept_routes"),
+		.accept_dns = wish(in, "accept_dns"), .accept_routes = wish(in, "accept_routes"),
 		.ssh = wish(in, "ssh"), .again = wish(in, "again"),
 	};
 	if (!json_int(json_get(in, "timeout"), 1, 3600, &seconds))

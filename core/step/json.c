@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "step/step.h"
 
@@ -225,6 +226,17 @@ bool json_int(struct span v, long long min, long long max, long long *out)
 		return false;
 	*out = n;
 	return true;
+}
+
+long long json_time(struct span v)
+{
+	struct tm t = { 0 };
+	char *s = json_str(v);
+	bool ok = s && sscanf(s, "%4d-%2d-%2dT%2d:%2d:%2d", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour, &t.tm_min, &t.tm_sec) == 6 && t.tm_year > 1970;
+	free(s);
+	t.tm_year -= 1900;
+	t.tm_mon--;
+	return ok ? (long long)timegm(&t) * 1000 : 0;
 }
 
 bool json_is(struct span v, const char *text)

@@ -16,6 +16,7 @@ struct span json_get(struct span obj, const char *key); /* a member (the last of
 bool json_next(struct span in, size_t *at, struct span *key, struct span *value);
 char *json_str(struct span v); /* decoded, cut at a NUL; caller frees; NULL when it is no string */
 bool json_int(struct span v, long long min, long long max, long long *out);
+long long json_time(struct span v); /* "2026-12-01T10:00:00Z", which Go writes with or without a fraction, in milliseconds; 0: none */
 bool json_is(struct span v, const char *text); /* v reads exactly so: true, null, "a" */
 
 /* A text under construction; s is NUL-terminated once anything was added. The caller frees s. */

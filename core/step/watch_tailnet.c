@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "step/localapi.h"
@@ -31,18 +30,6 @@ static void add_string(struct text *out, const char *name, struct span v, bool d
 		text_quote(out, s);
 	}
 	free(s);
-}
-
-/* "2026-12-01T10:00:00Z", which Go writes with or without a fraction, to milliseconds; 0: none. */
-static long long read_time(struct span v)
-{
-	struct tm t = { 0 };
-	char *s = json_str(v);
-	bool ok = s && sscanf(s, "%4d-%2d-%2dT%2d:%2d:%2d", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour, &t.tm_min, &t.tm_sec) == 6 && t.tm_year > 1970;
-	free(s);
-	t.tm_year -= 1900;
-	t.tm_mon--;
-	return ok ? (long long)timegm(&t) * 1000 : 0;
 }
 
 static bool list_has(struct span list, const char *wanted)
@@ -73,7 +60,7 @@ static void take_status(struct tailnet *t, struct span status, struct text *out)
 	struct span self = json_get(status, "Self"), ip = { 0 };
 	char *state = json_str(json_get(status, "BackendState")), *dns = json_str(json_get(self, "DNSName"));
 	size_t at = 0;
-	long long expiry = read_time(json_get(self, "KeyExpiry"));
+	long long expiry = json_time(json_get(self, "KeyExpiry"));
 	if (dns && *dns && dns[strlen(dns) - 1] == '.')
 		dns[strlen(dns) - 1] = 0;
 	free(t->dns_name);

@@ -68,8 +68,9 @@ end
 -- --- making it ---
 
 local function make_volumes(ctx)
+  local own = { [names.home_volume(ctx.name)] = true, [names.docker_volume(ctx.name)] = true, [names.tailscale_volume(ctx.name)] = true }
   for _, mount in ipairs(ctx.plan.container.mounts or {}) do
-    if mount.type == "volume" and (mount.source == names.home_volume(ctx.name) or mount.source == names.docker_volume(ctx.name)) then
+    if mount.type == "volume" and own[mount.source] then
       local ok, e = errors.try(docker.volume_create, mount.source, names.labels(ctx.name))
       if not ok and errors.is(e, "CONFLICT") then
         refuse("volume", mount.source, docker.volume_inspect(mount.source) or {}, "docker volume rm " .. mount.source)

@@ -16,6 +16,7 @@ local spec = require "perry.spec"
 local steps = require "perry.steps"
 local store = require "store"
 local sync = require "perry.sync"
+local tailnet = require "perry.tailnet"
 local tools = require "perry.tools"
 
 local M = {}
@@ -105,15 +106,24 @@ local function run_scripts(ctx)
   steps.run("scripts", function() return scripts.run(ctx) end)
 end
 
+local function join_beside(ctx, fn)
+  tailnet.begin(ctx, function() return facts(ctx, ctx.info.kind) end)
+  local ok, e = xpcall(fn, base.guard)
+  if tailnet.finish(ctx) then action(ctx, "on_joined", { hostname = ctx.record.tailnet.hostname }) end
+  if not ok then error(e, 0) end
+  op.check()
+end
+
 local function bring_up(ctx)
   op.steps(base.list(steps.startup))
   steps.run("prepare", function() prepare(ctx) end)
   steps.run("start", function() container.start(ctx) end)
-  steps.run("sync", function() sync.run(ctx) end)
-  ctx.up = true
-  run_scripts(ctx)
-  -- The place of perry.tailnet: it joins beside sync and scripts.
-  steps.skip("tailscale")
+  -- It joins its tailnet beside what follows.
+  join_beside(ctx, function()
+    steps.run("sync", function() sync.run(ctx) end)
+    ctx.up = true
+    run_scripts(ctx)
+  end)
 end
 
 -- --- how it ends ---
@@ -169,6 +179,14 @@ end
 
 -- --- create, start, restart ---
 
+-- In one that runs already, a join that failed is tried again.
+local function retry_join(ctx)
+  if not tailnet.can_retry(ctx) then return end
+  make_plan(ctx, "start")
+  op.steps(base.list { steps.startup[#steps.startup] })
+  join_beside(ctx, function() end)
+end
+
 -- Is this the creation of the workspace, or the second half of one that was killed?
 local function is_new(ctx)
   return not ctx.record or (ctx.record.state == "creating" and ctx.record.op == ctx.info.id)
@@ -207,7 +225,10 @@ end
 function M.start()
   local ctx = context()
   if is_new(ctx) then return create(ctx) end
-  if already_up(ctx) then return result(ctx) end
+  if already_up(ctx) then
+    retry_join(ctx)
+    return result(ctx)
+  end
   asked(ctx)
   return up(ctx, false, "start")
 end

@@ -1,6 +1,7 @@
 -- The plan: everything that hooks decide, in one exchange, before anything is touched.
 local base = require "base"
 local docker = require "docker"
+local files = require "files"
 local image = require "perry.image"
 local names = require "perry.names"
 local policy = require "policy"
@@ -23,7 +24,7 @@ function M.engine()
   end
   known = {
     version = info.ServerVersion, runtimes = runtimes, userns = userns, cgroup = info.CgroupVersion,
-    cpus = info.NCPU, memory = info.MemTotal, os = info.OSType, arch = info.Architecture,
+    tun = files.stat("/dev/net/tun") ~= nil, cpus = info.NCPU, memory = info.MemTotal, os = info.OSType, arch = info.Architecture,
   }
   policy.set_engine(known)
   return known
@@ -67,6 +68,16 @@ local function disk()
   return taken
 end
 
+-- What hooks may know of its device on the tailnet; nil: it never had one.
+function M.tailnet(record)
+  local t = record.tailnet
+  if not (t and t.nodeId) then return nil end
+  return {
+    hostname = t.hostname, dns_name = t.dnsName, ip = t.ip, node_id = t.nodeId, ephemeral = t.ephemeral, state = t.state,
+    online = t.state == "connected" and store.status(record.name) == "running",
+  }
+end
+
 -- Facts of a workspace that may not exist yet: then record is what it would be.
 function M.facts(reason, record, caller)
   local engine = M.engine()
@@ -80,11 +91,11 @@ function M.facts(reason, record, caller)
       name = record.name, labels = record.labels or {}, created = record.created and record.created // 1000, owner = record.owner,
       repo = record.repo, branch = record.branch, request = record.request or {}, reason = reason,
       user = caller and { kind = caller.kind, login = caller.login, tags = caller.tags } or nil,
-      state = store.status(record.name),
+      state = store.status(record.name), tailnet = M.tailnet(record),
       agent = {
         id = store.agent_id(), version = base.version(), hostname = base.hostname(), os = engine.os, arch = engine.arch,
         cpus = engine.cpus, memory = engine.memory, workspaces = workspaces, owned = owned, disk = taken,
-        engine = { version = engine.version, runtimes = engine.runtimes, userns = engine.userns, cgroup = engine.cgroup },
+        engine = { version = engine.version, runtimes = engine.runtimes, userns = engine.userns, cgroup = engine.cgroup, tun = engine.tun },
       },
     },
   }

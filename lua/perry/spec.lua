@@ -7,13 +7,21 @@ local M = {}
 -- What the engine can change of a container that exists.
 local changeable = { cpus = true, memory = true, pids = true }
 
+-- What the container is to know of its tailnet; the key itself is never there. An image that was committed of a container that joined holds the
+-- variables, and one that does not join any more must not believe them.
+local function environment(plan, image)
+  if not plan.join then return image and image:find("^perry%-kept/") and base.list { "TS_AUTHKEY=", "TS_USERSPACE=" } or nil end
+  local userspace = plan.tailscale_up and plan.tailscale_up.userspace
+  return base.list { "TS_AUTHKEY=file:/run/perry/ts/authkey", "TS_USERSPACE=" .. (userspace and "true" or "") }
+end
+
 -- Equal hashes: the container that exists is the one the plan needs.
 function M.hash(plan, tools)
   local fixed = {}
   for k, v in pairs(plan.container) do
     if not changeable[k] then fixed[k] = v end
   end
-  return base.sha256(base.canonical { container = fixed, tools = tools, version = 1 }):sub(1, 16)
+  return base.sha256(base.canonical { container = fixed, env = environment(plan), tools = tools, version = 1 }):sub(1, 16)
 end
 
 local function mounts(plan, tools)
@@ -87,6 +95,7 @@ function M.build(ctx, image, network)
     Image = image,
     Hostname = record.name,
     User = "0",
+    Env = environment(plan, image),
     Entrypoint = base.list { names.step, "init" },
     Cmd = base.list(),
     -- init takes the environment and the files from whoever is attached when it starts.

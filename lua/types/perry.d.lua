@@ -78,6 +78,7 @@ error("perry.d.lua describes types; it is not for require")
 ---@field runtimes? string[]
 ---@field userns? boolean userns-remap is on
 ---@field cgroup? string
+---@field tun? boolean whether the machine has /dev/net/tun
 
 ---The plan so far, for container; the whole of it, for review. Read-only.
 ---@class perry.plan
@@ -85,8 +86,16 @@ error("perry.d.lua describes types; it is not for require")
 ---@field joins boolean whether the workspace joins a tailnet
 ---@field key? "config"|"file"|"env"|"mint"|"http" by which kind of key
 ---@field hostname? string
+---@field tailscale_up? perry.plan.tailscale_up
 ---@field env? table<string, string|perry.secretref>
 ---@field container? perry.plan.container
+
+---@class perry.plan.tailscale_up
+---@field accept_dns? boolean
+---@field accept_routes? boolean
+---@field ssh? boolean
+---@field login_server? string
+---@field userspace? boolean
 
 ---A container spec. As an answer, everything is optional; in a plan, lists and tables are there.
 ---@class perry.plan.container

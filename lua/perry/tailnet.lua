@@ -1,0 +1,241 @@
+-- A workspace on its tailnet. tailscaled runs under its init (core/step/tailnet.c); a start asks `perry-step join` to bring it up under its name, beside
+-- what else the start does, and takes the answer at the end. Nothing in here stops a start: a workspace that does not join runs, and says why.
+local base = require "base"
+local docker = require "docker"
+local errors = require "perry.errors"
+local leave = require "perry.leave"
+local names = require "perry.names"
+local op = require "op"
+local policy = require "policy"
+local steps = require "perry.steps"
+local store = require "store"
+local tailnet = require "tailnet"
+local tools = require "perry.tools"
+
+local M = {}
+
+local grace = 15 -- seconds beyond the deadline of a join, for a busy engine
+local leave_seconds = 10 -- of a join that the collision hook refuses
+
+-- --- what went wrong, and what mends it ---
+
+local new_key = "make a new key (a reusable one serves many workspaces) and save it: perry tailnet setup; the workspace joins as soon as it is saved"
+
+local mends = {
+  { "already used", new_key },
+  { "authkey expired", new_key },
+  { "key expired", new_key },
+  { "auth%-?key", "check the auth key: perry tailnet setup; the workspace joins as soon as a good one is saved" },
+  { "invalid key", new_key },
+  { "API key", new_key },
+  { "no key to join", new_key },
+  { "no auth key", new_key },
+  { "approve", "approve the device in the admin console of the tailnet" },
+  { "tools volume", "install tailscale for workspaces (make install says how), restart the agent, then: perry stop %s && perry start %s" },
+  { "stopped and started", "perry stop %s && perry start %s" },
+  { "control server", nil },
+  { "connection refused", nil },
+  { "no such host", nil },
+  { "timeout", nil },
+  { "unreachable", nil },
+}
+local unreachable = "check that workspaces can reach the control server (tailscale.loginServer in config.json), then: perry start %s"
+
+local function mend_of(ctx, reason)
+  for _, row in ipairs(mends) do
+    if reason:find(row[1]) then return ((row[2] or unreachable):gsub("%%s", ctx.name)) end
+  end
+  return ("perry start %s tries again; docker exec %s tailscale status says more"):format(ctx.name, names.container(ctx.name))
+end
+
+-- A refusal by the control server: it is certain that no device came of the attempt.
+local function refused(reason)
+  return reason:find("already used") or reason:find("expired") or reason:find("auth%-?key") or reason:find("invalid key") or reason:find("API key")
+end
+
+-- --- the record ---
+
+local function note(ctx, changes)
+  changes.at = base.now()
+  ctx:patch { tailnet = changes }
+end
+
+local function fail(ctx, reason, mend)
+  mend = mend or mend_of(ctx, reason)
+  note(ctx, { state = "failed", error = reason, mend = mend, hostname = ctx.plan.hostname })
+  base.log("warn", ("not on the tailnet: %s; %s"):format(reason, mend))
+  op.step("tailscale", "error", reason .. "; " .. mend)
+end
+
+-- Why this plan does not join although it should, or nil.
+local function hindrance(plan, name)
+  for _, point in ipairs { "auth_key", "hostname", "tailscale_up" } do
+    local e = plan.errors and plan.errors[point]
+    if e then return e.message or tostring(e), "perry hooks check, and when it is mended: perry start " .. name end
+  end
+  local missing = plan.join and tools.no_tailscale()
+  if missing then return "there is no tailscale on the tools volume: " .. missing end
+end
+
+-- --- one attempt ---
+
+local function deadline() return base.config "tailscale.joinTimeout" or 30 end
+
+local function login_server(ctx, key)
+  local up = ctx.plan.tailscale_up or {}
+  return up.login_server or key and key.loginServer or nil
+end
+
+-- Asks the workspace to join; more: members for perry-step join.
+local function ask(ctx, key, more)
+  local up = ctx.plan.tailscale_up or {}
+  local fields = {
+    hostname = ctx.plan.hostname, timeout = deadline(), accept_dns = up.accept_dns or false, accept_routes = up.accept_routes or false,
+    ssh = up.ssh or false, login_server = login_server(ctx, key),
+  }
+  for k, v in pairs(more or {}) do fields[k] = v end
+  return docker.exec_start(ctx.container, { names.step, "join" }, tailnet.input(fields, key))
+end
+
+local function answer_of(exec)
+  local result = docker.exec_wait(exec, (deadline() + grace) * 1000)
+  local ok, answer = errors.try(base.decode, result.stdout)
+  if not ok then base.fail("INTERNAL_SERVER_ERROR", "perry-step join: " .. (result.stderr ~= "" and result.stderr or "no answer")) end
+  return answer
+end
+
+-- A key is made for this one join only when it needs one: a device that is still logged in does not.
+local function made_for_one(join)
+  local kind = join["$key"].kind
+  return kind == "mint" or kind == "http"
+end
+
+-- From here on a device may come of it: that is journalled first.
+local function ask_with_key(ctx)
+  local key = tailnet.key(ctx.plan.join)
+  ctx.joining = leave.joining(ctx, {
+    hostname = ctx.plan.hostname, credential = key.credential, keyId = key.id, ephemeral = key.ephemeral, control = login_server(ctx, key),
+  })
+  ctx.key = { kind = key.kind, fingerprint = key.fingerprint, credential = key.credential, ephemeral = key.ephemeral }
+  return ask(ctx, key)
+end
+
+-- --- a name that somebody else has ---
+
+local function label_of(dns_name) return dns_name and dns_name:match("^[^.]+") end
+
+-- What hooks may know of the device that has the name.
+local function device_of(ctx, taken)
+  if not taken then return nil end
+  local row = leave.whose(taken.nodeId)
+  local in_use = row and store.get(row.workspace)
+  return {
+    node_id = taken.nodeId, online = taken.online, kept = row ~= nil and row.state == "kept",
+    -- One that a workspace of ours goes on using, stopped or not, does not make way.
+    ours = row ~= nil and (row.state ~= "joined" or not in_use or in_use.id == ctx.record.id),
+  }
+end
+
+local function remove_device(ctx, node)
+  local row = leave.whose(node)
+  local credential = row.credential or tailnet.credential(row.control or login_server(ctx))
+  if not credential then base.fail("PRECONDITION_FAILED", "nobody can remove the old device: no API credential (tailscale.credentials) is configured") end
+  tailnet.device_delete(credential, node)
+  store.outbox_delete(row.id)
+end
+
+-- The answer once the collision has been dealt with; nil and a reason: it is not to join under another name.
+local function settle_name(ctx, answer)
+  local label, wanted = label_of(answer.dnsName), ctx.plan.hostname
+  if not label or label == wanted then return answer end
+  local device = device_of(ctx, answer.taken)
+  local ev = { kind = "collision", at = base.now() // 1000, operation = ctx.info.id, wanted = wanted, hostname = label, device = device }
+  local ok, choice = errors.try(policy.ask, "collision", ctx.facts(), { ev = ev })
+  if not ok then base.log("warn", errors.message(choice)) end
+  if choice == "refuse" then
+    docker.exec(ctx.container, { names.step, "leave", "--timeout", tostring(leave_seconds) }, { timeout = (leave_seconds + grace) * 1000 })
+    return nil, ("the name %s is taken on the tailnet, and the collision hook refuses %s"):format(wanted, label)
+  end
+  if choice == "replace_offline" and device and device.ours and not device.online then
+    local replaced, e = errors.try(remove_device, ctx, device.node_id)
+    if replaced then return answer_of(ask(ctx, nil, { again = true })) end
+    base.log("warn", ("%s keeps its place on the tailnet: %s"):format(wanted, errors.message(e)))
+  end
+  return answer
+end
+
+-- --- the step ---
+
+local function connected(ctx, answer)
+  local label, key = label_of(answer.dnsName), ctx.key or {}
+  note(ctx, {
+    state = "connected", hostname = label, dnsName = answer.dnsName, ip = answer.ip, nodeId = answer.nodeId, keyExpiry = answer.keyExpiry or base.null,
+    tun = answer.tun, magicDns = answer.magicDns, error = base.null, mend = base.null, keyKind = key.kind, key = key.fingerprint,
+    credential = key.credential, ephemeral = key.ephemeral,
+  })
+  local shown = answer.dnsName .. (answer.ip and " (" .. answer.ip .. ")" or "")
+  if label ~= ctx.plan.hostname then shown = ("%s; the name %s is another device's"):format(shown, ctx.plan.hostname) end
+  op.step("tailscale", "done", shown)
+  return answer.did ~= "nothing"
+end
+
+local function take(ctx, exec)
+  local answer = answer_of(exec)
+  if answer.error and answer.state == "NeedsLogin" and not ctx.joining then answer = answer_of(ask_with_key(ctx)) end
+  local reason = answer.error
+  if not reason and answer.nodeId and ctx.joining then
+    leave.joined(ctx, ctx.joining, answer)
+    ctx.joining = nil
+  end
+  if not reason then answer, reason = settle_name(ctx, answer) end
+  if reason or answer.error then
+    reason = reason or answer.error
+    if ctx.joining and refused(reason) then leave.not_joined(ctx.joining) end
+    return fail(ctx, reason)
+  end
+  return connected(ctx, answer)
+end
+
+-- Begins to join, when that is planned; finish must follow. facts: a function that gives those of this workspace, for hooks.
+function M.begin(ctx, facts)
+  ctx.facts = facts
+  local reason, mend = hindrance(ctx.plan, ctx.name)
+  if reason then return fail(ctx, reason, mend) end
+  if not ctx.plan.join then
+    if ctx.record.tailnet and ctx.record.tailnet.state ~= "none" then note(ctx, { state = "none", error = base.null, mend = base.null }) end
+    return steps.skip("tailscale")
+  end
+  local ok, e = errors.try(function()
+    op.step("tailscale", "running")
+    note(ctx, { state = "pending", hostname = ctx.plan.hostname, error = base.null, mend = base.null })
+    local known = ctx.record.tailnet and ctx.record.tailnet.nodeId
+    ctx.join = made_for_one(ctx.plan.join) and known and ask(ctx) or ask_with_key(ctx)
+  end)
+  if not ok then fail(ctx, errors.message(e)) end
+end
+
+-- Takes what came of it. True: it is there anew, or under another name. An operation that was cancelled leaves it as it is: the container goes.
+function M.finish(ctx)
+  if not ctx.join then return false end
+  local ok, e = errors.try(take, ctx, ctx.join)
+  ctx.join = nil
+  if ok then return e end
+  if errors.cancelled(e) or op.stopping() then
+    op.step("tailscale", "cancelled")
+    return false
+  end
+  fail(ctx, errors.message(e))
+  return false
+end
+
+-- May a workspace that runs try again? Its container must have been made for it.
+function M.can_retry(ctx)
+  if not ctx.record.tailnet or ctx.record.tailnet.state ~= "failed" then return false end
+  local container = docker.inspect(ctx.container)
+  for _, v in ipairs(container and container.Config.Env or {}) do
+    if v:match("^TS_AUTHKEY=.") then return true end
+  end
+  return false
+end
+
+return M
