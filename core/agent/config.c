@@ -39,6 +39,8 @@ static int load(struct agent *a, struct perry_err **err)
 	stat_file(a, &a->config_stat);
 	if (config_load(a->dir, &fresh, warn_key, NULL, err) < 0)
 		return -1;
+	if (a->ops)
+		agent_tailnet_changed(a, a->config, fresh);
 	config_unref(a->config);
 	a->config = fresh;
 	if (a->tailnet)
@@ -106,10 +108,31 @@ void agent_config_reload(struct agent *a)
 	pthread_mutex_unlock(&a->config_lock);
 }
 
+struct edit {
+	struct agent *a;
+	int (*change)(cJSON *root, void *ctx, struct perry_err **err);
+	void *ctx;
+};
+
+/* What only the agent can check: a new prefix against the workspaces that there are. */
+static int change_checked(cJSON *root, void *ctx, struct perry_err **err)
+{
+	const struct edit *e = ctx;
+	cleanup_free char *before = xstrdup(json_str_or(root, "tailscale.hostnamePrefix", ""));
+	if (e->change(root, e->ctx, err) < 0)
+		return -1;
+	const char *prefix = json_str_or(root, "tailscale.hostnamePrefix", "");
+	if (strcmp(prefix, before) == 0)
+		return 0;
+	cleanup_json cJSON *all = fleet_list(e->a->fleet);
+	return config_check_prefix(prefix, all, err);
+}
+
 int agent_config_edit(struct agent *a, int (*change)(cJSON *root, void *ctx, struct perry_err **err), void *ctx,
 		      struct perry_err **err)
 {
-	if (config_edit(a->dir, change, ctx, err) < 0)
+	struct edit e = { a, change, ctx };
+	if (config_edit(a->dir, change_checked, &e, err) < 0)
 		return -1;
 	config_unref(agent_config(a));
 	return 0;

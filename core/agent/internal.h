@@ -67,6 +67,8 @@ void agent_config_reload(struct agent *a);                      /* now, whatever
 int agent_config_edit(struct agent *a, int (*change)(cJSON *root, void *ctx, struct perry_err **err), void *ctx,
 		      struct perry_err **err);
 bool agent_host_access(struct agent *a);
+/* rejoin.c: under the lock of the configuration. */
+void agent_tailnet_changed(struct agent *a, const struct config *before, const struct config *now);
 
 /* operations.c: the Lua host and the operations over it. */
 int agent_open_operations(struct agent *a, struct perry_err **err);

@@ -195,6 +195,16 @@ static void tell_agent(void)
 		kill(pid, SIGHUP);
 }
 
+/* Without an agent that answers, the workspaces are not known; their next start tells. */
+static int check_prefix(const char *prefix, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	cleanup_json cJSON *all = NULL;
+	if (client_open(&c, NULL) < 0 || client_rpc(c, "workspaces/list", NULL, &all, NULL) < 0)
+		return 0;
+	return config_check_prefix(prefix, all, err);
+}
+
 int cmd_agent_config_set(const struct args *a, struct perry_err **err)
 {
 	cleanup_free char *dir = path_config_dir();
@@ -212,7 +222,9 @@ int cmd_agent_config_set(const struct args *a, struct perry_err **err)
 		return perry_fail(err, PERRY_EUSAGE, "agent config set: which value?\n  usage: perry agent config set KEY VALUE, or --stdin");
 	if (!value)
 		value = typed = read_stdin_line();
-	int rc = config_set(dir, a->words[0], value, err);
+	int rc = strcmp(a->words[0], "tailscale.hostnamePrefix") == 0 ? check_prefix(value, err) : 0;
+	if (rc == 0)
+		rc = config_set(dir, a->words[0], value, err);
 	if (typed)
 		wipe(typed, strlen(typed));
 	if (rc == 0)

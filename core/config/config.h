@@ -50,6 +50,8 @@ void config_port_range(const struct config *c, int *min, int *max);
 /* Read, change, validate, write, under a lock file that works between processes. change edits the file's root; -1 gives up.
  * A value of "********" for a secret key means: keep. */
 int config_edit(const char *dir, int (*change)(cJSON *root, void *ctx, struct perry_err **err), void *ctx, struct perry_err **err);
+/* Has every workspace ("name" of each in the list) a hostname of at most 63 characters with this prefix? PERRY_EINPUT names one that has not. */
+int config_check_prefix(const char *prefix, const cJSON *workspaces, struct perry_err **err);
 /* Sets one dotted key from text (typed by the table; objects and arrays as JSON) or removes it (text NULL). Unknown keys: PERRY_EINPUT with the nearest. */
 int config_set(const char *dir, const char *key, const char *text, struct perry_err **err);
 

@@ -117,3 +117,16 @@ int config_set(const char *dir, const char *key, const char *text, struct perry_
 	struct assignment a = { key, text };
 	return config_edit(dir, assign, &a, err);
 }
+
+int config_check_prefix(const char *prefix, const cJSON *workspaces, struct perry_err **err)
+{
+	const cJSON *ws;
+	cJSON_ArrayForEach(ws, workspaces) {
+		const char *name = json_str_or(ws, "name", "");
+		size_t n = strlen(prefix) + strlen(name);
+		if (n > 63)
+			return perry_fail(err, PERRY_EINPUT, "tailscale.hostnamePrefix: %s%s, the hostname of the workspace %s, would have %zu characters; 63 is the most",
+					  prefix, name, name, n);
+	}
+	return 0;
+}

@@ -27,6 +27,7 @@
 	X("tailscale.hostnamePrefix", "string", false, 0, 0, "\"\"", "put before a workspace's name to make its hostname") \
 	X("tailscale.tags", "strings", false, 0, 0, "[]", "tags asked for with minted keys") \
 	X("tailscale.loginServer", "string", false, 0, 0, NULL, "control server, when it is not Tailscale's") \
+	X("tailscale.joinTimeout", "integer", false, 5, 600, "30", "seconds that a start waits at most until its workspace is on the tailnet") \
 	X("tailscale.credentials.*", "object", false, 0, 0, NULL, "API credentials that keys are minted with, secrets by reference") \
 	X("tailscale.serve", "boolean", false, 0, 0, "true", "publish the agent on the tailnet (Tailscale Serve, or the machine's tailnet address)") \
 	X("tailscale.socket", "string", false, 0, 0, NULL, "socket of this machine's tailscaled, when it is not the usual one") \
