@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/internal.h"
+#include "agent/idle_agent.h"
 #include "agent/tailnet.h"
 #include "agent/tailnet_identity.h"
 #include "agent/ports.h"
@@ -178,6 +179,12 @@ static void used(void *ctx, const char *workspace)
 		fleet_put(a->fleet, workspace, record);
 }
 
+static void open_in(void *ctx, const char *workspace, enum stream_use use, int change)
+{
+	struct agent *a = ctx;
+	idle_agent_open_in(a->idle, workspace, use, change);
+}
+
 static int open_streams(struct agent *a, struct perry_err **err)
 {
 	const struct streams_setup setup = {
@@ -187,6 +194,7 @@ static int open_streams(struct agent *a, struct perry_err **err)
 		.shell = shell,
 		.host_access = host_access,
 		.used = used,
+		.open = open_in,
 		.ctx = a,
 	};
 	return streams_open(&a->streams, &setup, err);
@@ -218,7 +226,7 @@ static int open_parts(struct boot *b, struct perry_err **err)
 		return -1;
 	fleet_set_render(a->fleet, workspace_view_text);
 	a->identity = identity_new(a);
-	if (agent_open_operations(a, err) < 0 || open_streams(a, err) < 0 || agent_open_watchers(a, err) < 0)
+	if (agent_open_operations(a, err) < 0 || open_streams(a, err) < 0 || agent_open_watchers(a, err) < 0 || idle_agent_open(a, err) < 0)
 		return -1;
 	return open_server(b, err);
 }
@@ -270,6 +278,7 @@ static bool close_parts(struct boot *b)
 	tailnet_stop(a->tailnet); /* nobody new comes from there */
 	if (a->calls)
 		calls_shutdown(a);
+	left += idle_agent_stop(a->idle);
 	if (a->lua)
 		lua_host_goodbye(a->lua);
 	if (a->streams)
@@ -295,6 +304,7 @@ static bool close_parts(struct boot *b)
 	if (a->fleet)
 		fleet_close(a->fleet);
 	watchers_free(a->watchers);
+	idle_agent_free(a->idle);
 	jobs_free(a->jobs);
 	calls_free(a->calls);
 	hub_free(a->hub);

@@ -109,8 +109,10 @@ void idle_note(struct idle *i, const char *ws, enum idle_kind kind)
 	pthread_mutex_lock(&i->lock);
 	struct entry *e = find(i, ws);
 	if (e) {
-		e->noted[kind] = now;
-		e->notes++;
+		if (kind < IDLE_N_KINDS) {
+			e->noted[kind] = now;
+			e->notes++;
+		}
 		int64_t earliest = e->asked + IDLE_CHANGE_GAP_MS, soon = now + IDLE_SETTLE_MS;
 		wake = e->awake && sooner(e, soon > earliest ? soon : earliest);
 	}

@@ -49,7 +49,7 @@ struct idle *idle_new(const struct idle_ops *ops, void *ctx);
 void idle_free(struct idle *i);
 /* It runs, or may run: it is looked at soon. Any thread. */
 void idle_started(struct idle *i, const char *ws);
-/* It was active in this way just now. Any thread; costs nothing while nobody wants to know. */
+/* It was active in this way just now (IDLE_N_KINDS: in none, but something may have changed). Any thread; costs nothing while nobody wants to know. */
 void idle_note(struct idle *i, const char *ws, enum idle_kind kind);
 /* Hooks or the configuration changed: all are looked at anew. Any thread. */
 void idle_changed(struct idle *i);

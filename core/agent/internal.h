@@ -24,6 +24,7 @@
 struct calls;
 struct lua_host;
 struct watchers;
+struct idle_agent;
 struct tailnet;
 struct identity;
 
@@ -46,6 +47,7 @@ struct agent {
 	struct calls *calls;
 	struct streams *streams;
 	struct watchers *watchers;
+	struct idle_agent *idle;
 	struct server *server;
 	struct tailnet *tailnet;
 	struct identity *identity;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "agent/handlers.h"
+#include "agent/idle_agent.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -121,7 +122,10 @@ int proc_workspaces_exec(struct call *c, cJSON **out, struct perry_err **err)
 	if (agent_admit(c->a, "exec", call_str(c, "name"), caller, err) < 0)
 		return -1;
 	random_hex(id, ID_BYTES);
-	return run(c, json_str_or(record, "containerId", ""), id, err);
+	idle_agent_open_in(c->a->idle, call_str(c, "name"), STREAM_USE_EXEC, 1);
+	int rc = run(c, json_str_or(record, "containerId", ""), id, err);
+	idle_agent_open_in(c->a->idle, call_str(c, "name"), STREAM_USE_EXEC, -1);
+	return rc;
 }
 
 /* --- logs --- */

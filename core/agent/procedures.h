@@ -29,7 +29,8 @@
 #define CLONE_URL "{'type':'string','format':'clone-url'}"
 #define START_FIELDS \
 	"'name':" NAME ",'clone':" CLONE_URL ",'env':" RECORD(STR) ",'labels':" RECORD(STR) ",'branch':" STR ",'image':" STR \
-	",'cpus':{'type':'number','minimum':0.01},'memory':{'anyOf':[" STR "," NUM "]},'docker':" BOOL ",'dryRun':" BOOL
+	",'cpus':{'type':'number','minimum':0.01},'memory':{'anyOf':[" STR "," NUM "]},'docker':" BOOL \
+	",'ttl':{'type':'integer','minimum':0,'maximum':315360000},'dryRun':" BOOL
 #define START_INPUT OBJ_REQ(START_FIELDS, "'name'")
 #define RESTART_INPUT OBJ_REQ("'name':" NAME ",'recreate':" BOOL ",'dryRun':" BOOL, "'name'")
 #define DELETE_INPUT OBJ_REQ("'name':" NAME ",'keepHome':" BOOL, "'name'")

@@ -147,6 +147,8 @@ void stream_source_list(struct stream_source *src, struct streams *s, const char
 	if (src->next)
 		src->next->prev = &src->next;
 	s->sources = src;
+	if (s->setup.open)
+		s->setup.open(s->setup.ctx, src->workspace, src->use, 1);
 }
 
 void stream_source_unlist(struct stream_source *src)
@@ -154,6 +156,8 @@ void stream_source_unlist(struct stream_source *src)
 	*src->prev = src->next;
 	if (src->next)
 		src->next->prev = src->prev;
+	if (src->s->setup.open)
+		src->s->setup.open(src->s->setup.ctx, src->workspace, src->use, -1);
 }
 
 void stream_source_orphan(struct stream_source *src)

@@ -13,6 +13,9 @@
 
 struct streams;
 
+/* What a stream is to a workspace; OTHER: logs, copies, forwarded connections. */
+enum stream_use { STREAM_USE_OTHER, STREAM_USE_EXEC, STREAM_USE_TERMINAL };
+
 #define STREAM_PROTOCOL "perry.v1" /* the subprotocol of GET /rpc/stream */
 #define STREAM_HOST "@host"        /* the name that means this machine */
 
@@ -32,6 +35,8 @@ struct streams_setup {
 	bool (*host_access)(void *ctx);
 	/* Something was typed or run in a workspace (for lastUsed); at most once a minute per stream. May be NULL. */
 	void (*used)(void *ctx, const char *workspace);
+	/* Something was opened (change 1) or has ended (-1). The exception: called on the I/O thread, must be quick. May be NULL. */
+	void (*open)(void *ctx, const char *workspace, enum stream_use use, int change);
 	void *ctx;
 	const char *step;      /* perry-step inside the workspace; NULL: /opt/perry/bin/perry-step */
 	int max_connections;   /* WebSockets at once, 0: 256; beyond, a new one is closed with 1008 */

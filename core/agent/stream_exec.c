@@ -535,6 +535,7 @@ struct stream_source *stream_exec_new(struct streams *s, const struct stream_exe
 {
 	struct exec *e = xcalloc(1, sizeof *e);
 	e->refs = 1;
+	e->base.use = spec->tty ? STREAM_USE_TERMINAL : strcmp(spec->kind, "forward") == 0 ? STREAM_USE_OTHER : STREAM_USE_EXEC;
 	stream_source_list(&e->base, s, spec->workspace, sink, owner);
 	e->base.input = on_input;
 	e->base.eof = on_eof;

@@ -82,6 +82,7 @@ struct stream_source {
 	struct streams *s;
 	struct stream_source *next, **prev;
 	char workspace[80];
+	enum stream_use use;                   /* set before it is listed */
 	const struct stream_sink *sink;
 	void *owner;                           /* NULL: orphaned; it ends itself and nobody is told */
 	/* Any of these but kick and end may be NULL: not possible with it. */

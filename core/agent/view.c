@@ -6,14 +6,18 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-static void put_time(cJSON *out, const char *key, const cJSON *record)
+static void put_iso(cJSON *out, const char *key, int64_t ms)
 {
 	char text[32];
-	int64_t ms = json_int_or(record, key, 0);
 	if (ms <= 0)
 		return;
 	clock_iso(ms, text);
 	json_set_str(out, key, text);
+}
+
+static void put_time(cJSON *out, const char *key, const cJSON *record)
+{
+	put_iso(out, key, json_int_or(record, key, 0));
 }
 
 static cJSON *ports_view(const cJSON *record)
@@ -101,6 +105,11 @@ cJSON *workspace_view(const cJSON *record, bool details)
 	copy(out, record, "branch");
 	copy(out, record, "labels");
 	copy(out, record, "outdated");
+	copy(out, record, "ttl");
+	if (json_int_or(record, "ttlFrom", 0) && str_eq(status_of(record), "running"))
+		put_iso(out, "ttlEnds", json_int_or(record, "ttlFrom", 0) + json_int_or(record, "ttl", 0) * 1000);
+	if (!str_eq(status_of(record), "running"))
+		copy(out, record, "stopReason");
 	copy_error(out, record);
 	return out;
 }

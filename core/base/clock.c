@@ -144,8 +144,7 @@ void clock_age(int64_t ms_ago, char out[32])
 	snprintf(out, 32, "%" PRId64 " %s%s", n, units[i].name, n == 1 ? "" : "s");
 }
 
-/* "1h30m" in ms, -1 when it is no duration. */
-static int64_t parse_span(const char *p)
+int64_t clock_span(const char *p)
 {
 	int64_t total = 0;
 	if (!*p)
@@ -178,7 +177,7 @@ int64_t clock_since(const char *text)
 {
 	if (!text)
 		return -1;
-	int64_t span = parse_span(text);
+	int64_t span = clock_span(text);
 	if (span < 0)
 		return clock_parse_iso(text);
 	int64_t now = clock_ms();

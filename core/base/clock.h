@@ -17,6 +17,8 @@ void clock_iso(int64_t ms, char out[32]);
 int64_t clock_parse_iso(const char *text); /* RFC 3339 with or without fraction; -1 when it is none or before 1970 (an engine's "never") */
 /* "3 minutes", "2 days"; out has at least 32 bytes. */
 void clock_age(int64_t ms_ago, char out[32]);
+/* "90s", "5m", "1h30m", "7d" in milliseconds; -1 when it is none. */
+int64_t clock_span(const char *text);
 /* "90s", "5m", "1h30m", "7d" or an RFC 3339 time: the moment (wall ms) that far in the past, or that time; -1 when it is neither. */
 int64_t clock_since(const char *text);
 

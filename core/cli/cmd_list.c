@@ -12,7 +12,7 @@ static const char *state_text(const cJSON *ws)
 {
 	if (json_bool_or(ws, "outdated", false))
 		return "outdated";
-	return "";
+	return json_str_or(ws, "stopReason", "");
 }
 
 /* Of a home whose size the engine does not tell: "-". */
@@ -51,7 +51,7 @@ static void print_rows(const struct args *a, const cJSON *list)
 		clock_age(created > 0 ? clock_ms() - created : 0, age);
 		table_add(&t, json_str_or(ws, "name", "?"));
 		if (*state_text(ws))
-			table_addf(&t, "%s (%s)", json_str_or(ws, "status", "?"), state_text(ws));
+			table_addf(&t, "%s (%.60s)", json_str_or(ws, "status", "?"), state_text(ws));
 		else
 			table_add(&t, json_str_or(ws, "status", "?"));
 		add_hostname(&t, ws);

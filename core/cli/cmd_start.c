@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
@@ -9,6 +10,8 @@
 #include "cli/git.h"
 #include "cli/out.h"
 #include "cli/plan_out.h"
+
+#define TTL_MAX_MS (INT64_C(3650) * 86400000) /* as the agent has it */
 
 static int split_assignment(const char *text, const char *option, char **key, const char **value, struct perry_err **err)
 {
@@ -89,6 +92,12 @@ static int build_input(const struct args *a, cJSON *in, struct perry_err **err)
 		if (str_to_bytes(args_str(a, "memory"), &bytes) < 0)
 			return perry_fail(err, PERRY_EUSAGE, "start: --memory needs a size like 4GiB, got \"%s\"", args_str(a, "memory"));
 		json_set_str(in, "memory", args_str(a, "memory"));
+	}
+	if (args_str(a, "ttl")) {
+		int64_t ms = strcmp(args_str(a, "ttl"), "0") == 0 ? 0 : clock_span(args_str(a, "ttl"));
+		if (ms < 0 || ms > TTL_MAX_MS || (ms > 0 && ms < 1000))
+			return perry_fail(err, PERRY_EUSAGE, "start: --ttl needs a time like 90s, 30m, 2h, 7d, or 0 for none, got \"%s\"", args_str(a, "ttl"));
+		json_set_int(in, "ttl", ms / 1000);
 	}
 	if (args_has(a, "docker"))
 		json_set_bool(in, "docker", true);

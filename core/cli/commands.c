@@ -17,6 +17,7 @@ static const struct opt start_opts[] = {
 	{ "docker", 0, NULL, false, "Docker inside the workspace" },
 	{ "cpus", 0, "N", false, "at most so many CPUs" },
 	{ "memory", 'm', "SIZE", false, "at most so much memory (4GiB)" },
+	{ "ttl", 0, "TIME", false, "stop it after so long, at each start (90s, 30m, 2h, 7d); 0: keep it" },
 	{ "dry-run", 0, NULL, false, "print the plan, touch nothing" },
 	NO_WAIT, JSON, YES, END,
 };

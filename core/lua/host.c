@@ -212,6 +212,14 @@ int lua_host_tailnet(struct lua_host *h, const char *what, const cJSON *arg, cJS
 	return run_lua(h, NULL, NULL, "leave", what, arg ? arg : none, out, err);
 }
 
+int lua_host_idle(struct lua_host *h, const char *name, const cJSON *activity, cJSON **answer, struct perry_err **err)
+{
+	cleanup_json cJSON *arg = cJSON_CreateObject();
+	json_set_str(arg, "workspace", name);
+	json_set(arg, "activity", cJSON_Duplicate(activity, 1));
+	return run_lua(h, NULL, NULL, "idle", "ask", arg, answer, err);
+}
+
 static void on_event(void *ctx, const cJSON *ev)
 {
 	struct lua_host *h = ctx;

@@ -41,6 +41,37 @@ static int l_ask(lua_State *L)
 	return box_json(L, b, policy_ask(s, point, b->in, b->in2, &b->out, r->decisions, &b->err));
 }
 
+/* look(point, facts [, extra]): {answer, rows}. Nothing is noted as a decision, unless note(rows) is called with them. */
+static int l_look(lua_State *L)
+{
+	const char *point = luaL_checkstring(L, 1);
+	struct lua_hooks *hooks = hooks_of_run(run_of(L));
+	struct box *b = box_new(L);
+	json_arg(L, 2, b, &b->in);
+	json_arg(L, 3, b, &b->in2);
+	struct policy_session *s = lua_hooks_session(hooks);
+	if (!s) {
+		b->err = perry_err_copy(lua_hooks_error(hooks));
+		return box_raise(L, b);
+	}
+	cJSON *answer = NULL, *rows = cJSON_CreateArray();
+	int rc = policy_ask(s, point, b->in, b->in2, &answer, rows, &b->err);
+	b->out = cJSON_CreateObject();
+	json_set(b->out, "answer", answer);
+	json_set(b->out, "rows", rows);
+	return box_json(L, b, rc);
+}
+
+static int l_note(lua_State *L)
+{
+	struct run *r = run_of(L);
+	struct box *b = box_new(L);
+	json_arg(L, 1, b, &b->in);
+	for (cJSON *row; (row = cJSON_DetachItemFromArray(b->in, 0));)
+		json_push(r->decisions, row);
+	return box_ok(L, b, 0);
+}
+
 /* engine(): facts of the engine {version, runtimes, userns, cgroup, cpus, memory, os, arch}, asked once and remembered; refresh: again. */
 static int l_engine(lua_State *L)
 {
@@ -67,7 +98,7 @@ static int l_set_engine(lua_State *L)
 
 int lib_policy(lua_State *L)
 {
-	static const luaL_Reg fns[] = { { "plan", l_plan }, { "ask", l_ask }, { "engine", l_engine }, { "set_engine", l_set_engine }, { 0 } };
+	static const luaL_Reg fns[] = { { "plan", l_plan }, { "ask", l_ask }, { "look", l_look }, { "note", l_note }, { "engine", l_engine }, { "set_engine", l_set_engine }, { 0 } };
 	luaL_newlib(L, fns);
 	return 1;
 }

@@ -62,6 +62,9 @@ int lua_host_tailnet(struct lua_host *h, const char *what, const cJSON *arg, cJS
 /* Is this an auth key by its form? PERRY_EINPUT says what it is instead and what to do, never the text; where: "what was given". */
 int lua_key_check(const char *key, const char *where, struct perry_err **err);
 
+/* The idle hook's answer about a workspace, {"action","reason","next"}, the caller's. */
+int lua_host_idle(struct lua_host *h, const char *name, const cJSON *activity, cJSON **answer, struct perry_err **err);
+
 /* The facts that hooks would get about a workspace that exists ({"ws": {...}}), as of now. *out is the caller's. */
 int lua_host_facts(struct lua_host *h, const char *name, const cJSON *caller, cJSON **out, struct perry_err **err);
 

@@ -238,10 +238,11 @@ static int judge(struct ops *o, const struct op *new, struct op **join, struct o
 		return perry_fail(err, PERRY_EUNAVAILABLE, "%d operations are waiting already", queued);
 	if (!last)
 		return 0;
-	bool dying = atomic_load(&last->cancel.set);
+	/* Whoever works on it is never cancelled by policy. */
+	bool dying = atomic_load(&last->cancel.set), polite = strcmp(json_str_or(new->caller, "kind", ""), "policy") == 0;
 	if (strcmp(new->kind, "start") == 0 && is_kind(last, "start", "create") && !dying)
 		*join = last;
-	else if (is_kind(new, "stop", "delete") && (is_kind(last, "start", "create") || is_kind(last, "restart", "clone")))
+	else if (!polite && is_kind(new, "stop", "delete") && (is_kind(last, "start", "create") || is_kind(last, "restart", "clone")))
 		*after = last;
 	else if (is_kind(new, "create", "clone") && !dying && (is_kind(last, "start", "create") || is_kind(last, "clone", "clone")))
 		return perry_fail(err, PERRY_ECONFLICT, "Workspace '%s' already exists", new->workspace);

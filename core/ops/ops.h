@@ -1,6 +1,6 @@
 /* Operations: one operation is one worker thread; it claims its workspace, is journalled step by step, can be cancelled and is followed through the hub.
  * Rules of claims: start joins a running start or create. stop and delete cancel a running create/start/restart/clone, wait for its end and then run.
- * create (or clone to) a name that is being made is PERRY_ECONFLICT "Workspace 'x' already exists"; every other overlap on one workspace is
+ * One whose caller is of kind "policy" (the idle hook's) cancels nothing: every overlap is busy. create (or clone to) a name that is being made is PERRY_ECONFLICT "Workspace 'x' already exists"; every other overlap on one workspace is
  * PERRY_ECONFLICT "Workspace 'x' is busy: <kind> since TIME". A clone also holds its "sourceName", together with other clones of it. Operations
  * without a workspace (prune, build): a second one of that kind joins the first. At most maxOperations run, the rest queue.
  * Events: {"kind":"operation","operation":ID,"action":KIND,"workspace","state":"queued"|"running"|"recover"|"done"|"failed"|"cancelled",

@@ -136,6 +136,7 @@ local function ended_well(ctx, new)
   ctx:patch {
     state = "ready", desired = "running", lastUsed = base.now(), op = base.null,
     error = ctx.warning and { step = "scripts", message = ctx.warning } or base.null,
+    ttlFrom = ctx.record.ttl and base.now() or nil,
   }
   tell_recovered(ctx)
   if #store.spares() < store.spares_wanted() then base.later("upkeep", "spare") end
@@ -204,6 +205,12 @@ function M.create()
   return create(ctx)
 end
 
+-- Seconds that it runs after each start, 0 takes them away. ttlFrom: this count of them.
+local function time_to_live(seconds)
+  if seconds <= 0 then return { ttl = base.null, ttlFrom = base.null } end
+  return { ttl = seconds, ttlFrom = base.now() }
+end
+
 -- A start of what runs only notes that it is used.
 local function already_up(ctx)
   if ctx.info.recovered or ctx.record.remake or ctx.record.state ~= "ready" then return false end
@@ -211,6 +218,7 @@ local function already_up(ctx)
   if not (current and current.State.Running) then return false end
   store.container(ctx.name, current)
   ctx:patch { desired = "running", lastUsed = base.now() }
+  if ctx.input.ttl then ctx:patch(time_to_live(ctx.input.ttl)) end
   ctx.container = current.Id
   return true
 end
@@ -219,7 +227,9 @@ end
 local function asked(ctx)
   ctx:patch {
     desired = "running", lastUsed = base.now(), labels = ctx.input.labels, request = plan.request(ctx.record.request, ctx.input),
+    stopReason = base.null,
   }
+  if ctx.input.ttl then ctx:patch(time_to_live(ctx.input.ttl)) end
 end
 
 function M.start()
@@ -259,7 +269,7 @@ function M.stop()
   need(ctx)
   op.steps(base.list { { id = "stop", label = "Stopping container" } })
   steps.run("stop", function()
-    ctx:patch { desired = "stopped", state = (ctx.record.state == "creating" or ctx.record.state == "error") and "ready" or nil }
+    ctx:patch { desired = "stopped", stopReason = ctx.input.reason or base.null, state = (ctx.record.state == "creating" or ctx.record.state == "error") and "ready" or nil }
     local current = ctx.record.containerId and docker.inspect(ctx.record.containerId)
     if not current then return store.container(ctx.name, nil) end
     if current.State.Running then
@@ -334,7 +344,7 @@ function M.sync()
     ctx.container = current.Id
     ctx.plan = plan.make("sync", ctx.record, ctx.info.caller)
     sync.again(ctx)
-    ctx:patch { lastUsed = base.now() }
+    if ctx.info.caller.kind ~= "agent" then ctx:patch { lastUsed = base.now() } end
   end)
   return { success = true }
 end

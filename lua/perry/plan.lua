@@ -119,7 +119,7 @@ function M.new_record(name, input, caller)
   return {
     name = name, request = M.request(nil, input), repo = M.repo(input.clone or input.repo), branch = input.branch,
     owner = M.owner(caller), labels = input.labels or {}, created = base.now(), lastUsed = base.now(),
-    desired = "running", state = "creating",
+    desired = "running", state = "creating", ttl = (input.ttl or 0) > 0 and input.ttl or nil,
   }
 end
 
