@@ -357,7 +357,7 @@ static void look(struct tailnet *t)
 		look_at_status(t, session, serving, &n, &o);
 	if (o.reach != REACH_RUNNING)
 		n.running = false;
-	if (o.reach != REACH_RUNNING && o.reach != REACH_UNKNOWN && t->a->server)
+	if (o.reach != REACH_RUNNING && o.reach != REACH_UNKNOWN && serving)
 		listen_there(t, NULL);
 	if (t->retry_ms == retried)
 		t->retry_ms = 0; /* nothing asked for another try */
@@ -479,6 +479,8 @@ void tailnet_stop(struct tailnet *t)
 		withdraw(t, last);
 	tslocal_close(last);
 	unlink(t->serve_path);
+	*strrchr(t->serve_path, '/') = 0;
+	rmdir(t->serve_path);
 }
 
 void tailnet_free(struct tailnet *t)
