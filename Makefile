@@ -149,7 +149,10 @@ unit-tests: $(foreach m,$(MODULES),$(TEST_$(m))) $(BUILD)/perry-step
 test-tailnet: all
 	@tests/tailnet/build.sh >/dev/null || [ $$? = 3 ]
 	@BUILD=$(abspath $(BUILD)) bats tests/tailnet
-.PHONY: test-tailnet
+# The agent killed a hundred times while workspaces join and leave: half an hour.
+test-tailnet-long: all
+	@BUILD=$(abspath $(BUILD)) LEAVE_ROUNDS=$(or $(LEAVE_ROUNDS),100) bats tests/tailnet/leave_kill.bats
+.PHONY: test-tailnet test-tailnet-long
 # libFuzzer targets: every parser of outside bytes, FUZZ_SECONDS each. Built by clang, in a folder of its own.
 FUZZ_SECONDS ?= 60
 FUZZ_BIN = $(patsubst tests/fuzz/%_fuzz.c,$(BUILD)/fuzzer/%,$(wildcard tests/fuzz/*_fuzz.c))

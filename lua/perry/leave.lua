@@ -158,6 +158,14 @@ local function delete_by_key(row, credential, timeout)
   return result
 end
 
+-- An old device of ours makes way for another one of its name. Raises when nobody can remove it.
+function M.evict(node)
+  local row = M.whose(node)
+  local credential = row and credential_for(row)
+  if not credential then base.fail("PRECONDITION_FAILED", "nobody can remove the old device: there is no API credential (tailscale.credentials) for its control server") end
+  forget(row, delete_node(row, credential))
+end
+
 -- Without the API. An ephemeral device that logged out is gone; one that did not is dropped by its control server.
 local function settle(row, why)
   if row.ephemeral and row.out then return forget(row, "logged out") end
@@ -191,7 +199,7 @@ local function removable_by(row) return wants_api(row) and credential_for(row) o
 local function attempt(row, timeout)
   local credential = removable_by(row)
   if not credential then
-    settle(row, wants_api(row) and no_credential or only_logout)
+    settle(row, credential_for(row) and only_logout or no_credential)
     return true
   end
   local ok, result = errors.try(function()

@@ -136,14 +136,6 @@ local function device_of(ctx, taken)
   }
 end
 
-local function remove_device(ctx, node)
-  local row = leave.whose(node)
-  local credential = row.credential or tailnet.credential(row.control or login_server(ctx))
-  if not credential then base.fail("PRECONDITION_FAILED", "nobody can remove the old device: no API credential (tailscale.credentials) is configured") end
-  tailnet.device_delete(credential, node)
-  store.outbox_delete(row.id)
-end
-
 -- The answer once the collision has been dealt with; nil and a reason: it is not to join under another name.
 local function settle_name(ctx, answer)
   local label, wanted = label_of(answer.dnsName), ctx.plan.hostname
@@ -157,7 +149,7 @@ local function settle_name(ctx, answer)
     return nil, ("the name %s is taken on the tailnet, and the collision hook refuses %s"):format(wanted, label)
   end
   if choice == "replace_offline" and device and device.ours and not device.online then
-    local replaced, e = errors.try(remove_device, ctx, device.node_id)
+    local replaced, e = errors.try(leave.evict, device.node_id)
     if replaced then return answer_of(ask(ctx, nil, { again = true })) end
     base.log("warn", ("%s keeps its place on the tailnet: %s"):format(wanted, errors.message(e)))
   end

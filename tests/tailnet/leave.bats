@@ -1,0 +1,185 @@
+#!/usr/bin/env bats
+# A deleted workspace leaves the tailnet, whatever it was doing and whatever became of the agent and of the control server. Real Headscale.
+load helper
+load leave_agent
+
+setup_file() { lab_file_setup leave_agent; }
+teardown_file() {
+	engine_teardown
+	lab_file_teardown
+}
+setup() {
+	lab_file_use
+	engine_use
+}
+teardown() {
+	[ -e "$BATS_FILE_TMPDIR/no-lab" ] || lab_node_named phone >/dev/null
+}
+@test "running: the control server has seen it go within two seconds of the delete" {
+	p start run
+	joined run
+	local from took
+	from=$(now_ms)
+	p delete -y run
+	lab_until 5 gone run
+	took=$(($(now_ms) - from))
+	echo "# deregistration seen after $took ms" >&3
+	[ $took -lt 2500 ] # two seconds, and what the question itself takes
+	nothing_pending
+}
+
+@test "stopped: it is removed by the API" {
+	p start stopped
+	joined stopped
+	p stop stopped
+	joined stopped
+	p delete -y stopped
+	gone stopped
+}
+
+@test "crashed, removed by force, removed with its volumes: it goes when the workspace is deleted" {
+	local how
+	for how in kill rm volumes; do
+		p start "f-$how"
+		joined "f-$how"
+		case $how in
+		kill) docker kill "workspace-f-$how" >/dev/null ;;
+		rm) docker rm -f "workspace-f-$how" >/dev/null ;;
+		volumes)
+			docker rm -f "workspace-f-$how" >/dev/null
+			docker volume rm -f "workspace-f-$how-tailscale" >/dev/null
+			;;
+		esac
+		p delete -y "f-$how"
+		gone "f-$how"
+		refute docker volume inspect "workspace-f-$how-tailscale"
+	done
+	nothing_pending
+}
+
+@test "the control server is silent: delete does not wait for it and says so; when it answers again the device goes" {
+	p start silent
+	joined silent
+	lab_pause_control
+	local from=$SECONDS
+	run p delete -y silent
+	echo "$output"
+	[ "$status" = 0 ]
+	[ $((SECONDS - from)) -lt 20 ]
+	[[ $output == *"silent: its device silent is still on the tailnet"* ]]
+	refute docker container inspect workspace-silent
+	[[ $(pending) == "leaving silent" ]]
+	# Nor does anybody else who looks.
+	p tailnet >/dev/null
+	sleep 12
+	[[ $(pending) == "leaving silent" ]]
+	lab_resume_control
+	from=$SECONDS
+	lab_until 60 gone silent
+	echo "# gone $((SECONDS - from)) s after control was back" >&3
+	eventually 20 nothing_pending
+}
+
+@test "the control server is away, and the agent is killed meanwhile" {
+	p start away
+	joined away
+	lab_stop_control
+	p delete -y away
+	[[ $(pending) == "leaving away" ]]
+	agent_killed_and_back
+	[[ $(pending) == "leaving away" ]]
+	[[ $(p tailnet) == *"leaving"*"away"* ]]
+	sleep 5
+	lab_start_control
+	lab_until 60 gone away
+	eventually 20 nothing_pending
+}
+
+@test "deleted while it joins, with a control server that answers later: no device comes of it" {
+	lab_pause_control
+	p start --no-wait early
+	eventually 20 docker container inspect workspace-early
+	sleep 3
+	p delete -y early
+	lab_resume_control
+	sleep 5
+	gone early
+	eventually 60 nothing_pending
+	gone early
+}
+
+@test "deregister says keep: device and state stay, prune leaves them alone, a new workspace of that name resumes it" {
+	local id
+	mkdir -p "$DIR/hooks"
+	printf 'return function(ws, base)\n  return ws.name == "pet" and "keep" or base()\nend\n' >"$DIR/hooks/deregister.lua"
+	p start pet
+	id=$(node_id pet)
+	p delete -y pet
+	joined pet
+	[[ $(pending) == "kept pet" ]]
+	p tailnet prune
+	refute grep -q 'volume.*workspace-pet-tailscale' <(p prune --dry-run 2>/dev/null)
+	joined pet
+	docker volume inspect workspace-pet-tailscale >/dev/null
+	p start pet
+	[ "$(node_id pet)" = "$id" ]
+	nothing_pending
+	p delete -y pet
+	[ "$(node_id pet)" = "$id" ]
+	p start pet
+	rm "$DIR/hooks/deregister.lua"
+	p delete -y pet
+	gone pet
+	refute docker volume inspect workspace-pet-tailscale
+}
+
+@test "a persistent key and no credential: left behind, with its name, until there is a credential" {
+	local key
+	key=$(lab_key --reusable)
+	with_key "$key"
+	p start stays
+	joined stays
+	[[ $(p tailnet 2>&1) == *"if this key is not ephemeral"* ]]
+	run p delete -y stays
+	echo "$output"
+	[[ $output == *"stays: stays: "*"no API credential"* ]]
+	joined stays
+	[ "$(lab_node_named stays | jq -r .expiry)" != null ] # that much a logout does
+	[[ $(pending) == "left-behind stays" ]]
+	p tailnet prune
+	[[ $(pending) == "left-behind stays" ]]
+	[[ $(p tailnet) == *left-behind*stays* ]]
+	# One that is stopped is started once, without its services, to log out.
+	p start idle
+	p stop idle
+	p delete -y idle
+	[ "$(lab_node_named idle | jq -r .expiry)" != null ]
+	[ -z "$(docker ps -aq --filter "label=perry.helper" --filter "label=perry.agent=$(agent_id)")" ]
+	with_credential
+	[[ $(p tailnet prune) == *removed*stays* ]]
+	gone stays
+	gone idle
+	nothing_pending
+	docker inspect "$(docker ps -aq | head -1)" >/dev/null
+	refute grep -rqF "$key" "$DIR/agent.log" "$DIR/stderr" "$DIR/stdout"
+}
+
+@test "an ephemeral key and no credential: it logs out and is gone; one that could not is dropped by the control server" {
+	with_key "$(lab_key --reusable --ephemeral)"
+	p start eph
+	joined eph
+	p delete -y eph
+	gone eph
+	with_credential
+}
+
+@test "devices, and a prune that may run at any time" {
+	p start here
+	[ "$(p tailnet devices --json | jq -r '.[] | select(.workspace == "here") | "\(.state) \(.online) \(.ephemeral)"')" = "joined true true" ]
+	p tailnet prune
+	joined here
+	[ "$(p tailnet prune --dry-run --json | jq '.removed | length')" = 0 ]
+	p delete -y here
+	gone here
+	[ "$(names)" = phone ]
+}

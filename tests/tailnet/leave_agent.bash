@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# An agent whose workspaces join the lab's tailnet, and what the tests of leaving ask of both.
+
+# In setup_file, by lab_file_setup: an agent with an API credential; keys are made for each join.
+leave_agent() {
+	umask 077
+	export PERRY_TAILSCALE_DIR=$LAB_BIN
+	engine_setup
+	configure ".secrets.hs = \"file:$LAB/api.key\""
+	with_credential
+	# Somebody else's: it must be there at the end of each test.
+	lab_container phone "$(lab_key)" >/dev/null
+}
+tailscale_config() { jq -cn --arg url "$LAB_URL" '{loginServer: $url, credentials: {lab: {type: "headscale", url: $url, apiKey: "hs"}}}'; }
+# configure JQ-FILTER: changes config.json, which the agent takes up by itself.
+configure() {
+	jq "$1" "$DIR/config.json" >"$DIR/config.new" && chmod 600 "$DIR/config.new" && mv "$DIR/config.new" "$DIR/config.json"
+}
+with_credential() { configure "del(.tailscale.authKey) | .tailscale = $(tailscale_config)"; }
+with_key() { configure "del(.tailscale.credentials) | .tailscale.authKey = \"$1\""; }
+
+names() { lab_nodes | jq -r '.[].givenName'; }
+joined() { names | grep -qx "$1"; }
+gone() { ! joined "$1"; }
+node_id() { lab_node_named "$1" | jq -r .id; }
+pending() { p tailnet status --json | jq -r '.pending[] | "\(.state) \(.hostname)"'; }
+nothing_pending() { [ -z "$(pending)" ]; }
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+
+kill_agent() {
+	kill -9 "$PID"
+	wait "$PID" 2>/dev/null || true
+	for _ in $(seq 100); do kill -0 "$PID" 2>/dev/null || return 0; sleep 0.02; done
+}
+agent_killed_and_back() {
+	kill_agent
+	agent_again
+	# shellcheck disable=SC1091
+	. "$BATS_FILE_TMPDIR/agent"
+}
