@@ -11,5 +11,7 @@ struct agent;
 void doctor_note(cJSON *checks, const char *what, bool ok, char *take_message, char *take_mend);
 /* This machine's Tailscale, and the agent on the tailnet. */
 void doctor_tailnet(struct agent *a, cJSON *checks);
+/* The workspaces on it. */
+void doctor_workspaces(struct agent *a, cJSON *checks);
 
 #endif

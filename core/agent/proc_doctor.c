@@ -305,6 +305,7 @@ int proc_doctor(struct call *c, cJSON **out, struct perry_err **err)
 	check_files(a, checks);
 	check_token(a, checks);
 	doctor_tailnet(a, checks);
+	doctor_workspaces(a, checks);
 	*out = cJSON_CreateObject();
 	json_set(*out, "checks", checks);
 	return 0;

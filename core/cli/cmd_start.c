@@ -125,6 +125,13 @@ static void print_failed_steps(const cJSON *ws)
 			fprintf(stderr, "perry: warning: %s: %s\n", json_str_or(step, "label", "?"), json_str_or(step, "message", "failed"));
 }
 
+static void print_tailscale(const cJSON *ws, const char *name)
+{
+	if (str_eq(json_str(ws, "tailscale.status"), "failed"))
+		fprintf(stderr, "perry: warning: %s runs, but is not on the tailnet: %s\n  %s\n", name, json_str_or(ws, "tailscale.error", "?"),
+			json_str_or(ws, "tailscale.mend", ""));
+}
+
 /* --dry-run: the plan, and what it would mean for the container that there is. */
 static int print_plan(const struct args *a, const cJSON *plan, const char *name, struct perry_err **err)
 {
@@ -167,6 +174,7 @@ int cmd_start(const struct args *a, struct perry_err **err)
 		return ws ? out_json(a, ws, err) : 0;
 	if (ws) {
 		print_failed_steps(ws);
+		print_tailscale(ws, name);
 		print_address(ws, name);
 	} else if (err_is_tty()) {
 		fprintf(stderr, "%s is starting (see: perry list)\n", name);

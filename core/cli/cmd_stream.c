@@ -77,7 +77,8 @@ static int ssh_shell(const struct client *c, const struct args *a, struct perry_
 	json_set_str(in, "name", a->words[0]);
 	if (client_rpc(c, "workspaces/get", in, &ws, err) < 0)
 		return -1;
-	const char *host = json_str(ws, "tailscale.hostname");
+	/* This machine may be on no tailnet; the port is always there. */
+	const char *host = c->sock ? NULL : json_str(ws, "tailscale.hostname");
 	int port = (int)json_int_or(ws, "ports.ssh", 0);
 	if (!host && !c->sock)
 		return perry_fail(err, PERRY_ESTATE, "%s is on another machine and not on the tailnet: no SSH from here (leave --ssh away)", a->words[0]);

@@ -220,6 +220,12 @@ int lua_host_idle(struct lua_host *h, const char *name, const cJSON *activity, c
 	return run_lua(h, NULL, NULL, "idle", "ask", arg, answer, err);
 }
 
+int lua_host_doctor(struct lua_host *h, cJSON **out, struct perry_err **err)
+{
+	cleanup_json cJSON *none = cJSON_CreateObject();
+	return run_lua(h, NULL, NULL, "tailnet_doctor", "run", none, out, err);
+}
+
 static void on_event(void *ctx, const cJSON *ev)
 {
 	struct lua_host *h = ctx;

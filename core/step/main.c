@@ -20,6 +20,7 @@ static const struct {
 	{ "apply", cmd_apply, "apply" },
 	{ "join", cmd_join, "join" },
 	{ "leave", cmd_leave, "leave [--timeout SECONDS]" },
+	{ "look", cmd_look, "look [ADDRESS...]" },
 	{ "watch", cmd_watch, "watch" },
 	{ "connect", cmd_connect, "connect PORT" },
 	{ "activity", cmd_activity, "activity" },

@@ -111,6 +111,7 @@ function M.boot()
     base.sleep(1000)
   end
   if not ok then return end
+  errors.attempt("tools", tools.name) -- their hash takes a moment, which the first start need not wait for
   errors.attempt("helpers", remove_helpers)
   errors.attempt("networks", network.reconcile)
   errors.attempt("outdated", M.mark_outdated)
