@@ -193,6 +193,8 @@ teardown_file() {
 @test "renamed, stopped, started, killed and back: followed within a second" {
 	local began
 	tailscaled_back() { lab_tailscaled agent && lab_until 10 is_running; }
+	renamed() { lab_ts agent set --hostname="$1" && lab_until 20 is_named "$1"; }
+	is_named() { [ "$(lab_ts agent status --json --peers=false | jq -r .Self.DNSName)" = "$1.ws.test." ]; }
 	is_running() { [ "$(lab_ts agent status --json --peers=false | jq -r .BackendState)" = Running ]; }
 	follows() { # TEXT COMMAND...: from the moment that the command has done it
 		local text=$1
@@ -204,10 +206,10 @@ teardown_file() {
 		echo "# $*: $(($(now_ms) - began)) ms" >&3
 		[ $(($(now_ms) - began)) -le 1000 ]
 	}
-	follows 'Tailscale HTTP: http://other.ws.test' lab_ts agent set --hostname=other
+	follows 'Tailscale HTTP: http://other.ws.test' renamed other
 	lab_until 20 calls 200 phone http://other
 	calls 403 phone http://agent.ws.test:7391 workspaces/list --resolve "agent.ws.test:7391:$(lab_ip agent)"
-	follows 'Tailscale HTTP: http://agent.ws.test' lab_ts agent set --hostname=agent
+	follows 'Tailscale HTTP: http://agent.ws.test' renamed agent
 	follows 'Tailscale not detected: Tailscale is stopped (sudo tailscale up)' lab_ts agent down
 	own info | grep -q 'Tailscale: *stopped'
 	follows 'Tailscale detected: agent.ws.test' lab_ts agent up
