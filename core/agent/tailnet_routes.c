@@ -73,7 +73,7 @@ static void answer(struct agent *a, struct server_req *r, const struct identity_
 		if (who->who == WHO_TAILNET && !who->approved && (c.rights & RIGHT_ADMIN) && strcmp(c.kind, "tailnet") != 0)
 			approve_soon(a, who);
 		agent_handle_known(a, r, &c);
-	} else if (who->who == WHO_TAILNET && who->caller.rights) {
+	} else if (who->who == WHO_TAILNET && (who->caller.rights & RIGHT_READ)) {
 		agent_handle_known(a, r, &who->caller);
 	} else if (who->who == WHO_TAILNET) {
 		refuse(a, r, who->caller.why);
