@@ -83,10 +83,23 @@ static int wait_placed(struct call *c, const char *name, int port, int https_por
 	}
 }
 
+/* So that a look after the answer sees it. One that does not run has nothing in place. */
+static void wait_gone(struct call *c, const char *name, int port, int https_port)
+{
+	for (int64_t until = clock_mono_ms() + ERROR_AFTER_MS; clock_mono_ms() < until;) {
+		cleanup_json cJSON *look = watchers_look(c->a->watchers, name);
+		if (!placed(look, port, https_port))
+			return;
+		nanosleep(&(struct timespec){ 0, SERVE_LOOK_MS * 1000000L }, NULL);
+	}
+}
+
 static int need_node(struct call *c, const cJSON *record, struct perry_err **err)
 {
 	cleanup_json cJSON *look = watchers_look(c->a->watchers, json_str_or(record, "name", ""));
-	if (strcmp(json_str_or(look, "tailnet.state", ""), "Running") == 0)
+	/* One that has just started has joined before its watch tells of it. */
+	const char *told = json_str(look, "tailnet.state"), *noted = json_str_or(record, "tailnet.state", "none");
+	if (told ? strcmp(told, "Running") == 0 : strcmp(noted, "connected") == 0)
 		return 0;
 	return perry_fail(err, PERRY_ESTATE, "%s: %s", json_str_or(record, "name", ""),
 			  json_str_or(look, "problem", json_str_or(record, "tailnet.error", "the workspace is on no tailnet; perry tailnet setup gives it a key")));
@@ -113,8 +126,10 @@ int proc_ports_serve(struct call *c, cJSON **out, struct perry_err **err)
 	if (put_list(c, name, list, err) < 0)
 		return -1;
 	*out = cJSON_CreateObject();
-	if (off)
+	if (off) {
+		wait_gone(c, name, port, https_port);
 		return 0;
+	}
 	if (wait_placed(c, name, port, https_port, &web, err) < 0) {
 		put_list(c, name, cJSON_IsArray(before) ? cJSON_Duplicate(before, 1) : cJSON_CreateArray(), NULL);
 		cJSON_Delete(take_ptr(*out));

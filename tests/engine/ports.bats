@@ -134,6 +134,20 @@ proxy() { # ARGS...: started in the background, ready when it has said which por
 	eventually 5 no_helper
 }
 
+@test "proxy through an agent on another machine: over TCP, with a token" {
+	serve 127.0.0.1 5175
+	eventually 5 decided 5175
+	local a
+	a=$(free_port)
+	export PERRY_AGENT=127.0.0.1:$PORT
+	run env PERRY_TOKEN=wrong "$BUILD/perry" proxy po1 "$a:5175"
+	[ "$status" = 4 ]
+	export PERRY_TOKEN=$TOKEN
+	proxy po1 "$a:5175"
+	unset PERRY_AGENT PERRY_TOKEN
+	[ "$(curl -s -m 10 "http://127.0.0.1:$a/")" = "5175 127.0.0.1" ]
+}
+
 @test "proxy without ports: the configured forwards, else what listens" {
 	serve 127.0.0.1 5180
 	eventually 5 decided 5180
