@@ -441,3 +441,69 @@ use_token() {
 	p hooks add "$T/acme" --expect "$(hash_of acme)"
 	[ "$(asked)" = n0 ]
 }
+
+@test "perry.run: an action runs a host command; secrets by environment and input, never by argument; the agent's own are not there" {
+	DIR=$T/conf
+	p hooks pack init "$T/acme"
+	rm "$T/acme/hooks/hostname.lua" "$T/acme/tests/hostname_test.lua"
+	cat >"$T/acme/pack.json" <<-'J'
+		{"name": "acme", "api": 1, "settings": [{"name": "key", "type": "string", "secret": true}], "needs": {"run": ["sh"], "kv": true}}
+	J
+	cat >"$T/acme/hooks/on_agent_stop.lua" <<-L
+		-- perry: api=1
+		return function()
+		  local script = "cat >$T/input; echo \\"\$MINE\\" >$T/mine; env >$T/env; cat /proc/\$\$/cmdline | tr '\\\\\\\\0' ' ' >$T/args; printf '\\\\\\\\377'; echo oops >&2; exit 3"
+		  local r = perry.run { argv = { "sh", "-c", script }, input = "in:" .. perry.secret "key", env = { MINE = perry.secret "key" } }
+		  perry.kv.set("code", r.code)
+		  perry.kv.set("err", r.stderr)
+		  perry.kv.set("path", select(2, pcall(perry.run, { argv = { "sh" }, env = { PATH = "/tmp" } })))
+		  perry.kv.set("secret", select(2, pcall(perry.run, { argv = { "sh", "-c", perry.secret "key" } })))
+		  perry.kv.set("late", select(2, pcall(perry.run, { argv = { "sh", "-c", "sleep 1000 & echo \$! >$T/late; wait" }, timeout = 0.5 })))
+		end
+	L
+	cat >"$T/acme/hooks/hostname.lua" <<-'L'
+		-- perry: api=1
+		return function(ws, base) return perry.refuse(perry.json.encode { perry.kv.get "code", perry.kv.get "err", perry.kv.get "path", perry.kv.get "secret", perry.kv.get "late" }) end
+	L
+	printf '{"packs":{"acme":{"key":"k"}},"secrets":{"k":"open-sesame-42"}}' >"$T/conf/config.json"
+	p hooks add "$T/acme" --expect "$(hash_of acme)"
+	AGENT_TOKEN=of-the-agent agent_start
+	agent_stop
+	[ "$(cat "$T/input")" = in:open-sesame-42 ]
+	[ "$(cat "$T/mine")" = open-sesame-42 ]
+	refute grep -q of-the-agent "$T/env"
+	refute grep -q open-sesame "$T/args"
+	refute grep -rq open-sesame "$T/conf/agent.log"
+	ended() { ! grep -q '^State:[[:space:]]*[^ZX]' "/proc/$(cat "$T/late")/status" 2>/dev/null; }
+	eventually 5 ended
+	agent_start
+	rpc hooks/run '{"point":"hostname","facts":{"ws":{"name":"web","labels":{},"reason":"start"}}}'
+	[[ "$BODY" == *'[3,'*'oops'* ]]
+	[[ "$BODY" == *'env: PATH is not a hook'* ]]
+	[[ "$BODY" == *'a secret goes into input or env'* ]]
+	[[ "$BODY" == *'not done after 0.5 s'* ]]
+}
+
+@test "the team's example: its own CI passes, an agent takes it, and its settings count" {
+	local team=$BATS_TEST_DIRNAME/../../examples/packs/team
+	cp -r "$team" "$T/team"
+	chmod -R go-w "$T/team"
+	mkdir "$T/bin"
+	ln -s "$BUILD/perry" "$T/bin/perry"
+	ln -s "$BUILD/perry-agent" "$T/bin/perry-agent"
+	ln -s "$(command -v dirname)" "$T/bin/dirname"
+	run env -i PATH="$T/bin" HOME="$T" "$T/team/ci.sh"
+	[ "$status" = 0 ]
+	[[ "$output" == *" 0 failed"*"$(hash_of team)"* ]]
+	printf '{"packs":{"team":{"prefix":"blue"}}}' >"$T/conf/config.json"
+	DIR=$T/conf
+	agent_start
+	run p hooks add "$T/team"
+	[[ "$output" == *"run        on the agent's machine, with any arguments: nsupdate"*"chat_token secret"* ]]
+	p hooks add "$T/team" --expect "$(hash_of team)"
+	asked() { rpc hooks/run "{\"point\":\"$1\",\"facts\":{\"ws\":{\"name\":\"web\",\"labels\":{},\"reason\":\"start\",\"request\":{}}}}"; }
+	asked hostname
+	[ "$(jq -r .json.answer <<<"$BODY")" = blue-web ]
+	asked container
+	[ "$(jq -r .json.answer.memory <<<"$BODY")" = $((4 << 30)) ]
+}
