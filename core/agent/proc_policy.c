@@ -99,7 +99,7 @@ int proc_explain(struct call *c, cJSON **out, struct perry_err **err)
 		return 0;
 	choose(member(*out, "fields"), "field", field);
 	choose(member(*out, "decisions"), "point", field);
-	if (!member(*out, "fields")->child && !member(*out, "decisions")->child)
+	if (!member(*out, "fields")->child && (strchr(field, '.') || !member(*out, "decisions")->child))
 		return perry_fail(err, PERRY_ENOTFOUND, "nobody decided '%s' for %s", field, name);
 	return 0;
 }

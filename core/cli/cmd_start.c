@@ -139,6 +139,7 @@ static int print_plan(const struct args *a, const cJSON *plan, const char *name,
 	if (args_has(a, "json"))
 		return out_json(a, plan, err);
 	plan_print(json_at(plan, "fields"), json_at(plan, "decisions"));
+	fflush(stdout);
 	fprintf(stderr, "%s: %s. Nothing was touched.\n", name,
 		note				 ? note
 		: strcmp(action, "create") == 0 ? "would be created"

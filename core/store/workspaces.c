@@ -127,6 +127,8 @@ static int do_patch(struct db *db, void *arg, struct perry_err **err)
 		return -1;
 	cleanup_free char *id = xstrdup(json_str_or(p->doc, "id", ""));
 	int64_t rev = json_int_or(p->doc, "rev", 0);
+	if (cJSON_GetObjectItemCaseSensitive(p->patch, "plan")) /* a plan replaces the last one as a whole */
+		json_set(p->doc, "plan", NULL);
 	json_merge(p->doc, p->patch);
 	json_set_int(p->doc, "rev", rev);
 	/* What the columns hold is not for a patch to change. */

@@ -143,6 +143,14 @@ local function remake_fresh(ctx, container)
   finish_remake(ctx)
 end
 
+-- A container that stays is by this plan from now on; only its image is still that of the plan that made it.
+local function note_plan(ctx)
+  local plan = {}
+  for k, v in pairs(ctx.plan) do plan[k] = v end
+  if ctx.record.outdated then plan.image = ctx.record.image end
+  ctx:patch { plan = plan }
+end
+
 -- Makes sure that ctx.container is the one the plan needs. A changed image alone does not replace it but with recreate: that would lose what is
 -- installed; the workspace is outdated until then.
 function M.ensure(ctx)
@@ -174,7 +182,7 @@ function M.ensure(ctx)
     if not ok and not errors.is(e, "NOT_FOUND") then error(e, 0) end
     if not ok and spec.limited(ctx.plan) then op.progress("prepare", "this engine cannot change the limits of a container that exists; they stay as they were") end
   end
-  if ctx.record.containerId ~= container.Id then remember(ctx, container.Id) end
+  if ctx.record.containerId ~= container.Id then remember(ctx, container.Id) else note_plan(ctx) end
 end
 
 -- --- starting it ---

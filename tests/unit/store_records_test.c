@@ -34,6 +34,16 @@ static void workspaces(void **state)
 	cJSON_Delete(got);
 	refused(store_ws_patch(s, "nope", patch, NULL, &err), PERRY_ENOTFOUND, "not found");
 	cJSON_Delete(patch);
+	/* A plan replaces the last one as a whole: what is not in it any more is gone. */
+	patch = J("{'plan':{'container':{'memory':1,'cpus':2}}}");
+	ok(store_ws_patch(s, "web", patch, NULL, &err));
+	cJSON_Delete(patch);
+	patch = J("{'plan':{'container':{'cpus':3}}}");
+	ok(store_ws_patch(s, "web", patch, &got, &err));
+	assert_null(json_at(got, "plan.container.memory"));
+	assert_int_equal(json_int_or(got, "plan.container.cpus", 0), 3);
+	cJSON_Delete(got);
+	cJSON_Delete(patch);
 	free(id);
 
 	/* It is all there after the next open, in the order of creation; so is the agent's id. */
