@@ -117,6 +117,7 @@ lint: layers
 	@fail=0; for f in $(wildcard core/*.c core/*/*.c); do case $$f in core/step/*) continue ;; esac; clang -fsyntax-only $(CPPFLAGS) -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers $$f || fail=1; done; exit $$fail
 	@shellcheck -x $(wildcard scripts/*.sh tests/tailnet/*.sh tests/tailnet/lab.bash) .ci/run
 	@scripts/docs-config.sh | cmp - docs/config.md
+	@for d in reference recipes; do scripts/docs-hooks.sh $$d | cmp - docs/hooks/$$d.md || exit 1; done
 	@luacheck -q lua hooks examples --exclude-files 'lua/types/*' --no-max-line-length --no-unused-args --globals perry
 
 .PHONY: all test asan ubsan tsan layers lint FORCE test-unit $(foreach m,$(MODULES),lib-$(m))

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 cat <<'H'
 # config.json
 
-In the configuration folder (`$PERRY_CONFIG_DIR`, else `~/.config/perry`), mode 0600. Constants live here, decisions in [hooks](hooks.md).
+In the configuration folder (`$PERRY_CONFIG_DIR`, else `~/.config/perry`), mode 0600. Constants live here, decisions in [hooks](hooks/).
 `perry agent config set KEY VALUE` changes it; the agent takes a change up by itself. A broken file stops the agent with file, line and column and is never overwritten;
 unknown keys are kept, and reported with the nearest known one. Secrets are read from standard input: `perry agent config set tailscale.authKey --stdin`.
 

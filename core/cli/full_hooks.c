@@ -72,6 +72,7 @@ static void print_answers(const cJSON *out)
 		table_add(&t, place);
 	}
 	table_print(&t);
+	fflush(stdout);
 	if (json_at(out, "error"))
 		fprintf(stderr, "perry: %s\n", json_str_or(out, "error.message", "?"));
 }

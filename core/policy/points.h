@@ -1,4 +1,4 @@
-/* The table of hook points. `hooks list`, the checks of answers, the reference in docs/hooks.md,
+/* The table of hook points. `hooks list`, the checks of answers, docs/hooks/reference.md,
  * lua/types/perry.d.lua and the tests come from it. */
 #ifndef PERRY_POLICY_POINTS_H
 #define PERRY_POLICY_POINTS_H

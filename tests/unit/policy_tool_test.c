@@ -207,10 +207,10 @@ static void every_point_is_answered_documented_and_typed(void **state)
 {
 	cleanup_buf struct buf docs = { 0 }, types = { 0 };
 	(void)state;
-	assert_int_equal(file_read("docs/hooks.md", 1 << 20, &docs, NULL), 0);
+	assert_int_equal(file_read("docs/hooks/reference.md", 1 << 20, &docs, NULL), 0);
 	assert_int_equal(file_read("lua/types/perry.d.lua", 1 << 20, &types, NULL), 0);
 	for (const struct point *p = policy_point_table; p->name; p++) {
-		mentioned(&docs, "docs/hooks.md", "`%s`", p->name);
+		mentioned(&docs, "docs/hooks/reference.md", "\n### %s\n", p->name);
 		mentioned(&types, "perry.d.lua", "---@alias perry.hook.%s fun(", p->name);
 		if (p->kind != POINT_ACTION && !policy_builtin_source(p->name))
 			fail_msg("%s has no built-in answer", p->name);
@@ -225,11 +225,11 @@ static void every_point_is_answered_documented_and_typed(void **state)
 		}
 	}
 	for (const struct call_row *c = policy_call_table; c->name; c++) {
-		mentioned(&docs, "docs/hooks.md", "`perry.%s", c->name);
+		mentioned(&docs, "docs/hooks/reference.md", "`perry.%s", c->name);
 		mentioned(&types, "perry.d.lua", "function perry.%s(", c->name);
 	}
 	for (const struct local_row *l = policy_local_table; l->name; l++) {
-		mentioned(&docs, "docs/hooks.md", "`perry.%s", l->name);
+		mentioned(&docs, "docs/hooks/reference.md", "`perry.%s", l->name);
 		mentioned(&types, "perry.d.lua", "function perry.%s(", l->name);
 	}
 }

@@ -1,0 +1,14 @@
+#!/usr/bin/env bats
+# docs/hooks/tutorial.md, word by word.
+load helper
+
+setup_file() { engine_setup; }
+teardown_file() { engine_teardown; }
+setup() { engine_use; }
+
+@test "the tutorial does what it says" {
+	PATH="$(cd "$BUILD" && pwd):$PATH" run python3 tests/engine/tutorial.py docs/hooks/tutorial.md "$DIR"
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ "$output" == [1-9][0-9]" commands" ]]
+}

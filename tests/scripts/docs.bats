@@ -1,0 +1,33 @@
+#!/usr/bin/env bats
+# Documentation that is made from the code, or that is run.
+bats_require_minimum_version 1.5.0
+
+setup() {
+	cd "$BATS_TEST_DIRNAME/../.." || return 1
+	BUILD=$(cd "${BUILD:-build}" && pwd)
+}
+
+@test "the reference of hooks is what the tables, the types and the built-in hooks say" {
+	scripts/docs-hooks.sh reference | cmp - docs/hooks/reference.md
+}
+
+@test "the recipes are the examples" {
+	scripts/docs-hooks.sh recipes | cmp - docs/hooks/recipes.md
+}
+
+@test "the errors look as docs/hooks/errors.md says" {
+	PERRY_CONFIG_DIR=$BATS_TEST_TMPDIR/config PATH="$BUILD:$PATH" run python3 tests/engine/tutorial.py docs/hooks/errors.md "$BATS_TEST_TMPDIR/config"
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ "$output" == 1[0-9]" commands" ]]
+}
+
+@test "every link between the documents leads somewhere" {
+	local f link bad=0
+	for f in README.md docs/*.md docs/hooks/*.md; do
+		for link in $(grep -o '](\([^)#]*\)' "$f" | cut -c3- | grep -v '^[a-z]*:'); do
+			[ -e "$(dirname "$f")/$link" ] || { echo "$f: $link"; bad=1; }
+		done
+	done
+	[ "$bad" = 0 ]
+}
