@@ -79,7 +79,7 @@ static int finish_success(struct call *c, struct op *op, cJSON **out, struct per
 	*out = cJSON_CreateObject();
 	json_set_bool(*out, "success", true);
 	/* What became of its device on the tailnet: "left", or what is still to be done. */
-	const cJSON *tailnet = op_result(op) ? json_at(op_result(op), "tailnet") : NULL;
+	const cJSON *tailnet = op && op_result(op) ? json_at(op_result(op), "tailnet") : NULL;
 	if (tailnet)
 		json_set(*out, "tailnet", cJSON_Duplicate(tailnet, 1));
 	return 0;
