@@ -33,9 +33,9 @@
 	X("tailscale.socket", "string", false, 0, 0, NULL, "socket of this machine's tailscaled, when it is not the usual one") \
 	X("tailscale.exposeLoopback", "boolean", false, 0, 0, "true", "make servers bound to 127.0.0.1 in a workspace reachable by its name") \
 	X("allowedMounts", "strings", false, 0, 0, "[]", "folders of this machine that a container policy may mount") \
-	X("hookPacks", "array", false, 0, 0, "[]", "team packs, highest first: folder or {url, ref}") \
+	X("hookPacks", "array", false, 0, 0, "[]", "team packs, highest first: folder or {url, ref}, as approved by perry hooks add") \
 	X("hooks.disabled", "strings", false, 0, 0, "[]", "actions to mute, as layer/name") \
-	X("packs.*", "object", false, 0, 0, NULL, "settings of a pack") \
+	X("packs.*", "object", false, 0, 0, NULL, "settings of a pack, as its pack.json names them; the value of a secret one is a name in secrets") \
 	X("secrets.*", "string", true, 0, 0, NULL, "a secret for hooks: its text, file:PATH or env:NAME") \
 	X("limits.workspaces", "integer", false, 0, 100000, NULL, "how many workspaces there may be") \
 	X("limits.perUser", "integer", false, 0, 100000, NULL, "how many one user may have") \
