@@ -164,6 +164,24 @@ teardown() {
 	refute grep -rqF "$key" "$DIR/agent.log" "$DIR/stderr" "$DIR/stdout"
 }
 
+@test "the agent is killed while a stopped workspace logs out: its helper goes, the delete is finished" {
+	with_key "$(lab_key --reusable)"
+	p start asleep
+	p stop asleep
+	p delete -y --no-wait asleep
+	helper() { [ -n "$(docker ps -aq --filter name=perry-leave- --filter "label=perry.agent=$(agent_id)")" ]; }
+	eventually 10 helper
+	agent_killed_and_back
+	asleep_unknown() { refute grep -qx asleep <(p list -q); }
+	eventually 30 asleep_unknown
+	[[ $(pending) == "left-behind asleep" ]]
+	refute helper
+	refute docker volume inspect workspace-asleep-tailscale
+	with_credential
+	p tailnet prune
+	gone asleep
+}
+
 @test "an ephemeral key and no credential: it logs out and is gone; one that could not is dropped by the control server" {
 	with_key "$(lab_key --reusable --ephemeral)"
 	p start eph
