@@ -336,10 +336,13 @@ function perry.key.file(path) end
 ---@return perry.key
 function perry.key.env(name) end
 
----@param options { credential?: string, tags?: string[], ephemeral?: boolean, expiry?: integer }
+---A key made for this one join by an API credential of config.json (tailscale.credentials; the first one). Defaults: the configured tags or
+---"tag:perry-workspace", ephemeral, ten minutes. expiry: seconds or "10m".
+---@param options? { credential?: string, tags?: string[], ephemeral?: boolean, expiry?: integer|string }
 ---@return perry.key
 function perry.key.mint(options) end
 
+---The agent fetches it (GET, ten seconds, no redirect): the whole answer, or the text that a JSON pointer leads to.
 ---@param options { url: string, headers?: table<string, string|perry.secretref>, pointer?: string }
 ---@return perry.key
 function perry.key.http(options) end
