@@ -3,12 +3,14 @@
 
   scripts/bench.py [--build DIR] [--json FILE] [--only PART] [--workspaces N]
 
-Parts: agent (cold start, memory), list, start, fifty, programs (tests/bench/*_bench.c). Needs a Docker Engine and the image perry:small (scripts/image.sh).
+Parts: agent (cold start, memory), list, start, fifty, preview (of 200 workspaces), runaway (the API beside eight hooks that never
+end), programs (tests/bench/*_bench.c). Needs a Docker Engine and the image perry:small (scripts/image.sh).
 Exit 1 when a figure misses its target."""
 import argparse
 import concurrent.futures
 import http.client
 import json
+import multiprocessing
 import os
 import re
 import shutil
@@ -175,9 +177,7 @@ def part_agent():
     size = os.path.getsize(build + "/bench-stripped") / 2**20
     os.unlink(build + "/bench-stripped")
     row("perry-agent, stripped", size, None, "MiB", None, "at most 4", size <= 4)
-    legacy = {"workspaces": {f"old{i}": {"name": f"old{i}", "status": "stopped", "containerId": "", "created": "2026-01-01T00:00:00.000Z",
-                                         "ports": {"ssh": 0}} for i in range(200)}}
-    a = Agent(legacy)
+    a = Agent(old_workspaces(200))
     n = len(a.rpc("workspaces/list"))
     conn = Unix(a.sock)
     ms = timed(lambda: call(conn, "POST", "/rpc/workspaces/list", {}), 201)
@@ -264,6 +264,76 @@ def part_list():
     a.stop()
 
 
+def old_workspaces(n):
+    return {"workspaces": {f"old{i}": {"name": f"old{i}", "status": "stopped", "containerId": "", "created": "2026-01-01T00:00:00.000Z",
+                                       "ports": {"ssh": 0}} for i in range(n)}}
+
+
+def part_preview():
+    a = Agent(old_workspaces(200))
+    hooks = a.dir + "/acme/hooks"
+    os.makedirs(hooks)
+    for point, text in (("hostname", 'return function(ws, base) return "alice-" .. base() end'),
+                        ("container", 'return function(ws, base) local c = base() c.memory = "4GiB" return c end'),
+                        ("review", 'return function(ws, plan) return plan.container.memory ~= nil, "no limit" end')):
+        with open(f"{hooks}/{point}.lua", "w") as f:
+            f.write(text)
+    found = json.loads(a.cli("hooks", "preview", a.dir + "/acme", "--json").stdout)
+    ms = timed(lambda: a.cli("hooks", "preview", a.dir + "/acme"), 9)
+    row("perry hooks preview, 200 workspaces", ms, None, "ms", None, "at most 1000", ms <= 1000 and found["changed"] == 200)
+    a.stop()
+
+
+def latencies(sock, seconds):
+    """Calls of a list, one after the other on one connection: calls a second, and the 99th percentile in ms."""
+    conn, took = Unix(sock), []
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        at = time.perf_counter()
+        call(conn, "POST", "/rpc/workspaces/list", {})
+        took.append((time.perf_counter() - at) * 1000)
+    conn.close()
+    took.sort()
+    return len(took) / seconds, took[len(took) * 99 // 100]
+
+
+def run_away(sock, name, go_on):
+    """Operations whose hook never ends, one after the other, until go_on is cleared."""
+    while go_on.is_set():
+        conn = Unix(sock)
+        try:
+            call(conn, "POST", "/rpc/workspaces/start", {"json": {"name": name}})
+        except RuntimeError:  # refused, which is its end
+            pass
+        conn.close()
+
+
+def part_runaway():
+    a = Agent(old_workspaces(20))
+    os.makedirs(a.dir + "/hooks", 0o700)
+    with open(a.dir + "/hooks/image.lua", "w") as f:
+        f.write("return function() while true do end end")
+    os.chmod(f.name, 0o600)
+    idle, busy = [], []
+    for i in range(9):
+        idle.append(latencies(a.sock, 1.0))
+        go_on = multiprocessing.Event()
+        go_on.set()
+        drivers = [multiprocessing.Process(target=run_away, args=(a.sock, f"run{k}", go_on)) for k in range(8)]
+        for d in drivers:
+            d.start()
+        time.sleep(0.3)
+        busy.append(latencies(a.sock, 1.0))
+        go_on.clear()
+        for d in drivers:
+            d.join()
+    rates = [statistics.median(x[0] for x in side) for side in (busy, idle)]
+    p99 = [statistics.median(x[1] for x in side) for side in (busy, idle)]
+    row("API p99 with eight runaway hooks, against idle", p99[0], p99[1], "ms", p99[0] / p99[1], "at most 2 times", p99[0] <= 2 * p99[1])
+    row("API calls a second with eight runaway hooks, against idle", rates[0], rates[1], "/s", rates[0] / rates[1], "shown", True)
+    a.stop()
+
+
 def part_programs():
     for name in sorted(os.listdir("tests/bench")):
         if not name.endswith("_bench.c"):
@@ -282,6 +352,10 @@ try:
         part_start()
     if wanted("list"):
         part_list()
+    if wanted("preview"):
+        part_preview()
+    if wanted("runaway"):
+        part_runaway()
     if wanted("programs"):
         part_programs()
 finally:

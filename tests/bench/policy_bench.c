@@ -1,5 +1,6 @@
-/* What policy costs: a whole plan (fork, fresh states, files read, exchange), how soon a runaway is over, what the
- * zygote weighs. Prints one line a figure: name, value, target. Exit 1 when a target is missed. */
+/* What policy costs: a whole plan (fork, fresh states, files read, exchange), each decision alone
+ * and as the first of a process, how soon a runaway is over, what the zygote weighs. Prints one line a figure: name, value,
+ * target. Exit 1 when a target is missed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "base/paths.h"
 #include "policy/policy.h"
 #include "policy/tool.h"
+#include "policy/points.h"
 
 #define PLANS 400
 #define RUNAWAYS 9
@@ -43,6 +45,12 @@ static void hook(const char *point, const char *text)
 	fputs(text, f);
 	fclose(f);
 	chmod(path, 0644);
+}
+
+static void unhook(const char *point)
+{
+	cleanup_free char *name = xasprintf("%s.lua", point), *path = path_join(dir, name);
+	unlink(path);
 }
 
 static struct policy_session *begin(void)
@@ -145,6 +153,49 @@ static void runaway(const char *name, const char *text)
 	printf("%-44s %8.2f ms by the clock, %.2f ms of CPU, load %.1f\n", "", wall, cpu, load);
 }
 
+/* Each point alone in a session that is there: the exchange, the facts, the hook and the check of its answer. And the first question of a
+ * session: the fork and a state on top. */
+static void each_decision(void)
+{
+	enum { ASKED = 200 };
+	static int64_t took[ASKED], first[ASKED];
+	cleanup_json cJSON *facts = policy_fixture_facts();
+	int64_t worst = 0;
+	printf("# each decision of the user over the built-in one, ms\n");
+	for (const struct point *p = policy_point_table; p->name; p++) {
+		cleanup_json cJSON *extra = policy_fixture_extra(p->name);
+		if (p->kind == POINT_ACTION)
+			continue;
+		hook(p->name, p->kind == POINT_CONSENT ? "return function() return true end" : "return function(ws, base) return base() end");
+		for (int i = 0; i < ASKED; i++) {
+			cJSON *answer = NULL;
+			struct perry_err *err = NULL;
+			int64_t began = clock_mono_us();
+			struct policy_session *s = begin();
+			policy_ask(s, p->name, facts, extra, &answer, NULL, &err);
+			first[i] = clock_mono_us() - began;
+			cJSON_Delete(answer);
+			perry_err_free(err);
+			err = NULL;
+			began = clock_mono_us();
+			if (policy_ask(s, p->name, facts, extra, &answer, NULL, &err) < 0 && !json_bool_or(err->data, "refused", false)) {
+				fprintf(stderr, "%s\n", perry_msg(err));
+				exit(2);
+			}
+			took[i] = clock_mono_us() - began;
+			policy_close(s);
+			cJSON_Delete(answer);
+			perry_err_free(err);
+		}
+		qsort(took, ASKED, sizeof *took, by_value);
+		qsort(first, ASKED, sizeof *first, by_value);
+		printf("  %-14s %6.3f, the first of a session %6.3f\n", p->name, (double)took[ASKED / 2] / 1000, (double)first[ASKED / 2] / 1000);
+		worst = first[ASKED / 2] > worst ? first[ASKED / 2] : worst;
+		unhook(p->name);
+	}
+	figure("the dearest decision, fork and fresh states", (double)worst / 1000, "ms", 2);
+}
+
 /* Proportional set size: of pages that two processes share, each gets half. */
 static double pss_kib(pid_t pid)
 {
@@ -178,6 +229,7 @@ int main(int argc, char **argv)
 	runaway("in Lua", "return function() while true do end end");
 	runaway("in pcall", "return function() while true do pcall(error) end end");
 	runaway("stuck in C", "return function() return ('a'):rep(1e5):find(('a*'):rep(9) .. 'b') end");
+	each_decision();
 	double pss = pss_kib(policy_zygote_pid(policy));
 	if (pss >= 0)
 		figure("zygote, PSS", pss / 1024, "MiB", 1);

@@ -267,6 +267,61 @@ static void every_fact_is_typed(void **state)
 	}
 }
 
+static bool is_fact(const char *class, const char *field)
+{
+	static const char *const facts[] = {
+#define X(path) path,
+		POLICY_FACTS(X)
+#undef X
+	};
+	for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
+		/* "ws.labels.*" and "plan.container.mounts[].type" name the same classes without the marks */
+		char path[128];
+		size_t n = 0;
+		for (const char *c = facts[i]; *c; c++)
+			if (*c != '[' && *c != ']')
+				path[n++] = *c;
+		path[n] = 0;
+		size_t k = strlen(class);
+		if (strncmp(path, class, k) == 0 && path[k] == '.' && strcmp(path + k + 1, field) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Editors offer nothing that is not there. */
+static void the_types_have_nothing_else(void **state)
+{
+	static const char *const subjects[] = { "ws", "plan", "ev", "port", "activity", "req" };
+	cleanup_buf struct buf types = { 0 };
+	char class[128] = "", name[128];
+	int fields = 0, functions = 0;
+	(void)state;
+	assert_int_equal(file_read("lua/types/perry.d.lua", 1 << 20, &types, NULL), 0);
+	for (char *at = types.data, *line; (line = strsep(&at, "\n"));) {
+		if (sscanf(line, "---@class perry.%127s", class) == 1)
+			continue;
+		if (sscanf(line, "function perry.%127[a-z_.](", name) == 1) {
+			bool known = call_find(name) != NULL;
+			for (const struct local_row *l = policy_local_table; l->name; l++)
+				known = known || strcmp(l->name, name) == 0;
+			if (!known)
+				fail_msg("perry.d.lua has perry.%s, which no table has", name);
+			functions++;
+			continue;
+		}
+		bool subject = false;
+		for (size_t i = 0; i < ARRAY_LEN(subjects); i++)
+			subject = subject || (str_starts(class, subjects[i]) && strchr(".", class[strlen(subjects[i])]));
+		if (!subject || sscanf(line, "---@field %127[a-zA-Z_]", name) != 1)
+			continue;
+		if (!is_fact(class, name))
+			fail_msg("perry.d.lua has %s.%s, which is no fact", class, name);
+		fields++;
+	}
+	assert_true(fields > 80 && functions > 20);
+}
+
 /* Each primitive of the tables is really there, and nothing else is. */
 static void the_tables_are_what_hooks_find(void **state)
 {
@@ -343,6 +398,7 @@ int main(int argc, char **argv)
 		T(the_examples_pass_their_tests),
 		T(every_point_is_answered_documented_and_typed),
 		T(every_fact_is_typed),
+		T(the_types_have_nothing_else),
 		T(the_tables_are_what_hooks_find),
 		T(primitives_answer),
 	};
