@@ -114,6 +114,7 @@ void watcher_problem(struct watchers *w, struct entry *e, const char *text)
 	pthread_mutex_lock(&w->lock);
 	free(e->problem);
 	e->problem = xstrdup(text);
+	e->heard = false;
 	pthread_mutex_unlock(&w->lock);
 }
 

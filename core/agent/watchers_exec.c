@@ -113,8 +113,7 @@ static void lost(struct watchers *w, struct entry *e, const char *why)
 {
 	bool heard = e->heard, old = !heard && strstr(buf_str(&e->said), "usage: perry-step");
 	watcher_close(w, e);
-	e->tries = e->heard && clock_mono_ms() - e->opened > LIVED_MS ? 1 : e->tries + 1;
-	e->heard = false;
+	e->tries = heard && clock_mono_ms() - e->opened > LIVED_MS ? 1 : e->tries + 1;
 	if (old || (!heard && e->tries >= GIVE_UP)) {
 		e->given_up = true;
 		watcher_problem(w, e, old ? "its helper is of an older version of perry, which does not tell what listens; perry restart brings the new one"

@@ -183,16 +183,16 @@ void watcher_ports(struct watchers *w, struct entry *e, const struct watch_line 
 {
 	struct seen *fresh = xcalloc(line->nports + 1, sizeof *fresh), *old = e->seen;
 	size_t nold = e->nseen;
-	bool news = false;
+	/* Others may be looking at the old ones: what goes over to the new list is noted here. */
+	bool news = false, *moved = xcalloc(nold + 1, sizeof *moved);
 	for (size_t i = 0; i < line->nports; i++) {
 		fresh[i].port = line->ports[i];
 		for (size_t k = 0; k < nold; k++) {
-			if (!old[k].port.number || !same_listener(&old[k].port, &line->ports[i]))
+			if (moved[k] || !same_listener(&old[k].port, &line->ports[i]))
 				continue;
 			fresh[i] = old[k];
 			fresh[i].port = line->ports[i];
-			old[k].port.number = 0; /* it has moved */
-			old[k].label = NULL;
+			moved[k] = true;
 			break;
 		}
 		news |= !fresh[i].decided;
@@ -203,9 +203,13 @@ void watcher_ports(struct watchers *w, struct entry *e, const struct watch_line 
 	e->more = line->more;
 	e->heard = true;
 	pthread_mutex_unlock(&w->lock);
-	for (size_t k = 0; k < nold; k++)
-		if (old[k].port.number && old[k].decided && old[k].announce)
+	for (size_t k = 0; k < nold; k++) {
+		if (moved[k])
+			old[k].label = NULL;
+		else if (old[k].decided && old[k].announce)
 			publish(w, e, &old[k], "closed");
+	}
+	free(moved);
 	watcher_free_seen(old, nold);
 	if (news && !e->deciding && !e->decide_at)
 		watcher_ask(w, e);

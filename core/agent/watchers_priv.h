@@ -77,7 +77,7 @@ struct news *watcher_news(int kind, const char *name);
 void watcher_news_free(struct news *n);
 void watcher_post(struct watchers *w, struct news *take);
 /* The thread: */
-void watcher_problem(struct watchers *w, struct entry *e, const char *text);
+void watcher_problem(struct watchers *w, struct entry *e, const char *text); /* why nothing is heard from now on */
 void watcher_tell_tailnet(struct watchers *w, struct entry *e);
 void watcher_sampled(struct watchers *w, struct entry *e, cJSON *take_sample);
 
