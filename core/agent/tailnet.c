@@ -158,6 +158,7 @@ static int publish_to(struct tailnet *t, struct publication *p, struct outcome *
 		o->no_port = o->port == 0;
 		o->target = o->no_port ? TARGET_NONE : socket ? TARGET_SOCKET : TARGET_LOOPBACK;
 		t->published = !o->no_port;
+		t->lasting = !p->session;
 		return 0;
 	}
 	if (err->code == PERRY_EFORBIDDEN && err->status == 401 && socket) {
@@ -465,7 +466,6 @@ void tailnet_stop(struct tailnet *t)
 	if (!t || !t->running)
 		return;
 	pthread_mutex_lock(&t->lock);
-	bool lasting = t->published && !t->session[0];
 	atomic_store(&t->stop, true);
 	eventfd_write(t->stop_fd, 1);
 	pthread_cond_broadcast(&t->changed);
@@ -475,7 +475,7 @@ void tailnet_stop(struct tailnet *t)
 	pthread_join(t->worker, NULL);
 	t->running = false;
 	struct tslocal *last = NULL;
-	if (lasting && tslocal_open(&last, tslocal_socket(t->local), NULL) == 0)
+	if (t->published && t->lasting && tslocal_open(&last, tslocal_socket(t->local), NULL) == 0)
 		withdraw(t, last);
 	tslocal_close(last);
 	unlink(t->serve_path);

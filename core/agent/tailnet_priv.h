@@ -56,7 +56,7 @@ struct tailnet {
 	char *serve_path;
 	int serve_fd;
 	bool socket_refused;  /* tailscaled takes no socket from us, in this session */
-	bool published;
+	bool published, lasting; /* lasting: bound to no session */
 	int retry_ms;
 	struct {
 		char ip[46];

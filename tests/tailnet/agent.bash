@@ -3,7 +3,7 @@
 
 # agent_on NODE [COMMAND...]: starts it there (COMMAND runs it: env A=B, setpriv ...) and waits for its line. DIR is its folder.
 agent_on() {
-	local node=$1 lines
+	local node=$1
 	shift
 	NODE=$node
 	DIR=${DIR:-$(mktemp -d "$LAB/agent-XXXXXX")}

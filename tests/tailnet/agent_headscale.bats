@@ -37,8 +37,8 @@ teardown_file() {
 		[agent] Tailscale HTTP: http://agent.ws.test:7391
 	X
 	# The best of some starts, each with and without Tailscale.
-	local i began with=9999 without=9999 ms
-	for i in 1 2 3 4 5; do
+	local began with=9999 without=9999 ms
+	for _ in 1 2 3 4 5; do
 		agent_end
 		began=$(now_ms)
 		agent_on agent
