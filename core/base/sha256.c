@@ -19,6 +19,14 @@ static uint32_t rotr(uint32_t x, int n)
 	return x >> n | x << (32 - n);
 }
 
+/* One round; the caller turns the names around instead of the values. */
+#define ROUND(a, b, c, d, e, f, g, h, i)                                                                                     \
+	do {                                                                                                                 \
+		uint32_t t = h + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + (g ^ (e & (f ^ g))) + k[i] + w[i];               \
+		d += t;                                                                                                      \
+		h = t + (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) | (c & (a | b)));                                \
+	} while (0)
+
 static void mix(uint32_t h[8], const unsigned char *p)
 {
 	uint32_t w[64], s[8];
@@ -28,12 +36,15 @@ static void mix(uint32_t h[8], const unsigned char *p)
 		w[i] = w[i - 16] + (rotr(w[i - 15], 7) ^ rotr(w[i - 15], 18) ^ w[i - 15] >> 3) + w[i - 7] +
 		       (rotr(w[i - 2], 17) ^ rotr(w[i - 2], 19) ^ w[i - 2] >> 10);
 	memcpy(s, h, sizeof s);
-	for (int i = 0; i < 64; i++) {
-		uint32_t t1 = s[7] + (rotr(s[4], 6) ^ rotr(s[4], 11) ^ rotr(s[4], 25)) + ((s[4] & s[5]) ^ (~s[4] & s[6])) + k[i] + w[i];
-		uint32_t t2 = (rotr(s[0], 2) ^ rotr(s[0], 13) ^ rotr(s[0], 22)) + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
-		memmove(s + 1, s, 7 * sizeof *s);
-		s[4] += t1;
-		s[0] = t1 + t2;
+	for (int i = 0; i < 64; i += 8) {
+		ROUND(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], i);
+		ROUND(s[7], s[0], s[1], s[2], s[3], s[4], s[5], s[6], i + 1);
+		ROUND(s[6], s[7], s[0], s[1], s[2], s[3], s[4], s[5], i + 2);
+		ROUND(s[5], s[6], s[7], s[0], s[1], s[2], s[3], s[4], i + 3);
+		ROUND(s[4], s[5], s[6], s[7], s[0], s[1], s[2], s[3], i + 4);
+		ROUND(s[3], s[4], s[5], s[6], s[7], s[0], s[1], s[2], i + 5);
+		ROUND(s[2], s[3], s[4], s[5], s[6], s[7], s[0], s[1], i + 6);
+		ROUND(s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[0], i + 7);
 	}
 	for (int i = 0; i < 8; i++)
 		h[i] += s[i];
@@ -50,6 +61,13 @@ void sha256_add(struct sha256 *s, const void *data, size_t n)
 {
 	const unsigned char *p = data;
 	while (n > 0) {
+		if (s->total % 64 == 0 && n >= 64) { /* from where it is */
+			mix(s->state, p);
+			s->total += 64;
+			p += 64;
+			n -= 64;
+			continue;
+		}
 		size_t at = s->total % 64, part = 64 - at < n ? 64 - at : n;
 		memcpy(s->block + at, p, part);
 		s->total += part;
