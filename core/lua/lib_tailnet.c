@@ -16,6 +16,7 @@
 #include "net/http.h"
 #include "store/store.h"
 #include "tailscale/control.h"
+#include "tailscale/local.h"
 
 #define KEY_MAX 512
 #define MINT_EXPIRY_S 600
@@ -585,12 +586,46 @@ static int l_key_revoke(lua_State *L)
 	return remove_by(L, control_key_revoke);
 }
 
+/* --- what this machine's tailscaled sees --- */
+
+static int look_around(struct run *r, cJSON **out, struct perry_err **err)
+{
+	const char *env = getenv("PERRY_TAILSCALED_SOCKET");
+	struct docker_cancel *cancel = cancel_of(r);
+	struct tslocal *t = NULL;
+	if (tslocal_open(&t, env && *env ? env : r->config ? config_str(r->config, "tailscale.socket") : NULL, err) < 0)
+		return -1;
+	if (cancel)
+		tslocal_stop_by(t, &cancel->set, cancel->fd);
+	int rc = tslocal_status(t, true, out, err);
+	tslocal_close(t);
+	return rc;
+}
+
+/* peers(): {tailnet, names={[id] = first label}} of the devices that this machine sees on its tailnet; nil when it is on none. */
+static int l_peers(lua_State *L)
+{
+	const cJSON *peer;
+	struct box *b = box_new(L);
+	if (look_around(run_of(L), &b->in, &b->err) == 0 && str_eq(json_str(b->in, "BackendState"), "Running")) {
+		b->out = cJSON_CreateObject();
+		json_set_str(b->out, "tailnet", json_str_or(b->in, "MagicDNSSuffix", ""));
+		cJSON *names = json_obj(b->out, "names");
+		cJSON_ArrayForEach(peer, cJSON_GetObjectItemCaseSensitive(b->in, "Peer")) {
+			const char *name = json_str_or(peer, "DNSName", "");
+			if (json_str(peer, "ID"))
+				json_set_strn(names, json_str(peer, "ID"), name, strcspn(name, "."));
+		}
+	}
+	return box_json(L, b, 0);
+}
+
 int lib_tailnet(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
 		{ "key", l_key },	  { "configured", l_configured }, { "input", l_input }, { "credential", l_credential },	{ "about", l_about },	    { "serves", l_serves },
 		{ "credentials", l_credentials },
-		{ "devices", l_devices }, { "device", l_device }, { "device_delete", l_device_delete }, { "key_revoke", l_key_revoke },
+		{ "devices", l_devices }, { "device", l_device }, { "device_delete", l_device_delete }, { "key_revoke", l_key_revoke }, { "peers", l_peers },
 		{ 0 },
 	};
 	luaL_newlib(L, fns);

@@ -23,6 +23,8 @@ local first_look_ms = 15000 -- a delete does it itself first; the worker takes o
 local longest_wait_ms = 20000 -- between tries
 local control_timeout_ms = 3600 * 1000 -- within that every control server drops an ephemeral device that is gone
 local clock_skew_ms = 600 * 1000
+local sight_ms = 2000 -- until this machine hears that a device is gone
+local sight_every_ms = 60 * 1000
 
 local function cleared(v)
   if v == nil then return base.null end
@@ -166,9 +168,25 @@ function M.evict(node)
   forget(row, delete_node(row, credential))
 end
 
--- Without the API. An ephemeral device that logged out is gone; one that did not is dropped by its control server.
+-- --- without the API ---
+
+-- This machine's own tailscaled tells whether a device is there, when both are on one tailnet: {tailnet, names}, or nil.
+local function sees(sight, row) return sight ~= nil and row.node ~= nil and sight.names[row.node] == row.hostname end
+
+-- It was seen there, and is not any more: it was ephemeral, or somebody removed it.
+local function has_vanished(sight, row) return sight ~= nil and row.seen == sight.tailnet and not sight.names[row.node] end
+
+local function wait_vanished(row)
+  local until_ms = base.mono() + sight_ms
+  repeat
+    if has_vanished(tailnet.peers(), row) then return true end
+    base.sleep(100)
+  until base.mono() > until_ms
+end
+
+-- An ephemeral device that logged out is gone; one that did not is dropped by its control server.
 local function settle(row, why)
-  if row.ephemeral and row.out then return forget(row, "logged out") end
+  if row.out and (row.ephemeral or row.seen and wait_vanished(row)) then return forget(row, "logged out") end
   if row.ephemeral then
     if (row["until"] or math.huge) < base.now() then return forget(row, "was ephemeral; its control server has dropped it by now") end
     if not row["until"] then
@@ -238,10 +256,23 @@ end
 
 local function is_silence(e) return errors.is(e, "SERVICE_UNAVAILABLE") or errors.is(e, "TIMEOUT") end
 
+-- What is left behind is off the list once it is not there any more.
+local function look_for_vanished(rows)
+  local behind = {}
+  for _, row in ipairs(rows) do
+    if row.state == "left-behind" and row.seen then behind[#behind + 1] = row end
+  end
+  local sight = #behind > 0 and tailnet.peers() or nil
+  for _, row in ipairs(behind) do
+    if has_vanished(sight, row) then forget(row, "is gone") end
+  end
+end
+
 -- Tries what is due (all: also what is not). A server that does not answer is asked once a round.
 local function round(all)
   local rows, silent = store.outbox(), {}
   reconcile(rows)
+  look_for_vanished(rows)
   for _, row in ipairs(rows) do
     local credential = row.state == "leaving" and removable_by(row)
     if row.state == "leaving" and (all or (row.next or 0) <= base.now()) and not silent[credential or false] and not base.stopping() then
@@ -257,10 +288,8 @@ function M.work()
   round(false)
   local wait
   for _, row in ipairs(store.outbox()) do
-    if row.state == "leaving" then
-      local left = math.max(1000, (row.next or 0) - base.now())
-      wait = math.min(wait or left, left)
-    end
+    local left = row.state == "leaving" and math.max(1000, (row.next or 0) - base.now()) or row.state == "left-behind" and row.seen and sight_every_ms
+    if left then wait = math.min(wait or left, left) end
   end
   if wait then base.leave_later(math.floor(wait)) end
 end
@@ -356,6 +385,17 @@ local function keep(ctx, rows)
   return { status = "kept", hostname = hostname or rows[1].hostname, message = ("its device stays on the tailnet; a new workspace '%s' resumes it"):format(ctx.name) }
 end
 
+-- Of devices that the API does not remove: are they in sight of this machine?
+local function note_sight(rows)
+  local sight
+  for i, row in ipairs(rows) do
+    if not removable_by(row) and row.ephemeral == nil then
+      sight = sight or tailnet.peers()
+      if sees(sight, row) then rows[i] = store.outbox_patch(row.id, { seen = sight.tailnet }) or row end
+    end
+  end
+end
+
 local worst = { left = 0, dropped = 1, pending = 2, ["left-behind"] = 3 }
 
 -- What became of it, for the answer.
@@ -384,6 +424,7 @@ function M.run(ctx, facts)
     rows[i] = store.outbox_patch(row.id, { state = "leaving", how = how, next = base.now() + first_look_ms }) or row
   end
   base.leave_later(first_look_ms)
+  note_sight(rows)
   local told = has(how, "logout") and log_out(ctx, rows) or {}
   for i, row in ipairs(rows) do
     if told.left ~= nil then rows[i] = store.outbox_patch(row.id, { out = told.left, node = row.node or told.nodeId }) or row end

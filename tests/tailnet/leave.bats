@@ -197,12 +197,27 @@ teardown() {
 	gone asleep
 }
 
-@test "an ephemeral key and no credential: it logs out and is gone; one that could not is dropped by the control server" {
+@test "an ephemeral key and no credential: it logs out and is gone, and nothing is left on the list" {
 	with_key "$(lab_key --reusable --ephemeral)"
 	p start eph
 	joined eph
-	p delete -y eph
+	# That it was ephemeral shows by this machine's own Tailscale, which sees it go.
+	run p delete -y eph
+	[ "$status" = 0 ]
+	[[ $output != *eph:* ]]
 	gone eph
+	nothing_pending
+	with_credential
+}
+
+@test "a device that was left behind and removed by hand is off the list by itself" {
+	with_key "$(lab_key --reusable)"
+	p start byhand
+	p delete -y byhand
+	[[ $(pending) == "left-behind byhand" ]]
+	lab_api DELETE "/api/v1/node/$(node_id byhand)" >/dev/null
+	off_the_list() { p tailnet prune >/dev/null && nothing_pending; }
+	eventually 10 off_the_list
 	with_credential
 }
 

@@ -4,14 +4,14 @@
 # In setup_file, by lab_file_setup: an agent with an API credential; keys are made for each join.
 leave_agent() {
 	umask 077
-	export PERRY_TAILSCALE_DIR=$LAB_BIN
+	# Somebody else's: it must be there at the end of each test. It stands for this machine's own Tailscale, too.
+	lab_node phone "$(lab_key)"
+	export PERRY_TAILSCALE_DIR=$LAB_BIN PERRY_TAILSCALED_SOCKET=$LAB/phone/tailscaled.sock
 	engine_setup
 	configure ".secrets.hs = \"file:$LAB/api.key\""
 	with_credential
-	# Somebody else's: it must be there at the end of each test.
-	lab_container phone "$(lab_key)" >/dev/null
 }
-tailscale_config() { jq -cn --arg url "$LAB_URL" '{loginServer: $url, credentials: {lab: {type: "headscale", url: $url, apiKey: "hs"}}}'; }
+tailscale_config() { jq -cn --arg url "$LAB_URL" '{serve: false, loginServer: $url, credentials: {lab: {type: "headscale", url: $url, apiKey: "hs"}}}'; }
 # configure JQ-FILTER: changes config.json, which the agent takes up by itself.
 configure() {
 	jq "$1" "$DIR/config.json" >"$DIR/config.new" && chmod 600 "$DIR/config.new" && mv "$DIR/config.new" "$DIR/config.json"
