@@ -7,6 +7,19 @@
 #include "cli/out.h"
 #include "cli/plan_out.h"
 
+#define ANSWER_WIDTH 60
+
+/* How many bytes of an answer are shown: on a terminal the line counts, in a pipe the value. */
+static int shown(const char *text)
+{
+	size_t n = strlen(text);
+	if (!out_is_tty() || n <= ANSWER_WIDTH)
+		return (int)n;
+	for (n = ANSWER_WIDTH; n && (text[n] & 0xc0) == 0x80; n--)
+		;
+	return (int)n;
+}
+
 /* Every decision that is kept, oldest first: later questions and actions as well as plans. */
 static void print_all(const cJSON *decisions)
 {
@@ -23,7 +36,8 @@ static void print_all(const cJSON *decisions)
 		table_add(&t, when);
 		table_add(&t, json_str_or(d, "op", ""));
 		table_add(&t, json_str_or(d, "point", "?"));
-		table_addf(&t, "%s%s", json_str(d, "error") ? "error: " : "", json_str_or(d, "error", answer));
+		const char *text = json_str_or(d, "error", answer);
+		table_addf(&t, "%s%.*s", json_str(d, "error") ? "error: " : "", shown(text), text);
 		table_add(&t, place);
 	}
 	table_print(&t);

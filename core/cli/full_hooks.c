@@ -67,6 +67,10 @@ static void print_answers(const cJSON *out)
 	cJSON_ArrayForEach(layer, json_at(out, "layers")) {
 		cleanup_free char *answer = json_at(layer, "answer") ? json_print(json_at(layer, "answer")) : NULL, *place = plan_place(layer);
 		const char *reason = json_str(layer, "reason");
+		if (str_eq(json_str(layer, "kind"), "action") && !json_str(layer, "error")) {
+			free(take_ptr(answer));
+			answer = xstrdup("done");
+		}
 		table_add(&t, json_str_or(layer, "layer", "?"));
 		table_addf(&t, "%s%s%s", answer ? answer : json_str_or(layer, "error", "(no answer)"), reason ? ": " : "", reason ? reason : "");
 		table_add(&t, place);

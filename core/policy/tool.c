@@ -213,7 +213,7 @@ int policy_run(struct policy *p, const struct policy_setup *setup, const char *n
 {
 	const struct point *point = point_find(name);
 	cleanup_json cJSON *made = facts ? NULL : policy_fixture_facts(),
-			   *more = extra ? NULL : policy_fixture_extra(name), *reply = NULL;
+			   *more = extra ? NULL : policy_fixture_extra(name), *reply = NULL, *ran = cJSON_CreateArray();
 	struct policy_session *s = NULL;
 	cJSON *answer = NULL;
 	struct perry_err *why = NULL;
@@ -221,7 +221,7 @@ int policy_run(struct policy *p, const struct policy_setup *setup, const char *n
 		return -1;
 	facts = facts ? facts : made;
 	extra = extra ? extra : more;
-	int r = policy_ask(s, name, facts, extra, &answer, NULL, &why);
+	int r = policy_ask(s, name, facts, extra, &answer, ran, &why);
 	if (!point || (r < 0 && why->code != PERRY_EPOLICY)) {
 		policy_close(s);
 		cJSON_Delete(answer);
@@ -236,8 +236,12 @@ int policy_run(struct policy *p, const struct policy_setup *setup, const char *n
 	if (r < 0)
 		json_set_str(json_obj(*out, "error"), "message", perry_msg(why));
 	perry_err_free(why);
+	if (ran->child)
+		json_set(ran->child, "facts", NULL); /* the caller has them */
 	/* An action would act twice; a process that ended answers no more. */
-	if (point->kind != POINT_ACTION && !s->dead && session_ask(s, point, facts, extra, true, &reply, NULL) == 0)
+	if (point->kind == POINT_ACTION)
+		json_set(*out, "layers", take_ptr(ran));
+	else if (!s->dead && session_ask(s, point, facts, extra, true, &reply, NULL) == 0)
 		json_set(*out, "layers", layer_rows(json_at(reply, "rows")));
 	else
 		json_set(*out, "layers", cJSON_CreateArray());
