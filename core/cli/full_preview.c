@@ -44,7 +44,8 @@ void preview_print(const cJSON *out)
 		cJSON_ArrayForEach(change, json_at(row, "changes"))
 			print_change(&t, name, change);
 	}
-	table_print(&t);
+	if (t.n)
+		table_print(&t);
 	fflush(stdout); /* both may go to one file */
 	fprintf(stderr, "%d of %d workspaces would differ, %d would be refused. Nothing was touched.\n", (int)json_int_or(out, "changed", 0),
 		cJSON_GetArraySize(json_at(out, "workspaces")), (int)json_int_or(out, "refused", 0));

@@ -116,6 +116,15 @@ prefix_hook() { printf 'return function(ws, base)\n  return "alice-" .. base()\n
 	[ "$status" = 1 ]
 }
 
+@test "hooks edit on a terminal asks to edit again until it is fine" {
+	command -v script >/dev/null || skip "no script(1) here, for a terminal"
+	printf '#!/bin/sh\nif grep -q broken "$1"; then sed -i /broken/d "$1"; else echo "broken(" >>"$1"; fi\n' >"$DIR/editor"
+	chmod +x "$DIR/editor"
+	run bash -c "(sleep 1; echo y; sleep 1) | EDITOR='$DIR/editor' script -qec '$BUILD/perry hooks edit hostname' /dev/null"
+	[ "$status" = 0 ]
+	[[ "$output" == *"FAIL"*"Edit again?"*"ok "*"0 of 2 workspaces would differ"* ]]
+}
+
 @test "hooks new writes what an editor completes from, and show says what a point is" {
 	p hooks new container
 	grep -q -- '---@param plan perry.plan' "$DIR/hooks/container.lua"
