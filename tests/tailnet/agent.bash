@@ -30,6 +30,13 @@ agent_end() {
 	kill "-${1:-TERM}" "$PID" 2>/dev/null || return 0
 	lab_until 15 agent_ended
 }
+# Ends it, with the network that it kept ready for its next workspace.
+agent_clean_up() {
+	local id net
+	id=$(lab_in "$NODE" curl -s --unix-socket "$DIR/agent.sock" http://localhost/metrics | sed -n 's/^perry_info{.*agent="\([^"]*\)".*/\1/p')
+	agent_end || kill -KILL "$PID"
+	for net in $(docker network ls -q --filter "label=perry.agent=${id:-none}"); do docker network rm "$net" >/dev/null 2>&1 || true; done
+}
 agent_ended() { ! kill -0 "$PID" 2>/dev/null; }
 # The command line on the agent's own machine; AS: a command that makes it another user's.
 own() { lab_in "$NODE" env PERRY_CONFIG_DIR="$DIR" "${AS[@]}" "$BUILD/perry" "$@"; }

@@ -20,7 +20,7 @@ setup() {
 	agent_use
 }
 teardown_file() {
-	! agent_use || agent_end || true
+	! agent_use || [ -z "${PID:-}" ] || agent_clean_up
 	lab_file_teardown
 }
 

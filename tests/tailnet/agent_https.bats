@@ -18,7 +18,7 @@ setup() {
 	URL=https://agent.https.test
 }
 teardown_file() {
-	! agent_use || agent_end || true
+	! agent_use || [ -z "${PID:-}" ] || agent_clean_up
 	lab_file_teardown
 }
 
