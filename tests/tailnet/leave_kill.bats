@@ -23,7 +23,7 @@ known() { p list -q | grep -qx kill; }
 unknown() { ! known; }
 idle() { [ "$(p info kill --json 2>/dev/null | jq -r .status)" != creating ]; }
 # Where the kills met the operations, for the reader of the test's output.
-met() { sed -n "s/.*finished the \([a-z]*\) of 'kill' that was interrupted at step '\([^']*\)'.*/\1:\2/p" "$DIR/agent.log" | sort | uniq -c | awk '{printf "%s%s x%d", (NR > 1 ? ", " : ""), $2, $1}'; }
+met() { sed -n "s/.*finished the \([a-z]*\) of 'kill' that was interrupted at step '\([^']*\)'.*/\1:\2/p" "$DIR/agent.log" | sort | uniq -c | awk '{n = $1; $1 = ""; printf "%s%s x%d", (NR > 1 ? "," : ""), $0, n}'; }
 
 @test "killed while it joins and while it leaves: no orphan, and nobody is called NAME-1" {
 	local i rounds=${LEAVE_ROUNDS:-8} join_ms leave_ms from
