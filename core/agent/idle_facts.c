@@ -84,7 +84,7 @@ static void take_rates(struct idle_track *t, int64_t now, const cJSON *sample)
 	t->net = first ? -1 : rate(old.net, new.net, over);
 	t->tailnet = first ? -1 : rate(old.tailnet, new.tailnet, over);
 	/* The disk of a container is not told everywhere, and not every workspace is on a tailnet. */
-	if (t->cpu < 0 || t->net < 0 || span * 1000 > IDLE_GAP_MS)
+	if (new.cpu < 0 || new.net < 0 || (!first && (t->cpu < 0 || t->net < 0 || span * 1000 > IDLE_GAP_MS)))
 		seen(t, IDLE_UNKNOWN, now);
 	present(t, now, IDLE_CPU, t->cpu >= IDLE_CPU_SHARE);
 	present(t, now, IDLE_DISK, t->disk >= IDLE_DISK_RATE);
@@ -131,6 +131,9 @@ static void take_own(struct idle_track *t, int64_t now, const cJSON *own)
 
 void idle_track_take(struct idle_track *t, int64_t now, const cJSON *sample, const cJSON *own)
 {
+	/* Of the time since a look that failed nothing is known, either. */
+	if (t->own && !t->sample)
+		seen(t, IDLE_UNKNOWN, now);
 	take_own(t, now, own);
 	cJSON_Delete(t->own);
 	t->own = cJSON_Duplicate(own, 1);
