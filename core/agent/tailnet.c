@@ -64,6 +64,7 @@ static void read_status(const cJSON *status, struct tailnet_node *n)
 	const cJSON *self = json_at(status, "Self"), *ip;
 	const cJSON *caps = cJSON_GetObjectItemCaseSensitive(self, "CapMap");
 	char user[24];
+	snprintf(n->id, sizeof n->id, "%s", json_str_or(self, "ID", ""));
 	snprintf(n->name, sizeof n->name, "%s", json_str_or(self, "DNSName", ""));
 	if (str_ends(n->name, "."))
 		n->name[strlen(n->name) - 1] = 0;

@@ -26,6 +26,7 @@ void tailnet_free(struct tailnet *t);
 /* This machine's node, as of now. */
 struct tailnet_node {
 	bool running;
+	char id[64];         /* the control server's stable one */
 	char name[256];      /* DNS name without the dot at its end */
 	char login[128];     /* its user; "" when it is tagged */
 	bool tagged;

@@ -406,6 +406,10 @@ static void judge(struct identity *i, const cJSON *whois, const struct tailnet_n
 	const cJSON *node = json_at(whois, "Node"), *tags = json_at(node, "Tags");
 	struct caller *c = &out->caller;
 	bool tagged = cJSON_GetArraySize(tags) > 0;
+	if (strcmp(c->node_id, self->id) == 0) { /* an address of ours in another spelling */
+		out->who = WHO_OWN;
+		return;
+	}
 	if (is_our_device(i, c->node_id, c->address) || (tagged && has_workspace_tag(i, tags))) {
 		out->who = WHO_WORKSPACE;
 		return;
