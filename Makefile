@@ -150,7 +150,7 @@ unit-tests: $(foreach m,$(MODULES),$(TEST_$(m))) $(BUILD)/perry-step
 test-tailnet: all
 	@tests/tailnet/build.sh >/dev/null || [ $$? = 3 ]
 	@BUILD=$(abspath $(BUILD)) bats tests/tailnet
-# The agent killed a hundred times while workspaces join and leave: half an hour.
+# The agent killed a hundred times while workspaces join and leave: a quarter of an hour.
 test-tailnet-long: all
 	@BUILD=$(abspath $(BUILD)) LEAVE_ROUNDS=$(or $(LEAVE_ROUNDS),100) bats tests/tailnet/leave_kill.bats
 .PHONY: test-tailnet test-tailnet-long

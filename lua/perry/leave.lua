@@ -42,10 +42,10 @@ local function live_rows(ctx)
   return mine, kept
 end
 
--- The row of a device by its id, or nil: it is none of ours.
-function M.whose(node)
+-- The row of a device by its id, or nil: it is none of ours. like: a row of the same control server; ids of another one are other devices.
+function M.whose(node, like)
   for _, row in ipairs(store.outbox()) do
-    if row.node == node then return row end
+    if row.node == node and (not like or row.control == like.control) then return row end
   end
 end
 
@@ -152,7 +152,7 @@ local function delete_by_key(row, credential, timeout)
   if tailnet.about(credential).type ~= "headscale" then return nil end
   local result = "did not join"
   for _, device in ipairs(tailnet.devices(credential, timeout)) do
-    if device.keyId == row.keyId and not M.whose(device.id) then
+    if device.keyId == row.keyId and not M.whose(device.id, row) then
       tailnet.device_delete(credential, device.id, timeout)
       result = "was removed from the tailnet"
     end

@@ -439,6 +439,29 @@ static void status_warns(void **state)
 	assert_null(given);
 }
 
+static void expiry_is_noticed(void **state)
+{
+	(void)state;
+	char soon[32], late[32], past[32];
+	const int64_t day = 24LL * 3600 * 1000;
+	clock_iso(clock_ms() + 5 * day + 3600000, soon);
+	clock_iso(clock_ms() + 90 * day, late);
+	clock_iso(clock_ms() - day, past);
+	const char *const rows[][2] = { { "soon", soon }, { "late", late }, { "past", past } };
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup_json cJSON *ws = cJSON_CreateObject();
+		json_set_str(ws, "name", rows[i][0]);
+		cJSON *tailnet = json_obj(ws, "tailnet");
+		json_set_str(tailnet, "state", "connected");
+		json_set_str(tailnet, "keyExpiry", rows[i][1]);
+		ok(store_ws_create(store, ws, &err));
+	}
+	cleanup_json cJSON *status = call("status", "{}");
+	assert_true(warns(status, "soon: its device key expires in 5 days"));
+	assert_true(warns(status, "past: its device key has expired"));
+	assert_false(warns(status, "late"));
+}
+
 static void devices_with_what_control_says(void **state)
 {
 	(void)state;
@@ -464,7 +487,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(what_is_to_leave_is_removed), T(devices_of_workspaces_that_are_gone), T(an_id_that_was_given_out_again), T(a_server_that_is_away_for_a_while),
 		T(joins_that_were_interrupted), T(without_a_credential), T(removed_by_hand), T(what_the_hook_said_counts), T(status_warns),
-		T(devices_with_what_control_says),
+		T(expiry_is_noticed),		T(devices_with_what_control_says),
 	};
 	return cmocka_run_group_tests(tests, group_set_up, group_tear_down);
 }
