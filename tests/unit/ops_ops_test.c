@@ -199,6 +199,34 @@ static void stop_cancels(void **state)
 	}
 }
 
+/* The idle hook's stop is no reason to break off what somebody is at. */
+static void policy_cancels_nothing(void **state)
+{
+	static const char *const begun[] = { "create", "start", "restart", "clone", "sync" };
+	struct world *w = world_open(4);
+	cleanup_json cJSON *caller = J("{'kind':'policy'}"), *input = J("{}");
+	for (size_t i = 0; i < ARRAY_LEN(begun); i++) {
+		cleanup_err struct perry_err *err = NULL;
+		char name[16], line[64];
+		snprintf(name, sizeof name, "web%zu", i);
+		snprintf(line, sizeof line, "+%s %s", begun[i], name);
+		struct op *a = submit(w, begun[i], name, "{'block':true}"), *b = NULL;
+		await_log(w, line);
+		assert_int_equal(ops_submit(w->ops, "stop", name, input, caller, &b, &err), -1);
+		assert_int_equal(err->code, PERRY_ECONFLICT);
+		assert_int_equal(op_check(a, NULL), 0);
+		atomic_store(&w->release, true);
+		assert_int_equal(op_wait(a, 5000), 0);
+		assert_null(op_error(a));
+		atomic_store(&w->release, false);
+		assert_int_equal(ops_submit(w->ops, "stop", name, input, caller, &b, &err), 0);
+		assert_int_equal(op_wait(b, 5000), 0);
+		op_unref(a);
+		op_unref(b);
+	}
+	world_close(w);
+}
+
 static void cancelling_is_busy(void **state)
 {
 	struct world *w = world_open(4);
@@ -494,6 +522,7 @@ int main(void)
 					    T(six_creates),
 					    T(conflicts),
 					    T(stop_cancels),
+					    T(policy_cancels_nothing),
 					    T(cancelling_is_busy),
 					    T(queue),
 					    T(fifty_starts),
