@@ -168,6 +168,9 @@ shape() { # STATUS [FORWARDS]
 	rpc workspaces/exec "{\"name\":\"$(ws d)\",\"command\":\"echo \$A\"}"
 	expect 200 '{"json":{"stdout":"b\n","stderr":"","exitCode":0}}'
 	local before
+	# What the agent itself asks after a start is over once it hears what listens.
+	heard() { rpc ports/list "{\"name\":\"$(ws d)\"}"; [[ $BODY == *'"watching":true'* ]]; }
+	eventually 5 heard
 	asked() { sock /metrics; sed -n 's/^perry_engine_requests_total //p' <<<"$BODY"; }
 	before=$(asked)
 	for _ in 1 2 3 4 5; do rpc workspaces/list; done

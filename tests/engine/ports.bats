@@ -49,7 +49,7 @@ proxy() { # ARGS...: started in the background, ready when it has said which por
 
 @test "a server is listed within two seconds, with its process, and goes within two" {
 	serve 127.0.0.1 5173
-	eventually 5 docker exec workspace-po1 sh -c 'cat /proc/net/tcp | grep -q 0100007F:1435'
+	eventually 5 docker exec workspace-po1 grep -q 0100007F:1435 /proc/net/tcp
 	local began took
 	began=$(ms)
 	eventually 5 is_listed 5173
