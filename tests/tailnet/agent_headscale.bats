@@ -310,7 +310,7 @@ teardown_file() {
 }
 
 @test "a user who is no operator: on the tailnet's addresses; an operator: over loopback, and then with a token" {
-	agent_end
+	agent_clean_up
 	local AS=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 	DIR=$(mktemp -d "$LAB/agent-XXXXXX")
 	chmod 755 "$LAB"

@@ -101,7 +101,7 @@ teardown_file() {
 }
 
 @test "HTTPS enabled, no operator: instructions, localhost only; made operator, the agent follows" {
-	agent_end
+	agent_clean_up
 	local AS=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 	DIR=$(mktemp -d "$LAB/agent-XXXXXX")
 	chmod 755 "$LAB"
