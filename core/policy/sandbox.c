@@ -138,10 +138,52 @@ static int safe_require(lua_State *L)
 	return 1;
 }
 
+/* Pushes the kind of value that Lua would describe by its address, which differs from run to run; false: it is none. */
+static bool push_kind(lua_State *L, int idx)
+{
+	int type = lua_type(L, idx);
+	if (type != LUA_TTABLE && type != LUA_TFUNCTION && type != LUA_TUSERDATA && type != LUA_TLIGHTUSERDATA && type != LUA_TTHREAD)
+		return false;
+	if (luaL_getmetafield(L, idx, "__tostring") != LUA_TNIL) {
+		lua_pop(L, 1);
+		return false;
+	}
+	lua_pushstring(L, lua_typename(L, type));
+	return true;
+}
+
+static int safe_tostring(lua_State *L)
+{
+	luaL_checkany(L, 1);
+	if (!push_kind(L, 1))
+		luaL_tolstring(L, 1, NULL);
+	return 1;
+}
+
+/* Upvalue 1 is Lua's own. */
+static int safe_format(lua_State *L)
+{
+	const char *p = luaL_checkstring(L, 1);
+	int n = lua_gettop(L);
+	while ((p = strchr(p, '%'))) {
+		p += 1 + strspn(p + 1, "-+ #0123456789.");
+		if (*p == 'p')
+			return luaL_error(L, "'%%p' is not available in hooks: an address differs from run to run");
+		p += *p != 0;
+	}
+	for (int i = 2; i <= n; i++)
+		if (push_kind(L, i))
+			lua_replace(L, i);
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, n, 1);
+	return 1;
+}
+
 static void copy_globals(lua_State *L, int to)
 {
 	static const char *const names[] = { "assert", "error",	 "getmetatable", "ipairs",   "pcall", "rawequal",
-					     "rawlen", "select", "tonumber",	 "tostring", "type",  "_VERSION",
+					     "rawlen", "select", "tonumber",	 "type",  "_VERSION",
 					     NULL };
 	for (const char *const *n = names; *n; n++) {
 		lua_getglobal(L, *n);
@@ -151,6 +193,7 @@ static void copy_globals(lua_State *L, int to)
 					 { "next", lj_next },
 					 { "setmetatable", safe_setmetatable },
 					 { "require", safe_require },
+					 { "tostring", safe_tostring },
 					 { NULL, NULL } };
 	lua_pushvalue(L, to);
 	luaL_setfuncs(L, ours, 0);
@@ -176,6 +219,16 @@ static int fill(lua_State *L)
 	lj_open(L);
 	lua_newtable(L); /* 1: the globals that hooks see */
 	copy_globals(L, 1);
+	luaL_requiref(L, LUA_STRLIBNAME, luaopen_string, 0);
+	lua_getfield(L, -1, "format");
+	/* Where errors find its name. */
+	lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+	lua_pushvalue(L, -2);
+	lua_setfield(L, -2, "format");
+	lua_pop(L, 1);
+	lua_pushcclosure(L, safe_format, 1);
+	lua_setfield(L, -2, "format");
+	lua_pop(L, 1);
 	library(L, 1, LUA_STRLIBNAME, luaopen_string, no_string);
 	library(L, 1, LUA_TABLIBNAME, luaopen_table, NULL);
 	library(L, 1, LUA_MATHLIBNAME, luaopen_math, no_math);

@@ -63,7 +63,12 @@ static void every_known_way_out_is_closed(void **state)
 		{ "('xx'):rep((1 << 62) + 1)", "resulting string too large" },
 		{ "('x'):rep(1, ('y'):rep(1e6)) ", NULL },
 		{ "('%99999d'):format(1)", "invalid conversion" },
-		{ "('%s'):rep(1e5):format()", "bad argument #1 to 'format'" },
+		{ "('%s'):rep(1e5):format()", "bad argument #2 to 'format'" },
+		/* addresses, which differ from run to run and tell where things lie */
+		{ "assert(tostring({}) == 'table' and tostring(print) == 'function')", NULL },
+		{ "assert(('%s %5s'):format({}, print) == 'table function')", NULL },
+		{ "assert(tostring(setmetatable({}, { __tostring = function() return 'x' end })) == 'x')", NULL },
+		{ "('%%%-5p'):format({})", "'%p' is not available in hooks" },
 		{ "('%q'):format(0/0)", NULL },
 		{ "string.pack('!17i4', 1)", "out of limits" },
 		{ "string.pack('s8', ('x'):rep(3e7))", "the hook used more than" },
