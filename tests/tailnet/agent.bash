@@ -64,6 +64,16 @@ calls() {
 	[ "$CODE" = "$want" ] || { echo "wanted $want, got $CODE $BODY"; return 1; }
 }
 serve_config() { lab_ts "$NODE" serve status --json; }
-said() { grep -qF -- "$1" "$DIR/stdout"; }
+has_said() { grep -qF -- "$1" "$DIR/stdout"; }
+# Waits for it: what the start does not wait for comes a moment later.
+said() { lab_until 10 has_said "$1"; }
+# The lines of a start, on standard input. On a busy machine Tailscale takes more than the start waits for: then its lines come after the agent's own.
+lines_are() {
+	local want
+	want=$(cat)
+	lab_until 10 same_lines "$want"
+	[[ $(head -n 1 "$DIR/stdout") == *'Agent running'* ]] || diff <(echo "$want") "$DIR/stdout"
+}
+same_lines() { diff <(sort <<<"$1") <(sort "$DIR/stdout"); }
 # milliseconds since the epoch
 now_ms() { echo $(($(date +%s%N) / 1000000)); }

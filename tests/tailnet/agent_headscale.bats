@@ -27,7 +27,7 @@ teardown_file() {
 @test "the lines of a start, and how long it waits for them" {
 	agent_end
 	agent_on agent
-	diff - "$DIR/stdout" <<-X
+	lines_are <<-X
 		[agent] Tailscale detected: agent.ws.test
 		[agent] Tailscale HTTPS not enabled in tailnet
 		[agent] To enable: HTTPS certificates at https://login.tailscale.com/admin/dns
@@ -202,7 +202,7 @@ teardown_file() {
 		: >"$DIR/stdout"
 		"$@"
 		began=$(now_ms)
-		lab_until 5 said "$text"
+		lab_until 5 has_said "$text"
 		echo "# $*: $(($(now_ms) - began)) ms" >&3
 		[ $(($(now_ms) - began)) -le 1000 ]
 	}
@@ -231,7 +231,7 @@ teardown_file() {
 	[ "$(cat "$DIR/stdout")" = '[agent] Agent running at http://localhost:7391' ]
 	calls 200 agent http://127.0.0.1:7391 workspaces/list -H "Authorization: Bearer $TOKEN"
 	kill -CONT "$pid"
-	lab_until 5 said 'Tailscale HTTP: http://agent.ws.test'
+	said 'Tailscale HTTP: http://agent.ws.test'
 	calls 200 phone http://agent
 	kill -STOP "$pid"
 	# Who calls can be asked of nobody now: whoever has no token is not let in, and the agent lives and ends as ever.
@@ -253,11 +253,12 @@ teardown_file() {
 	lab_until 5 gone
 	echo "# after kill -9: $(($(now_ms) - began)) ms" >&3
 	agent_on agent
+	said 'Tailscale HTTP: http://agent.ws.test'
 	serve_config | grep -q '"agent.ws.test:80"'
 	# At once again: its own entry of before is not taken for somebody else's.
 	agent_end KILL
 	agent_on agent
-	lab_until 5 said 'Tailscale HTTP: http://agent.ws.test:7391'
+	said 'Tailscale HTTP: http://agent.ws.test:7391'
 	serve_config | grep -q '"agent.ws.test:80"'
 	agent_end
 	lab_until 5 gone
@@ -280,13 +281,14 @@ teardown_file() {
 	agent_end
 	lab_ts agent serve --bg --http=80 http://127.0.0.1:7391
 	agent_on agent
+	said 'Tailscale HTTP: http://agent.ws.test'
 	serve_config | jq -e '.Web == null and (.Foreground | length == 1)'
 }
 
 @test "not installed, logged out, switched off: on localhost only, and said" {
 	agent_end
 	SOCKET=/nowhere/tailscaled.sock agent_on agent env PATH=/bin
-	diff - "$DIR/stdout" <<-X
+	lines_are <<-X
 		[agent] Tailscale not detected: Tailscale is not installed (https://tailscale.com/download)
 		[agent] Continuing on localhost only
 		[agent] Agent running at http://localhost:7391
@@ -305,7 +307,7 @@ teardown_file() {
 	[ "$(lab_in agent ss -Hltn 'sport = :7391' | grep -c 100.64)" = 0 ]
 	# Switched on while it runs.
 	own agent config set tailscale.serve true
-	lab_until 5 said 'Tailscale Serve enabled'
+	said 'Tailscale Serve enabled'
 	calls 200 phone http://agent
 }
 
@@ -317,16 +319,16 @@ teardown_file() {
 	chown 65534 "$DIR"
 	agent_on agent "${AS[@]}"
 	said 'Tailscale HTTP: http://agent.ws.test:7391'
-	refute said 'Serve enabled'
+	refute has_said 'Serve enabled'
 	calls 200 phone http://agent:7391
 	own doctor | grep -q 'FAIL Tailscale Serve .*requires operator permissions'
 	lab_ts agent set --operator=nobody
-	lab_until 15 said 'Tailscale Serve reaches the agent over 127.0.0.1 (tailscaled takes a socket from root only): its callers sign in with a token'
+	said 'Tailscale Serve reaches the agent over 127.0.0.1 (tailscaled takes a socket from root only): its callers sign in with a token'
 	calls 401 phone http://agent
 	calls 200 phone http://agent workspaces/list -H "Authorization: Bearer $TOKEN"
 	# Without a token nobody would have to sign in: then there is no publication over loopback, and its callers are not let in.
 	own auth disable -y
-	lab_until 5 said 'where nobody has to sign in'
+	said 'where nobody has to sign in'
 	lab_until 5 eval '[ "$(serve_config)" = "{}" ]'
 	calls 200 agent http://127.0.0.1:7391
 	calls 401 agent http://127.0.0.1:7391 workspaces/list -H 'X-Forwarded-For: 100.64.0.9'
