@@ -129,18 +129,18 @@ local function device_of(ctx, taken)
   if not taken then return nil end
   local row = leave.whose(taken.nodeId)
   local in_use = row and store.get(row.workspace)
+  local former = row and row.wsId == ctx.record.id -- this workspace's own, whose state was lost: the control server may not know yet that it is gone
   return {
-    node_id = taken.nodeId, online = taken.online, kept = row ~= nil and row.state == "kept",
+    node_id = taken.nodeId, online = taken.online and not former, kept = row ~= nil and row.state == "kept",
     -- One that a workspace of ours goes on using, stopped or not, does not make way.
-    ours = row ~= nil and (row.state ~= "joined" or not in_use or in_use.id == ctx.record.id),
+    ours = row ~= nil and (row.state ~= "joined" or not in_use or former),
   }
 end
 
 -- The answer once the collision has been dealt with; nil and a reason: it is not to join under another name.
-local function settle_name(ctx, answer)
+local function settle_name(ctx, answer, device)
   local label, wanted = label_of(answer.dnsName), ctx.plan.hostname
   if not label or label == wanted then return answer end
-  local device = device_of(ctx, answer.taken)
   local ev = { kind = "collision", at = base.now() // 1000, operation = ctx.info.id, wanted = wanted, hostname = label, device = device }
   local ok, choice = errors.try(policy.ask, "collision", ctx.facts(), { ev = ev })
   if not ok then base.log("warn", errors.message(choice)) end
@@ -149,7 +149,8 @@ local function settle_name(ctx, answer)
     return nil, ("the name %s is taken on the tailnet, and the collision hook refuses %s"):format(wanted, label)
   end
   if choice == "replace_offline" and device and device.ours and not device.online then
-    local replaced, e = errors.try(leave.evict, device.node_id)
+    -- An old device of this very workspace may have been removed meanwhile, as one that nobody uses.
+    local replaced, e = errors.try(function() return not leave.whose(device.node_id) or leave.evict(device.node_id) end)
     if replaced then return answer_of(ask(ctx, nil, { again = true })) end
     base.log("warn", ("%s keeps its place on the tailnet: %s"):format(wanted, errors.message(e)))
   end
@@ -175,11 +176,12 @@ local function take(ctx, exec)
   local answer = answer_of(exec)
   if answer.error and answer.state == "NeedsLogin" and not ctx.joining then answer = answer_of(ask_with_key(ctx)) end
   local reason = answer.error
+  local device = device_of(ctx, answer.taken) -- before it is noted that the workspace has another device now
   if not reason and answer.nodeId and ctx.joining then
     leave.joined(ctx, ctx.joining, answer)
     ctx.joining = nil
   end
-  if not reason then answer, reason = settle_name(ctx, answer) end
+  if not reason then answer, reason = settle_name(ctx, answer, device) end
   if reason or answer.error then
     reason = reason or answer.error
     if ctx.joining and refused(reason) then leave.not_joined(ctx.joining) end
