@@ -3,12 +3,15 @@
 # shellcheck source=tests/tailnet/helper.bash
 load helper
 
-# join_setup: for lab_file_setup. CONFIG_MORE: further members of config.json.
+# join_setup: for lab_file_setup.
 join_setup() {
 	ssh-keygen -q -t ed25519 -N '' -f "$LAB/id"
 	jq -n --arg key "$(lab_key --reusable)" --arg url "$LAB_URL" '{authKey: $key, loginServer: $url}' >"$LAB/tailscale.json"
 	export PERRY_TAILSCALE_DIR=$LAB_BIN PERRY_TAILSCALED_SOCKET=$LAB/none.sock
-	CONFIG_MORE=", \"tailscale\": $(cat "$LAB/tailscale.json"), \"ssh\": {\"global\": {\"authorize\": [\"$LAB/id.pub\"]}}${CONFIG_MORE:-}" engine_setup
+	# No variable of the agent's: it holds the key.
+	local CONFIG_MORE
+	CONFIG_MORE=", \"tailscale\": $(cat "$LAB/tailscale.json"), \"ssh\": {\"global\": {\"authorize\": [\"$LAB/id.pub\"]}}"
+	engine_setup
 	# Names are the engine's and the tailnet's: they must be nobody else's.
 	echo "j$PORT" >"$BATS_FILE_TMPDIR/prefix"
 }
