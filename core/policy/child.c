@@ -11,12 +11,14 @@
 static struct host host;
 
 /* The reply to one request: {"answer"|"plan"|"error", "rows"}. */
-static void serve(struct host *h, const cJSON *msg)
+static void serve(struct host *h, cJSON *msg)
 {
 	cleanup_json cJSON *reply = cJSON_CreateObject();
 	cJSON *answer = NULL, *record = NULL;
 	const char *ask = json_str(msg, "ask"), *probe = json_str(msg, "probe"), *load = json_str(msg, "load");
 	const struct point *point = point_find(ask ? ask : load);
+	if (json_at(msg, "files"))
+		host_add(h, cJSON_DetachItemFromObjectCaseSensitive(msg, "files"));
 	h->facts = cJSON_GetObjectItemCaseSensitive(msg, "facts");
 	h->exchange++;
 	h->rows = cJSON_CreateArray();

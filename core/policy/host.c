@@ -13,6 +13,16 @@ static void add_hook(struct layer *layer, const struct point *point, const char 
 		(struct hook){ .point = point, .file = file, .text = text, .len = n, .layer = layer, .ref = LUA_NOREF };
 }
 
+static void add_file(struct layer *layer, const cJSON *file)
+{
+	const struct point *point = point_find(json_str(file, "point"));
+	const char *text = json_str_or(file, "text", "");
+	if (!point)
+		return;
+	add_hook(layer, point, json_str_or(file, "file", "?"), text, strlen(text));
+	layer->hooks[layer->nhooks - 1].answer = cJSON_GetObjectItemCaseSensitive(file, "answer");
+}
+
 static void open_layer(struct layer *layer, const cJSON *j)
 {
 	const cJSON *file;
@@ -20,14 +30,8 @@ static void open_layer(struct layer *layer, const cJSON *j)
 	layer->settings = cJSON_GetObjectItemCaseSensitive(j, "settings");
 	layer->needs = cJSON_GetObjectItemCaseSensitive(j, "needs");
 	layer->lib = cJSON_GetObjectItemCaseSensitive(j, "lib");
-	cJSON_ArrayForEach(file, cJSON_GetObjectItemCaseSensitive(j, "files")) {
-		const struct point *point = point_find(json_str(file, "point"));
-		const char *text = json_str_or(file, "text", "");
-		if (!point)
-			continue;
-		add_hook(layer, point, json_str_or(file, "file", "?"), text, strlen(text));
-		layer->hooks[layer->nhooks - 1].answer = cJSON_GetObjectItemCaseSensitive(file, "answer");
-	}
+	cJSON_ArrayForEach(file, cJSON_GetObjectItemCaseSensitive(j, "files"))
+		add_file(layer, file);
 }
 
 static void open_builtin(struct layer *layer, const cJSON *muted)
@@ -68,6 +72,17 @@ int host_open(struct host *h, cJSON *opened)
 		h->layers[i].facts_ref = LUA_NOREF;
 	}
 	return 0;
+}
+
+void host_add(struct host *h, cJSON *files)
+{
+	const cJSON *file;
+	cJSON_AddItemToObject(h->opened, "added", files); /* the hooks borrow from it */
+	cJSON_ArrayForEach(file, files) {
+		int64_t i = json_int_or(file, "layer", -1);
+		if (i >= 0 && (size_t)i + 1 < h->nlayers) /* the last is built in */
+			add_file(&h->layers[i], file);
+	}
 }
 
 void host_close(struct host *h)

@@ -77,6 +77,8 @@ struct layer *layer_of(lua_State *L);
 /* host.c: from the opening message to layers. -1: the message makes no sense. */
 int host_open(struct host *h, cJSON *take_opened);
 void host_close(struct host *h);
+/* Further hooks, each with the number of its "layer". */
+void host_add(struct host *h, cJSON *take_files);
 
 /* chain.c */
 /* Answers one point. each: all layers separately, for `hooks run`. 0 with *answer (caller's), or -1 with *record

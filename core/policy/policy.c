@@ -218,6 +218,29 @@ void session_restrict(struct policy_session *s, const struct policy_layer *layer
 		json_set(s->settings, layer->name, cJSON_Duplicate(layer->settings, 1));
 }
 
+/* Takes the hooks of actions out: they are most of a pack, and a plan asks none of them. */
+static cJSON *take_actions(cJSON *opening)
+{
+	cJSON *later = cJSON_CreateObject(), *layer;
+	int index = 0;
+	cJSON_ArrayForEach(layer, cJSON_GetObjectItemCaseSensitive(opening, "layers")) {
+		cJSON *files = cJSON_GetObjectItemCaseSensitive(layer, "files");
+		for (cJSON *f = files ? files->child : NULL, *next; f; f = next) {
+			const struct point *point = point_find(json_str(f, "point"));
+			next = f->next;
+			if (!point || point->kind != POINT_ACTION)
+				continue;
+			cJSON_DetachItemViaPointer(files, f);
+			json_set_int(f, "layer", index);
+			if (!cJSON_GetObjectItemCaseSensitive(later, point->name))
+				json_set(later, point->name, cJSON_CreateArray());
+			json_push(cJSON_GetObjectItemCaseSensitive(later, point->name), f);
+		}
+		index++;
+	}
+	return later;
+}
+
 int policy_open(struct policy *p, const struct policy_setup *setup, struct policy_session **out, struct perry_err **err)
 {
 	cleanup_json cJSON *opening = cJSON_CreateObject(), *hashes = cJSON_CreateObject();
@@ -231,8 +254,10 @@ int policy_open(struct policy *p, const struct policy_setup *setup, struct polic
 		if (open_layer(setup, &setup->layers[i], opening, hashes, &mine) < 0)
 			return perry_move(err, mine);
 	struct policy_session *s;
+	cleanup_json cJSON *later = take_actions(opening);
 	if (session_begin(p, take_ptr(opening), &s, &mine) < 0)
 		return perry_move(err, mine);
+	s->later = take_ptr(later);
 	json_merge(s->hashes, hashes);
 	for (size_t i = 0; i < setup->nlayers; i++)
 		session_restrict(s, &setup->layers[i]);
@@ -254,6 +279,7 @@ void policy_close(struct policy_session *s)
 	if (s->status_fd >= 0)
 		close(s->status_fd);
 	cJSON_Delete(s->opening);
+	cJSON_Delete(s->later);
 	cJSON_Delete(s->hashes);
 	cJSON_Delete(s->needs);
 	cJSON_Delete(s->settings);

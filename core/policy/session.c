@@ -291,6 +291,7 @@ int session_ask(struct policy_session *s, const struct point *point, const cJSON
 		json_set(msg, "extra", cJSON_Duplicate(extra, 1));
 	if (each)
 		json_set_bool(msg, "each", true);
+	json_set(msg, "files", cJSON_DetachItemFromObjectCaseSensitive(s->later, point->name));
 	remember_workspace(s, facts);
 	s->point = point;
 	return session_exchange(s, msg, point->wall_ms, reply, err);

@@ -20,6 +20,7 @@ struct policy_session {
 	bool dead;
 	int calls, logs; /* of the current exchange */
 	cJSON *opening;	 /* kept for one more try, until heard */
+	cJSON *later;	 /* point -> the hooks of an action, which go along with the first question for it: a plan asks none */
 	cJSON *hashes;	 /* file as shown -> hash */
 	cJSON *needs;	 /* layer -> its needs; no member: everything */
 	cJSON *settings; /* layer -> the values of its settings; packs only */
