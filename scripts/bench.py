@@ -3,7 +3,7 @@
 
   scripts/bench.py [--build DIR] [--json FILE] [--only PART] [--workspaces N]
 
-Parts: agent (cold start, memory), list, start, fifty, preview (of 200 workspaces), runaway (the API beside eight hooks that never
+Parts: agent (cold start, memory), list, start, join (a tailnet), fifty, preview (of 200 workspaces), runaway (the API beside eight hooks that never
 end), programs (tests/bench/*_bench.c). Needs a Docker Engine and the image perry:small (scripts/image.sh).
 Exit 1 when a figure misses its target."""
 import argparse
@@ -79,18 +79,18 @@ def call(conn, method, path, body=None):
 class Agent:
     live = []
 
-    def __init__(self, legacy=None):
+    def __init__(self, legacy=None, more=None, **env):
         self.dir = tempfile.mkdtemp(prefix="perry-bench-")
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
         base = 20000 + os.getpid() % 20000
         with open(self.dir + "/config.json", "w") as f:
-            json.dump({"port": self.port, "image": "perry:small", "sshPortRange": f"{base}-{base + 300}", "networkRange": "10.214.0.0/16"}, f)
+            json.dump({"port": self.port, "image": "perry:small", "sshPortRange": f"{base}-{base + 300}", "networkRange": "10.214.0.0/16", **(more or {})}, f)
         if legacy:
             with open(self.dir + "/state.json", "w") as f:
                 json.dump(legacy, f)
-        self.env = dict(os.environ, PERRY_CONFIG_DIR=self.dir)
+        self.env = dict(os.environ, PERRY_CONFIG_DIR=self.dir, **env)
         self.sock = self.dir + "/agent.sock"
         at = time.perf_counter()
         self.proc = subprocess.Popen([build + "/perry-agent", "agent", "run"], env=self.env, stdout=subprocess.DEVNULL, stderr=open(self.dir + "/err", "w"))
@@ -244,6 +244,76 @@ def part_start():
     a.stop()
 
 
+class Lab:
+    """The tailnet of tests/tailnet, with the control server that lets nodes in at once: what is ours shows."""
+
+    def __init__(self):
+        self.dir, self.script = tempfile.mkdtemp(prefix="perry-bench-lab-"), os.path.join(os.path.dirname(__file__), "../tests/tailnet/lab.sh")
+        self.problem = None
+        if self.run("up", check=False).returncode != 0:
+            self.problem = "no tailnet lab can run on this machine; see tests/tailnet/README.md"
+            return
+        self.run("https_up")
+        with open(self.dir + "/lab.env") as f:
+            at = dict(line.strip().split("=", 1) for line in f)
+        self.url, self.bin = at["LAB_HTTPS_URL"], at["LAB_BIN"]
+        with open(self.dir + "/https/key") as f:
+            self.key = f.read().strip()
+
+    def run(self, what, check=True):
+        return subprocess.run([self.script, what, self.dir], check=check, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def close(self):
+        if not self.problem:
+            self.run("down")
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def part_join():
+    """A start whose workspace joins a tailnet, beside a start of the same container and `tailscale up` in it by hand."""
+    lab = Lab()
+    if lab.problem:
+        print(f"skip join: {lab.problem}", flush=True)
+        lab.close()
+        return
+    a = Agent(more={"tailscale": {"authKey": lab.key, "loginServer": lab.url}}, PERRY_TAILSCALE_DIR=lab.bin)
+    name = f"bench-join-{os.getpid()}"
+    container, engine, ours, hands = "workspace-" + name, Unix("/var/run/docker.sock"), [], []
+    up = "umask 077; cat >/run/key; until [ -S /run/tailscale/tailscaled.sock ]; do sleep 0.005; done; tailscale up --reset --auth-key=file:/run/key " \
+         f"--login-server={lab.url} --hostname={name} --accept-dns=false --timeout=30s"
+
+    def inside(*words, text=None):
+        subprocess.run(["docker", "exec", "-i", container, *words], input=text, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def start():
+        at = time.perf_counter()
+        a.cli("start", name)
+        ms = (time.perf_counter() - at) * 1000
+        now = a.rpc("workspaces/get", {"name": name})["tailscale"]
+        if now["status"] != "connected":
+            raise RuntimeError(f"the workspace did not join: {now}")
+        return ms
+
+    try:
+        start()
+        for _ in range(9):
+            inside("tailscale", "logout")
+            a.cli("stop", name)
+            ours.append(start())
+            inside("tailscale", "logout")
+            a.cli("stop", name)
+            at = time.perf_counter()
+            call(engine, "POST", f"/v1.41/containers/{container}/start")
+            inside("sh", "-c", up, text=lab.key.encode())
+            hands.append((time.perf_counter() - at) * 1000)
+    finally:
+        delete_all(a)
+        a.stop()
+        lab.close()
+    o, h = statistics.median(ours), statistics.median(hands)
+    row("perry start with a join", o, h, "ms", o / h, "at most 150 ms over docker start and tailscale up by hand", o <= h + 150)
+
+
 def part_list():
     a = Agent()
     n = opt.workspaces
@@ -350,6 +420,8 @@ try:
         part_agent()
     if wanted("start"):
         part_start()
+    if wanted("join"):
+        part_join()
     if wanted("list"):
         part_list()
     if wanted("preview"):
