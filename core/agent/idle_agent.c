@@ -35,7 +35,9 @@ struct idle_agent {
 	atomic_bool stop, hooked;
 	bool running;
 	pthread_t thread;
-	pthread_mutex_t lock;  /* of uses */
+	pthread_mutex_t lock;  /* of the next lines */
+	pthread_cond_t changed;
+	bool ended;            /* the thread */
 	struct use *uses;
 };
 
@@ -302,6 +304,10 @@ static void *run(void *arg)
 			read_hooks(ia);
 		}
 	}
+	pthread_mutex_lock(&ia->lock);
+	ia->ended = true;
+	pthread_cond_signal(&ia->changed);
+	pthread_mutex_unlock(&ia->lock);
 	return NULL;
 }
 
@@ -320,6 +326,7 @@ int idle_agent_open(struct agent *a, struct perry_err **err)
 	ia->a = a;
 	ia->files_fd = -1;
 	pthread_mutex_init(&ia->lock, NULL);
+	clock_cond_init(&ia->changed);
 	ia->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ia->idle = idle_new(&ops, ia);
 	int rc = ia->wake_fd < 0 ? errno : 0;
@@ -348,8 +355,14 @@ int idle_agent_stop(struct idle_agent *ia)
 		return 0;
 	wake(ia);
 	struct timespec until = clock_deadline(STOP_GRACE_MS);
-	if (pthread_clockjoin_np(ia->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+	pthread_mutex_lock(&ia->lock);
+	while (!ia->ended && pthread_cond_timedwait(&ia->changed, &ia->lock, &until) != ETIMEDOUT)
+		;
+	bool ended = ia->ended;
+	pthread_mutex_unlock(&ia->lock);
+	if (!ended)
 		return 1;
+	pthread_join(ia->thread, NULL);
 	ia->running = false;
 	return 0;
 }
@@ -370,5 +383,6 @@ void idle_agent_free(struct idle_agent *ia)
 	if (ia->files_fd >= 0)
 		close(ia->files_fd);
 	pthread_mutex_destroy(&ia->lock);
+	pthread_cond_destroy(&ia->changed);
 	free(ia);
 }

@@ -34,6 +34,7 @@ static void seen(struct idle_track *t, enum idle_kind kind, int64_t when)
 {
 	if (when > t->last[kind])
 		t->last[kind] = when;
+	t->known &= kind != IDLE_UNKNOWN;
 }
 
 /* What was there and is not any more has ended at the latest just now. */
@@ -131,6 +132,7 @@ static void take_own(struct idle_track *t, int64_t now, const cJSON *own)
 
 void idle_track_take(struct idle_track *t, int64_t now, const cJSON *sample, const cJSON *own)
 {
+	t->known = true;
 	/* Of the time since a look that failed nothing is known, either. */
 	if (t->own && !t->sample)
 		seen(t, IDLE_UNKNOWN, now);
@@ -176,7 +178,7 @@ cJSON *idle_track_facts(const struct idle_track *t, int64_t now, int64_t wall_s,
 	json_set_int(out, "since", wall_s - seconds(t->since, now));
 	json_set_str(out, "kind", names[newest]);
 	json_set_int(out, "idle_seconds", seconds(t->last[newest], now));
-	json_set_bool(out, "known", t->sample && t->last[IDLE_UNKNOWN] < now);
+	json_set_bool(out, "known", t->known);
 	put_rate(out, "span", t->span);
 	put_rate(out, "cpu", t->cpu);
 	put_rate(out, "disk", t->disk);

@@ -34,7 +34,7 @@ enum idle_kind {
 };
 
 /* From here on it counts as activity, on the average since the sample before. What only waits (shells, servers, tailscaled, sshd) stays below. */
-#define IDLE_CPU_SHARE 0.02  /* of one processor */
+#define IDLE_CPU_SHARE 0.03  /* of one processor; a full image with its services takes up to 0.012 */
 #define IDLE_DISK_RATE 10000 /* bytes a second */
 #define IDLE_NET_RATE 1000
 /* Two samples further apart: the machine slept, or this agent did. */
@@ -48,6 +48,7 @@ struct idle_track {
 	int64_t since;
 	int64_t at;                 /* of the newest sample; 0: none yet */
 	struct idle_counters counters;
+	bool known;                 /* all that matters was told the last time */
 	unsigned present;           /* 1 << kind: it was there at the newest sample */
 	double span, cpu, disk, net, tailnet; /* rates since the sample before, -1: not known */
 	cJSON *sample, *own;        /* the newest, or NULL */

@@ -195,7 +195,7 @@ error("perry.d.lua describes types; it is not for require")
 ---@field connection integer a client was connected to one of its servers
 ---@field tailnet integer something came from the tailnet
 ---@field network integer at least 1 kB/s on the average between two looks
----@field cpu integer at least 2 % of a processor on the average
+---@field cpu integer at least 3 % of a processor on the average
 ---@field disk integer at least 10 kB/s on the average
 ---@field agent integer a coding agent ran
 ---@field build integer a build, a download or a test ran

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "agent/idle.h"
+#include "agent_idle_trace.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "policy/policy.h"
@@ -410,6 +411,32 @@ static void a_gap_in_the_watch(void **state)
 	stops_between(3 * HOUR + 10 * MINUTE + LIMIT, 3 * HOUR + 20 * MINUTE + LIMIT + 21 * MINUTE);
 }
 
+/* What was recorded in a real workspace. */
+static void a_recorded_build(void **state)
+{
+	struct idle_track t = { 0 };
+	cleanup_json cJSON *nothing = cJSON_CreateObject();
+	int64_t at = HOUR;
+	(void)state;
+	idle_track_begin(&t, at);
+	for (size_t i = 0; i < ARRAY_LEN(trace); i++, at += TRACE_STEP_S * SECOND) {
+		cleanup_json cJSON *one = json_parse(trace[i], strlen(trace[i]), "trace", NULL);
+		idle_track_take(&t, at, one, nothing);
+		cleanup_json cJSON *facts = idle_track_facts(&t, at, 0, 0, 0);
+		int64_t idle = json_int_or(facts, "idle_seconds", -1), rest = (int64_t)i - TRACE_REST;
+		assert_true(json_bool_or(facts, "known", false));
+		if (i < TRACE_BUILD)
+			assert_int_equal(idle, (int64_t)i * TRACE_STEP_S); /* nothing since its start */
+		else if (rest <= 0)
+			assert_int_equal(idle, 0);
+		else
+			assert_true(idle >= (rest - 1) * TRACE_STEP_S);
+		if (i > TRACE_BUILD && rest < 0) /* also by the processor alone */
+			assert_int_equal(json_int_or(facts, "quiet.cpu", -1), 0);
+	}
+	idle_track_free(&t);
+}
+
 /* --- tests: clocks and lives --- */
 
 static void the_wall_clock_jumps(void **state)
@@ -794,6 +821,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_server_that_is_called_like_a_build),
 		cmocka_unit_test(nobody_can_look),
 		cmocka_unit_test(a_gap_in_the_watch),
+		cmocka_unit_test(a_recorded_build),
 		cmocka_unit_test(the_wall_clock_jumps),
 		cmocka_unit_test(the_machine_sleeps),
 		cmocka_unit_test(the_agent_starts_again),
