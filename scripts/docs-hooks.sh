@@ -147,7 +147,7 @@ A **decision** answers a question: the highest layer that has the file answers, 
 that has the file is asked, and one refusal refuses. An **action** does something when something happened; it runs in every layer, built-in first. Decisions and consents may
 look, actions may touch; [what confinement promises](confinement.md) has the limits.
 
-The plan of a start asks `admit`, `image`, `auth_key`, `hostname`, `env`, `container` and `review`, in this order, before anything is touched. The others are asked when they come up.
+The plan of a start asks `admit`, `image`, `auth_key`, `hostname`, `tailscale_up` (when the workspace joins a tailnet), `env`, `container` and `review`, in this order, before anything is touched. The others are asked when they come up.
 
 ## Hook points
 H
