@@ -48,7 +48,6 @@ let_go() {
 @test "one that came and went between two samples has left its bytes" {
 	local before
 	before=$(fact .tailnetRx)
-
 	lab_in phone timeout 20 python3 -c 'import socket, sys; socket.create_connection((sys.argv[1], 3001), 10).close()' "$(cat "$LAB/box.ip")"
 	lab_until 10 connected '[]'
 	[ "$(fact .tailnetRx)" -gt "$before" ]
