@@ -42,6 +42,8 @@ static const struct {
 	  OBJ_REQ("'name':" STR ",'status':{'enum':['running','stopped','creating','error']},'containerId':" STR
 		  ",'created':" TIME ",'repo':" STR ",'ports':" PORTS ",'lastUsed':" TIME ",'startup':" STARTUP
 		  ",'branch':" STR ",'labels':" RECORD(STR) ",'outdated':" BOOL ",'error':" STR
+		  ",'tailscale':" OBJ_REQ("'status':{'enum':['none','connecting','connected','failed']},'hostname':" STR ",'dnsName':" STR
+		  ",'ip':" STR ",'keyExpiry':" TIME ",'error':" STR ",'mend':" STR, "'status'")
 		  ",'ttl':" INT ",'ttlEnds':" TIME ",'stopReason':" STR
 		  ",'workerVersion':{'type':['string','null']},'listeners':" ARRAY(ANY),
 		  "'name','status','containerId','created','ports'") },
