@@ -55,11 +55,33 @@ static int64_t wall_s(void *ctx)
 	return clock_ms() / 1000;
 }
 
+/* How many operations are under way on it; ends: one of them ends its life. */
+static int operations_of(struct agent *a, const char *ws, bool *ends)
+{
+	cleanup_json cJSON *running = ops_running(a->ops);
+	const cJSON *op;
+	int n = 0;
+	*ends = false;
+	cJSON_ArrayForEach(op, running) {
+		if (!str_eq(json_str(op, "workspace"), ws))
+			continue;
+		const char *kind = json_str_or(op, "kind", "");
+		*ends |= strcmp(kind, "stop") == 0 || strcmp(kind, "delete") == 0;
+		n++;
+	}
+	return n;
+}
+
 static bool look(void *ctx, const char *ws, struct idle_subject *out)
 {
 	struct idle_agent *ia = ctx;
 	cleanup_json cJSON *record = NULL;
+	bool ends;
 	if (fleet_get(ia->a->fleet, ws, &record, NULL) < 0 || !workspace_is_running(record))
+		return false;
+	/* Should that fail, the end of the operation is news again. */
+	operations_of(ia->a, ws, &ends);
+	if (ends)
 		return false;
 	*out = (struct idle_subject){ .ttl = json_int_or(record, "ttl", 0), .ttl_from = json_int_or(record, "ttlFrom", 0) };
 	out->ttl_left_ms = out->ttl_from + out->ttl * 1000 - clock_ms();
@@ -82,28 +104,19 @@ static cJSON *sample(void *ctx, const char *ws)
 	return watchers_sample(ia->a->watchers, ws);
 }
 
-static int operations_of(struct agent *a, const char *ws)
-{
-	cleanup_json cJSON *running = ops_running(a->ops);
-	const cJSON *op;
-	int n = 0;
-	cJSON_ArrayForEach(op, running)
-		n += str_eq(json_str(op, "workspace"), ws);
-	return n;
-}
-
 static cJSON *own(void *ctx, const char *ws)
 {
 	static const char *const keys[] = { "streams", "execs", "terminals" };
 	struct idle_agent *ia = ctx;
 	cJSON *out = cJSON_CreateObject();
 	cleanup_json cJSON *record = NULL;
+	bool ends;
 	pthread_mutex_lock(&ia->lock);
 	for (const struct use *u = ia->uses; u; u = u->next)
 		for (size_t k = 0; k < ARRAY_LEN(keys) && strcmp(u->name, ws) == 0; k++)
 			json_set_int(out, keys[k], u->n[k]);
 	pthread_mutex_unlock(&ia->lock);
-	json_set_int(out, "operations", operations_of(ia->a, ws));
+	json_set_int(out, "operations", operations_of(ia->a, ws, &ends));
 	if (fleet_get(ia->a->fleet, ws, &record, NULL) == 0)
 		json_set_int(out, "used", json_int_or(record, "lastUsed", 0));
 	return out;
