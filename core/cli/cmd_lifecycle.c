@@ -22,7 +22,7 @@ static void tell_tailnet(const char *name, const cJSON *out)
 	if (strcmp(status, "pending") == 0)
 		fprintf(stderr, "%s: its device %s is still on the tailnet (%s); the agent goes on trying: perry tailnet\n", name, host, why);
 	else if (strcmp(status, "left") != 0)
-		fprintf(stderr, "%s: %s: %s\n", name, host, why);
+		fprintf(stderr, "%s: its device %s stays on the tailnet: %s (see: perry tailnet)\n", name, host, why);
 }
 
 /* One call for each name; goes on after a failure, the first error is the answer. */

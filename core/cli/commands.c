@@ -133,7 +133,7 @@ const struct command commands[] = {
 	{ "hooks run", NULL, "POINT --workspace NAME | --facts FILE", "ask one hook, layer by layer", "perry hooks run hostname --facts facts.json", hook_run_opts, 1, 1,
 	  cmd_hooks_run, true },
 	{ "hooks test", NULL, "[DIR]", "run the table tests of a folder of hooks; needs no agent", "perry hooks test examples/hooks", json_opts, 0, 1, cmd_hooks_test, true },
-	{ "hooks preview", NULL, "[DIR] [--facts FILE]", "what a folder of hooks or a pack would change for each workspace; without one: what today's policy would",
+	{ "hooks preview", NULL, "[DIR|PACK|URL] [--facts FILE]", "what a folder of hooks or the newest version of a pack would change for each workspace; without one: what today's policy would",
 	  "perry hooks preview ~/acme-policy", hook_preview_opts, 0, 1, cmd_hooks_preview, true },
 	{ "hooks add", NULL, "URL|FOLDER [--ref REF] [--expect HASH]", "take a team's pack into use; shows what is in it and what it needs, and asks",
 	  "perry hooks add https://git.example.com/acme/policy --ref v3", hook_add_opts, 1, 1, cmd_hooks_add, true },

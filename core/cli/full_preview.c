@@ -1,11 +1,13 @@
 /* hooks preview: what a change of policy would change for the workspaces that exist. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/client.h"
 #include "cli/full.h"
+#include "cli/full_packs.h"
 #include "cli/out.h"
 #include "cli/plan_out.h"
 #include "policy/preview.h"
@@ -104,11 +106,40 @@ static int preview_on_agent(cJSON *take_packed, cJSON **out, struct perry_err **
 	return client_open(&c, err) < 0 ? -1 : client_rpc(c, "hooks/preview", take_ptr(in), out, err);
 }
 
+/* Files are named by what the user asked for, not by where they lay for a moment. */
+static void name_after(cJSON *j, const char *dir, const char *what)
+{
+	for (cJSON *c = j ? j->child : NULL; c; c = c->next) {
+		name_after(c, dir, what);
+		if (!cJSON_IsString(c) || !str_starts(c->valuestring, dir))
+			continue;
+		cleanup_free char *named = xasprintf("%s%s", what, c->valuestring + strlen(dir));
+		cJSON_SetValuestring(c, named);
+	}
+}
+
+/* A folder, or a pack: its newest files, which need not be approved to be tried. */
+static int pack_up(const char *what, cJSON **packed, struct perry_err **err)
+{
+	cleanup_free char *temp = NULL;
+	struct stat st;
+	if (stat(what, &st) == 0 || strchr("./~", what[0]))
+		return policy_pack_up(what, packed, err);
+	int rc = packs_newest(what, &temp, err);
+	if (rc == 0)
+		rc = policy_pack_up(temp, packed, err);
+	if (rc == 0)
+		name_after(*packed, temp, what);
+	if (temp)
+		dir_remove(temp);
+	return rc;
+}
+
 int hooks_preview(const struct args *a, struct perry_err **err)
 {
 	cleanup_json cJSON *packed = NULL, *out = NULL;
 	const char *facts = args_str(a, "facts");
-	if (a->nwords && policy_pack_up(a->words[0], &packed, err) < 0)
+	if (a->nwords && pack_up(a->words[0], &packed, err) < 0)
 		return -1;
 	if (facts && !packed)
 		return perry_fail(err, PERRY_EUSAGE, "hooks preview: --facts needs DIR, the hooks to try");

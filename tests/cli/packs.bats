@@ -5,6 +5,7 @@ load "${BATS_TEST_DIRNAME:-.}/../api/helper.bash"
 
 setup() {
 	T=$(mktemp -d /tmp/perry-packs-XXXXXX)
+	BUILD=$(realpath "$BUILD")
 	export HOME=$T PERRY_CONFIG_DIR=$T/conf TMPDIR=$T/tmp GIT_CONFIG_NOSYSTEM=1
 	export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@x GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@x
 	unset PERRY_AGENT PERRY_TOKEN XDG_CONFIG_HOME XDG_RUNTIME_DIR

@@ -30,6 +30,31 @@ prefix_hook() { printf 'return function(ws, base)\n  return "alice-" .. base()\n
 	[ "$status" = 5 ]
 }
 
+@test "a pack by its address and by its name, in its newest version" {
+	local repo="$DIR/repo"
+	mkdir -p "$repo/hooks"
+	prefix_hook "$repo/hooks"
+	echo '{ "name": "acme", "api": 1 }' >"$repo/pack.json"
+	commit() { git -C "$repo" add -A && git -C "$repo" -c user.name=a -c user.email=a@b.example commit -qm "$1"; }
+	git init -q "$repo"
+	commit first
+	run --separate-stderr p hooks preview "file://$repo"
+	[ "$status" = 0 ]
+	[[ "$output" == *$'one\thostname\tone -> alice-one\tfile://'"$repo/hooks/hostname.lua:2"* ]]
+	p hooks add "file://$repo" --expect "$(p hooks pack hash "$repo" | grep -o 'sha256:[0-9a-f]*')"
+	run --separate-stderr p hooks preview acme
+	[ "$status" = 0 ]
+	[ "$output" = "" ]
+	sed -i 's/alice/bob/' "$repo/hooks/hostname.lua"
+	commit second
+	run --separate-stderr p hooks preview acme
+	[[ "$output" == *$'one\thostname\talice-one -> bob-one\tacme/hooks/hostname.lua:2'* ]]
+	run p hooks preview nobody
+	[ "$status" = 5 ]
+	[[ "$output" == *"neither a folder, nor an address, nor a pack"* ]]
+	p hooks remove acme
+}
+
 @test "a plan that would be refused gives exit code 1, with reason, file and line" {
 	printf 'return function(ws)\n  return not ws.labels.gpu, "no GPU here"\nend\n' >"$DIR/acme/hooks/review.lua"
 	run p hooks preview "$DIR/acme" --json
