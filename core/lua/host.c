@@ -51,6 +51,7 @@ void lua_host_free(struct lua_host *h)
 	cJSON_Delete(h->engine);
 	cJSON_Delete(h->spares);
 	tools_free(h->tools);
+	compiled_free(h);
 	free(h->tailscale_dir);
 	free(h->config_dir);
 	free(h->step);
@@ -80,7 +81,7 @@ static int search(lua_State *L)
 		return 1;
 	}
 	lua_pushfstring(L, "@%s", path);
-	if (luaL_loadbufferx(L, file->data, (size_t)(file->end - file->data), lua_tostring(L, -1), "t") != LUA_OK)
+	if (compiled_load(L, run_of(L)->host, file, lua_tostring(L, -1)) != LUA_OK)
 		return lua_error(L);
 	lua_pushstring(L, path);
 	return 2;

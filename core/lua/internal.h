@@ -19,6 +19,8 @@
 #include "policy/policy.h"
 
 struct background;
+struct compiled;
+struct embedded;
 struct tools;
 
 struct lua_host {
@@ -33,6 +35,7 @@ struct lua_host {
 	pthread_mutex_t lock;  /* of the members below; never held across a call that blocks */
 	struct tools *tools;   /* what the tools volume holds, or NULL: not looked yet */
 	bool tools_seen;       /* complete */
+	struct compiled *compiled; /* modules of ours, only added to */
 	cJSON *engine;         /* facts of the engine, see run_engine; NULL: not asked yet */
 	pthread_mutex_t tools_lock, networks_lock; /* of locked(); held across engine calls on purpose */
 	pthread_mutex_t spare_lock;
@@ -53,6 +56,9 @@ struct run {
 	struct perry_err *err;
 };
 struct run *run_of(lua_State *L);
+/* compiled.c. Like luaL_loadbuffer of a file of ours; chunk: its name for errors. */
+int compiled_load(lua_State *L, struct lua_host *h, const struct embedded *file, const char *chunk);
+void compiled_free(struct lua_host *h);
 /* Calls function of lua/perry/MODULE.lua with arg in a fresh state. */
 int run_lua(struct lua_host *h, struct op *op, struct ops *ops, const char *module, const char *function, const cJSON *arg, cJSON **result,
 	    struct perry_err **err);
