@@ -4,7 +4,8 @@
 #   CHECK_FUZZ_SECONDS (10)       how long each fuzz target runs
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
-export BUILD=${BUILD:-build}
+BUILD=$(realpath -m "${BUILD:-build}") # tests hand it to others, whose folder is another
+export BUILD
 fuzz_seconds=${CHECK_FUZZ_SECONDS:-10}
 jobs=$(nproc)
 only=" $* "

@@ -5,6 +5,7 @@ load join_agent
 setup_file() { lab_file_setup join_setup; }
 teardown_file() { join_teardown; }
 setup() { join_use; }
+teardown() { lab_resume_control || :; }
 
 # Everything where the key could have come to lie, of one workspace: prints the places that have it. places NAME TEXT
 places() {
@@ -35,8 +36,8 @@ places() {
 		curl -s -m 1 --unix-socket "$DIR/agent.sock" 'http://localhost/events?since=0'
 	} 2>&1 | at "what the agent answers"
 }
-# Processes of this machine: the agent, the engine, its shims.
-on_host() { cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -cF -- "$1" || :; }
+# Processes of this machine: the agent, the engine, its shims. The grep, which is one of them, has the text from a file.
+on_host() { cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -cF -f <(printf '%s\n' "$1") || :; }
 clean() { # NAME TEXT
 	local found
 	found=$(places "$1" "$2")
