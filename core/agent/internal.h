@@ -100,6 +100,10 @@ void reply_unauthorized(struct agent *a, struct server_req *r);
 /* Does it bring a token, a session or a ticket, or come from our own user? */
 bool agent_shows_pass(struct agent *a, struct server_req *r, const struct auth_request *who, struct caller *c);
 void agent_handle_known(struct agent *a, struct server_req *r, const struct caller *c);
+/* The same, with the rights that the authorize hooks leave to who showed a pass or is our own user. */
+void agent_handle_limited(struct agent *a, struct server_req *r, const struct caller *c);
+/* 403 in the form that the path's clients read. */
+void agent_refuse(struct agent *a, struct server_req *r, const char *why);
 
 /* tailnet_routes.c: a request of the tailnet's that is not for everybody. */
 void tailnet_handle(struct agent *a, struct server_req *r);

@@ -4,6 +4,7 @@
 
 #include "agent/call.h"
 #include "agent/schema.h"
+#include "agent/tailnet_identity.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -152,6 +153,58 @@ void agent_handle_known(struct agent *a, struct server_req *r, const struct call
 		reply_not_found(a, r);
 }
 
+void agent_refuse(struct agent *a, struct server_req *r, const char *why)
+{
+	if (!str_starts(req_path(r), "/rpc/")) {
+		agent_reply(a, r, 403, "text/plain;charset=utf-8", xstrdup(why), NULL);
+		return;
+	}
+	struct perry_err *e = NULL;
+	int status;
+	perry_fail(&e, PERRY_EFORBIDDEN, "%s", why);
+	cJSON *body = rpc_error(e, &status);
+	perry_err_free(e);
+	agent_reply_json(a, r, status, body, NULL);
+}
+
+struct limited {
+	struct agent *a;
+	struct server_req *r;
+	struct caller c;
+};
+
+static void handle_with_rights(struct agent *a, struct server_req *r, const struct caller *c)
+{
+	if (c->rights)
+		agent_handle_known(a, r, c);
+	else
+		agent_refuse(a, r, c->why);
+}
+
+static void find_limit(void *arg)
+{
+	struct limited *p = arg;
+	identity_limit_find(p->a->identity, &p->c);
+	handle_with_rights(p->a, p->r, &p->c);
+	free(p);
+}
+
+void agent_handle_limited(struct agent *a, struct server_req *r, const struct caller *who)
+{
+	struct caller c = *who;
+	if (identity_limit_known(a->identity, &c)) {
+		handle_with_rights(a, r, &c);
+		return;
+	}
+	struct limited *p = xmalloc(sizeof *p);
+	*p = (struct limited){ a, r, c };
+	req_suspend(r, NULL, NULL);
+	if (!jobs_run(a->jobs, find_limit, p)) {
+		free(p);
+		reply_plain(a, r, 503, "The agent is shutting down");
+	}
+}
+
 bool agent_shows_pass(struct agent *a, struct server_req *r, const struct auth_request *who, struct caller *c)
 {
 	const char *ticket = str_starts(req_path(r), "/rpc/terminal/") ? req_query(r, "ticket") : NULL;
@@ -179,7 +232,7 @@ void agent_handle(void *agent, struct server_req *r)
 		if (who.listener == LISTENER_TAILNET || who.listener == LISTENER_SERVE)
 			tailnet_handle(a, r);
 		else if (agent_shows_pass(a, r, &who, &c))
-			agent_handle_known(a, r, &c);
+			agent_handle_limited(a, r, &c);
 		else
 			reply_unauthorized(a, r);
 	}

@@ -35,6 +35,14 @@ struct decision {
 	char why[192];
 };
 
+/* What hooks leave to the callers of a kind that need no tailscaled. */
+struct limit {
+	const char *kind;
+	bool known;
+	unsigned rights;
+	char why[192];
+};
+
 /* A file that decisions depend on, and how it looked. */
 struct watched {
 	char *path;
@@ -48,6 +56,7 @@ struct identity {
 	int next_known;
 	struct decision decisions[MAX_DECISIONS];
 	int next_decision;
+	struct limit limits[3];
 	struct config *config; /* that the decisions were made under */
 	struct watched watched[MAX_WATCHED];
 	int nwatched;
@@ -58,6 +67,9 @@ struct identity *identity_new(struct agent *a)
 {
 	struct identity *i = xcalloc(1, sizeof *i);
 	i->a = a;
+	i->limits[0].kind = "local";
+	i->limits[1].kind = "token";
+	i->limits[2].kind = "session";
 	pthread_mutex_init(&i->lock, NULL);
 	return i;
 }
@@ -76,6 +88,8 @@ static void forget_decisions(struct identity *i)
 {
 	for (int k = 0; k < MAX_DECISIONS; k++)
 		free(take_ptr(i->decisions[k].facts));
+	for (size_t k = 0; k < ARRAY_LEN(i->limits); k++)
+		i->limits[k].known = false;
 	for (int k = 0; k < i->nwatched; k++)
 		free(i->watched[k].path);
 	i->nwatched = 0;
@@ -201,6 +215,93 @@ static void decide(struct identity *i, cJSON *facts, struct caller *c)
 		d->facts = take_ptr(key);
 		d->rights = c->rights;
 		strcpy(d->why, c->why);
+	}
+	pthread_mutex_unlock(&i->lock);
+	config_unref(config);
+}
+
+/* --- callers on this machine and those with the token --- */
+
+static struct limit *limit_of(struct identity *i, const char *kind)
+{
+	for (size_t k = 0; k < ARRAY_LEN(i->limits); k++)
+		if (strcmp(i->limits[k].kind, kind) == 0)
+			return &i->limits[k];
+	return NULL;
+}
+
+static void apply(const struct limit *l, struct caller *c)
+{
+	unsigned all = c->rights;
+	c->rights &= l->rights;
+	if (c->rights != all)
+		strcpy(c->why, l->why);
+}
+
+bool identity_limit_known(struct identity *i, struct caller *c)
+{
+	struct limit *l = limit_of(i, c->kind);
+	if (!l)
+		return true;
+	pthread_mutex_lock(&i->lock);
+	refresh(i);
+	bool known = l->known;
+	if (known)
+		apply(l, c);
+	pthread_mutex_unlock(&i->lock);
+	return known;
+}
+
+/* Has anybody but us a word in this? Then a policy that cannot be read refuses; the built-in hook alone allows these callers. */
+static bool others_decide(struct lua_hooks *hooks)
+{
+	cleanup_json cJSON *inventory = lua_hooks_inventory(hooks);
+	const cJSON *point, *layer;
+	cJSON_ArrayForEach(point, json_at(inventory, "points"))
+		if (str_eq(json_str(point, "point"), "authorize"))
+			cJSON_ArrayForEach(layer, json_at(point, "layers"))
+				if (!str_eq(json_str(layer, "layer"), "built-in"))
+					return true;
+	return false;
+}
+
+void identity_limit_find(struct identity *i, struct caller *c)
+{
+	struct lua_hooks *hooks = NULL;
+	struct tailnet_node self;
+	struct caller asked = { 0 };
+	struct limit found = { .rights = RIGHT_ALL };
+	struct config *config = agent_config(i->a);
+	if (!limit_of(i, c->kind) || lua_hooks_open(i->a->lua, &hooks, NULL) < 0) {
+		config_unref(config);
+		return;
+	}
+	begin_decisions(i, config, lua_hooks_setup(hooks));
+	if (others_decide(hooks)) {
+		cleanup_json cJSON *facts = cJSON_CreateObject();
+		cJSON *req = json_obj(facts, "req"), *caller = json_obj(req, "caller"), *own = json_obj(req, "node");
+		tailnet_node(i->a->tailnet, &self);
+		/* Who signed in did so with the token. */
+		json_set_str(caller, "kind", strcmp(c->kind, "session") == 0 ? "token" : c->kind);
+		json_set(caller, "tags", cJSON_CreateArray());
+		json_set_str(own, "login", self.tagged ? NULL : self.login);
+		json_set_bool(own, "tagged", self.tagged);
+		struct policy_session *s = lua_hooks_session(hooks);
+		if (s)
+			ask_hooks(s, facts, &asked);
+		else
+			snprintf(asked.why, sizeof asked.why, "%.190s", perry_msg(lua_hooks_error(hooks)));
+		found.rights = asked.rights;
+		strcpy(found.why, asked.why);
+	}
+	lua_hooks_close(hooks);
+	apply(&found, c);
+	pthread_mutex_lock(&i->lock);
+	if (i->config == config) {
+		struct limit *l = limit_of(i, c->kind);
+		found.kind = l->kind;
+		found.known = true;
+		*l = found;
 	}
 	pthread_mutex_unlock(&i->lock);
 	config_unref(config);

@@ -33,6 +33,11 @@ bool identity_known(struct identity *i, const struct identity_question *q, struc
 /* Asks tailscaled and the hooks: for threads that may wait. */
 void identity_find(struct identity *i, const struct identity_question *q, struct identity_answer *out);
 
+/* What the authorize hooks leave of the rights of a caller who needs no tailscaled ("local", "token", "session"); the built-in one leaves all.
+ * From memory; false: ask identity_limit_find, which waits for the hooks. */
+bool identity_limit_known(struct identity *i, struct caller *c);
+void identity_limit_find(struct identity *i, struct caller *c);
+
 /* The device of this answer was given the token: from now on it may what its user may, admin included. Waits for the disk. */
 void identity_approve(struct identity *i, const struct identity_answer *who);
 /* [{"id", "name", "login", "at"}]; caller's. */

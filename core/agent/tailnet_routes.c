@@ -7,21 +7,6 @@
 #include "agent/tailnet_identity.h"
 #include "base/mem.h"
 
-/* In the form that the path's clients read. */
-static void refuse(struct agent *a, struct server_req *r, const char *why)
-{
-	if (!str_starts(req_path(r), "/rpc/")) {
-		agent_reply(a, r, 403, "text/plain;charset=utf-8", xstrdup(why), NULL);
-		return;
-	}
-	struct perry_err *e = NULL;
-	int status;
-	perry_fail(&e, PERRY_EFORBIDDEN, "%s", why);
-	cJSON *body = rpc_error(e, &status);
-	perry_err_free(e);
-	agent_reply_json(a, r, status, body, NULL);
-}
-
 /* False: it is nobody that tailscaled speaks for. */
 static bool question_of(struct agent *a, const struct server_req *r, struct identity_question *q)
 {
@@ -68,15 +53,15 @@ static void answer(struct agent *a, struct server_req *r, const struct identity_
 	struct caller c;
 	auth_request_of(r, &request);
 	if (who->who == WHO_WORKSPACE) {
-		refuse(a, r, "This is a workspace of a Perry agent; workspaces may not use agents");
+		agent_refuse(a, r, "This is a workspace of a Perry agent; workspaces may not use agents");
 	} else if (agent_shows_pass(a, r, &request, &c)) {
 		if (who->who == WHO_TAILNET && !who->approved && (c.rights & RIGHT_ADMIN) && strcmp(c.kind, "tailnet") != 0)
 			approve_soon(a, who);
-		agent_handle_known(a, r, &c);
+		agent_handle_limited(a, r, &c);
 	} else if (who->who == WHO_TAILNET && (who->caller.rights & RIGHT_READ)) {
 		agent_handle_known(a, r, &who->caller);
 	} else if (who->who == WHO_TAILNET) {
-		refuse(a, r, who->caller.why);
+		agent_refuse(a, r, who->caller.why);
 	} else {
 		reply_unauthorized(a, r);
 	}
@@ -102,7 +87,7 @@ void tailnet_handle(struct agent *a, struct server_req *r)
 	struct identity_question q;
 	struct identity_answer who = { .who = WHO_NOBODY };
 	if (req_header(r, "Tailscale-Funnel-Request")) {
-		refuse(a, r, "This agent is not for the internet");
+		agent_refuse(a, r, "This agent is not for the internet");
 	} else if (!question_of(a, r, &q) || identity_known(a->identity, &q, &who)) {
 		answer(a, r, &who);
 	} else {

@@ -53,6 +53,31 @@ list() { tcp /rpc/workspaces/list -X POST "$@"; }
 	done
 }
 
+@test "an authorize hook takes rights from the token and from our own user; without it they are back" {
+	local auth="Authorization: Bearer $TOKEN" hook="$DIR/hooks/authorize.lua"
+	mkdir -p "$DIR/hooks"
+	printf 'return function(req)\n  local may = req.caller.kind ~= "token" or req.kind == "read"\n  return may, "look, do not touch"\nend\n' >"$hook"
+	list -H "$auth"
+	expect 200
+	tcp /rpc/workspaces/stop -X POST -H "$auth" -H 'Content-Type: application/json' -d '{"json":{"name":"x"}}'
+	expect_match 403 'This needs the right manage: look, do not touch'
+	sock /rpc/workspaces/stop -X POST -H 'Content-Type: application/json' -d '{"json":{"name":"x"}}'
+	expect 404
+	printf 'return function()\n  return false, "closed today"\nend\n' >"$hook"
+	sock /rpc/workspaces/list -X POST
+	expect_match 403 'closed today'
+	tcp /events -H "$auth"
+	expect 403 'closed today'
+	printf 'return function(\n' >"$hook"
+	sock /rpc/workspaces/list -X POST
+	expect_match 403 'hooks/authorize.lua:2:'
+	rm "$hook"
+	sock /rpc/workspaces/list -X POST
+	expect 200 '{"json":[]}'
+	list -H "$auth"
+	expect 200
+}
+
 @test "Host: our names, no others" {
 	for host in localhost 127.0.0.1 '[::1]' "$(hostname)"; do
 		tcp /health -H "Host: $host:$PORT"
