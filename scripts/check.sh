@@ -201,6 +201,13 @@ suite build build
 suite lint lint
 suite unit unit_plain
 suite lua lua_tests
+# The suites that follow wait most of the time: what the last ones need is built meanwhile. They build it again, which is where an error shows.
+{
+	! wanted asan || nice -n 19 make -s BUILD="$BUILD/asan" SAN=address,undefined unit-tests
+	! wanted tsan || nice -n 19 make -s BUILD="$BUILD/tsan" SAN=thread unit-tests
+	! wanted fuzz || nice -n 19 make -s fuzz-build
+} >/dev/null 2>&1 </dev/null &
+built_ahead=$!
 
 # Another engine of the same API; its tests are skipped where it cannot be had.
 ! wanted engine || scripts/packages.sh podman >/dev/null 2>&1 || :
@@ -212,6 +219,7 @@ for d in "${folders[@]+"${folders[@]}"}"; do
 	fi
 	suite "${d#tests/}" bats_tests "$d"
 done
+wait "$built_ahead"
 # The two go together in one build; the thread sanitizer goes with no other.
 suite asan sanitized asan address,undefined
 suite tsan sanitized tsan thread

@@ -49,6 +49,7 @@ engine_teardown() {
 }
 # Starts the agent of this file again (after a kill).
 agent_again() {
+	flock -w 15 "$DIR/agent.pid" true || : # what was killed is not gone at once
 	PERRY_CONFIG_DIR=$DIR "$BUILD/perry-agent" agent run -p "$PORT" -c "$DIR" >>"$DIR/stdout" 2>>"$DIR/stderr" 3>&- &
 	PID=$!
 	for _ in $(seq 200); do
