@@ -150,7 +150,7 @@ time.sleep(1000)' "$address" 3>&- & remember
 	sleep 4
 	kill -9 "$PID"
 	agent_again
-	status_is id-quiet running
+	eventually 2 status_is id-quiet running
 	eventually 30 status_is id-quiet stopped
 	[ "$(p info id-quiet --json | jq -r .stopReason)" = "its time is over (--ttl 20s)" ]
 }

@@ -35,7 +35,7 @@ kill_agent() {
 	at=$(docker inspect -f '{{.State.StartedAt}}' workspace-stay)
 	kill_agent
 	agent_again
-	status_is stay running
+	eventually 2 status_is stay running # the engine is asked as the agent comes up
 	[ "$(docker inspect -f '{{.State.StartedAt}}' workspace-stay)" = "$at" ]
 }
 
