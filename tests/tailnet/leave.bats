@@ -157,7 +157,7 @@ teardown() {
 	[[ $(p tailnet 2>&1) == *"if this key is not ephemeral"* ]]
 	run p delete -y stays
 	echo "$output"
-	[[ $output == *"stays: stays: "*"no API credential"* ]]
+	[[ $output == *"its device stays stays on the tailnet: "*"no API credential"* ]]
 	joined stays
 	[ "$(lab_node_named stays | jq -r .expiry)" != null ] # that much a logout does
 	[[ $(pending) == "left-behind stays" ]]
