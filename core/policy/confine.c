@@ -22,6 +22,8 @@
 #include "base/mem.h"
 
 #define DEMOTE_AFTER_MS 5
+#define YIELD_AFTER_US 2000
+#define YIELD_EVERY_US 50
 #define ADDRESS_ROOM (96u << 20) /* over what the zygote maps: 32 MiB of Lua, messages, and the allocator's slack */
 
 static struct sock_filter filter[256];
@@ -32,6 +34,7 @@ static rlim_t address_limit = RLIM_INFINITY;
 static const int allowed[] = {
 	SCMP_SYS(read),
 	SCMP_SYS(write),
+	SCMP_SYS(sched_yield),
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
 	SCMP_SYS(brk),
@@ -77,9 +80,7 @@ static int rules(scmp_filter_ctx ctx)
 			return -1;
 	/* Its own priority, nobody else's. */
 	if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 2, SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS),
-			     SCMP_A1(SCMP_CMP_EQ, 0)) < 0 ||
-	    seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sched_setscheduler), 2, SCMP_A0(SCMP_CMP_EQ, 0),
-			     SCMP_A1(SCMP_CMP_EQ, SCHED_IDLE)) < 0)
+			     SCMP_A1(SCMP_CMP_EQ, 0)) < 0)
 		return -1;
 	if (CONFINE_SANITIZED)
 		return 0;
@@ -122,23 +123,8 @@ static void measure(void)
 		address_limit = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + ADDRESS_ROOM;
 }
 
-/* Whoever wakes up is not kept waiting for the end of a hook's time slice: ours are the shortest there are. Kernels before 6.12 do not
- * know this, and do not need it: there the one that wakes comes first. Children inherit it. */
-static void short_slices(void)
-{
-	struct { /* sched_attr, of which glibc and the kernel's headers have one each */
-		uint32_t size, policy;
-		uint64_t flags;
-		int32_t nice;
-		uint32_t priority;
-		uint64_t runtime, deadline, period;
-	} attr = { .size = sizeof attr, .runtime = 100000 };
-	syscall(SYS_sched_setattr, 0, &attr, 0);
-}
-
 int confine_prepare(void)
 {
-	short_slices();
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -1;
 	if (!CONFINE_SANITIZED)
@@ -160,18 +146,22 @@ static int cpu_signal(int sig, timer_t *out)
 	return timer_create(CLOCK_PROCESS_CPUTIME_ID, &e, out);
 }
 
-/* After the first step a runaway gets a tenth of what the agent gets, after the second what nobody else wants: whoever wakes up goes
- * first, at once. An innocent hook is done before. */
+/* A runaway gets a tenth of what others get. An innocent hook is done before. */
 static void demote(int sig)
 {
-	static volatile sig_atomic_t times;
 	int saved = errno;
 	(void)sig;
-	if (times++)
-		syscall(SYS_sched_setscheduler, 0, SCHED_IDLE, &(struct sched_param){ 0 });
-	else
-		setpriority(PRIO_PROCESS, 0, 10);
+	setpriority(PRIO_PROCESS, 0, 10);
 	errno = saved;
+}
+
+void confine_yield(int64_t cpu_us)
+{
+	static int64_t yielded_at;
+	if (cpu_us < YIELD_AFTER_US || cpu_us - yielded_at < YIELD_EVERY_US)
+		return;
+	yielded_at = cpu_us;
+	sched_yield();
 }
 
 int confine_apply(void)
@@ -179,7 +169,7 @@ int confine_apply(void)
 	struct sigaction slower = { .sa_handler = demote, .sa_flags = SA_RESTART };
 	sigaction(SIGVTALRM, &slower, NULL);
 	timer_t demotion;
-	struct itimerspec t = { .it_interval = { 0, 20000000 }, .it_value = { 0, DEMOTE_AFTER_MS * 1000000 } };
+	struct itimerspec t = { .it_value = { 0, DEMOTE_AFTER_MS * 1000000 } };
 	if (cpu_signal(SIGVTALRM, &demotion) < 0 || timer_settime(demotion, 0, &t, NULL) < 0 ||
 	    cpu_signal(SIGPROF, &cpu_timer) < 0)
 		return -1;
@@ -203,8 +193,9 @@ void confine_timer(int cpu_ms)
 
 int64_t confine_cpu_us(void)
 {
+	/* Of this one thread: while a timer of the process is armed, the process's clock goes on once a tick. */
 	struct timespec ts;
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 

@@ -70,8 +70,11 @@ static void watch(lua_State *L, lua_Debug *ar)
 		return;
 	}
 	if (!h->out_of_time) {
-		if (confine_cpu_us() < h->cpu_end_us)
+		int64_t now = confine_cpu_us();
+		if (now < h->cpu_end_us) {
+			confine_yield(now);
 			return;
+		}
 		h->out_of_time = true;
 		note_place(h, L);
 		/* From now on at each instruction, so that no pcall() can go on. */
@@ -127,8 +130,18 @@ static bool in_library(lua_State *L)
 	return lua_getstack(L, 0, &ar) && lua_getinfo(L, "S", &ar) && ar.what[0] == 'C';
 }
 
-/* Something in C does not come back (a pattern, a huge copy), or a busy machine let Lua's own check come late: says
- * where, then ends the process. Should that fail too, the next signal ends it. */
+static volatile sig_atomic_t ending;
+
+/* Only while a hook's end is being told; any other fault is one, and ends the process by itself a moment later. */
+__attribute__((unused)) static void no_place(int sig)
+{
+	(void)sig;
+	if (ending)
+		_exit(86);
+}
+
+/* Something in C does not come back (a pattern, a huge copy), or the way out through a thousand pcall() takes long: says where, then ends
+ * the process. Should that fail too, the next signal ends it. */
 __attribute__((unused)) static void time_is_up(int sig)
 {
 	static char msg[1024];
@@ -136,7 +149,11 @@ __attribute__((unused)) static void time_is_up(int sig)
 	(void)sig;
 	if (!h || h->in_io || !h->hook || !h->hook->layer->L)
 		_exit(86);
-	note_place(h, h->hook->layer->L);
+	/* Between two instructions of Lua its list of calls may be half made. Lua's own check has noted the place then; what is in C has
+	 * left it whole. */
+	ending = 1;
+	if (!h->out_of_time)
+		note_place(h, h->hook->layer->L);
 	char line[16], ms[16];
 	snprintf(line, sizeof line, "%d", h->limit_line);
 	snprintf(ms, sizeof ms, "%d", h->point->cpu_ms);
@@ -172,4 +189,8 @@ void limits_signals(void)
 	sa.sa_handler = SIG_DFL;
 #endif
 	sigaction(SIGPROF, &sa, NULL);
+#if !CONFINE_SANITIZED
+	struct sigaction fault = { .sa_handler = no_place, .sa_flags = (int)SA_RESETHAND };
+	sigaction(SIGSEGV, &fault, NULL);
+#endif
 }
