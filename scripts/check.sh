@@ -175,10 +175,13 @@ folders=()
 for d in tests/step tests/engine tests/cli tests/*; do
 	compgen -G "$d/*.bats" >/dev/null && [[ " ${folders[*]-} " != *" $d "* ]] && wanted "${d#tests/}" && folders+=("$d")
 done
+# What is compiled beside the tests takes only the time that nobody else wants, as a hook that runs away does: at any higher
+# priority it would take that hook's, which then is not over before its deadline.
+beside() { chrt --idle 0 "$@"; }
 # On a bare machine the tailnet's programs are minutes of compiling, which the first suites leave time for.
 tailnet_build=
 if wanted tailnet && [ "$(id -u)" = 0 ]; then
-	nice tests/tailnet/build.sh >/dev/null 2>"$work/tailnet" </dev/null &
+	beside tests/tailnet/build.sh >/dev/null 2>"$work/tailnet" </dev/null &
 	tailnet_build=$!
 fi
 no_engine=
@@ -203,9 +206,9 @@ suite unit unit_plain
 suite lua lua_tests
 # The suites that follow wait most of the time: what the last ones need is built meanwhile. They build it again, which is where an error shows.
 {
-	! wanted asan || nice -n 19 make -s BUILD="$BUILD/asan" SAN=address,undefined unit-tests
-	! wanted tsan || nice -n 19 make -s BUILD="$BUILD/tsan" SAN=thread unit-tests
-	! wanted fuzz || nice -n 19 make -s fuzz-build
+	! wanted asan || beside make -s BUILD="$BUILD/asan" SAN=address,undefined unit-tests
+	! wanted tsan || beside make -s BUILD="$BUILD/tsan" SAN=thread unit-tests
+	! wanted fuzz || beside make -s fuzz-build
 } >/dev/null 2>&1 </dev/null &
 built_ahead=$!
 
