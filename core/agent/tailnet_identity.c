@@ -164,17 +164,32 @@ static void begin_decisions(struct identity *i, struct config *config, const str
 
 static const enum right kinds[] = { RIGHT_READ, RIGHT_USE, RIGHT_MANAGE, RIGHT_ADMIN };
 
-static void ask_hooks(struct policy_session *s, cJSON *facts, struct caller *c)
+static void note_why(struct caller *c, const struct perry_err *e)
 {
+	if (!c->why[0])
+		snprintf(c->why, sizeof c->why, "%.190s", json_bool_or(e->data, "refused", false) ? json_str_or(e->data, "message", "refused") : perry_msg(e));
+}
+
+/* What the hooks leave, and why not more. False: they could not be asked, which is no answer to remember. */
+static bool ask_hooks(struct lua_hooks *hooks, cJSON *facts, struct caller *c)
+{
+	struct policy_session *s = lua_hooks_session(hooks);
+	c->rights = 0;
+	c->why[0] = 0;
+	if (!s) {
+		note_why(c, lua_hooks_error(hooks));
+		return false;
+	}
 	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
 		cleanup_err struct perry_err *e = NULL;
 		cleanup_json cJSON *answer = NULL;
 		json_set_str(json_obj(facts, "req"), "kind", right_name(kinds[k]));
 		if (policy_ask(s, "authorize", facts, NULL, &answer, NULL, &e) == 0)
 			c->rights |= kinds[k];
-		else if (!c->why[0])
-			snprintf(c->why, sizeof c->why, "%.190s", json_bool_or(e->data, "refused", false) ? json_str_or(e->data, "message", "refused") : perry_msg(e));
+		else
+			note_why(c, e);
 	}
+	return true;
 }
 
 static void decide(struct identity *i, cJSON *facts, struct caller *c)
@@ -192,21 +207,15 @@ static void decide(struct identity *i, cJSON *facts, struct caller *c)
 			return;
 		}
 	pthread_mutex_unlock(&i->lock);
-	c->rights = 0;
-	c->why[0] = 0;
 	struct config *config = agent_config(i->a);
 	if (lua_hooks_open(i->a->lua, &hooks, &e) < 0) {
-		snprintf(c->why, sizeof c->why, "%.190s", perry_msg(e));
+		c->rights = 0;
+		note_why(c, e);
 		config_unref(config);
 		return;
 	}
 	begin_decisions(i, config, lua_hooks_setup(hooks));
-	struct policy_session *s = lua_hooks_session(hooks);
-	if (s)
-		ask_hooks(s, facts, c);
-	else
-		snprintf(c->why, sizeof c->why, "%.190s", perry_msg(lua_hooks_error(hooks)));
-	bool asked = s != NULL;
+	bool asked = ask_hooks(hooks, facts, c);
 	lua_hooks_close(hooks);
 	pthread_mutex_lock(&i->lock);
 	if (asked && i->config == config) {
@@ -269,8 +278,8 @@ void identity_limit_find(struct identity *i, struct caller *c)
 {
 	struct lua_hooks *hooks = NULL;
 	struct tailnet_node self;
-	struct caller asked = { 0 };
-	struct limit found = { .rights = RIGHT_ALL };
+	struct caller left = { .rights = RIGHT_ALL };
+	bool asked = true;
 	struct config *config = agent_config(i->a);
 	if (!limit_of(i, c->kind) || lua_hooks_open(i->a->lua, &hooks, NULL) < 0) {
 		config_unref(config);
@@ -286,23 +295,15 @@ void identity_limit_find(struct identity *i, struct caller *c)
 		json_set(caller, "tags", cJSON_CreateArray());
 		json_set_str(own, "login", self.tagged ? NULL : self.login);
 		json_set_bool(own, "tagged", self.tagged);
-		struct policy_session *s = lua_hooks_session(hooks);
-		if (s)
-			ask_hooks(s, facts, &asked);
-		else
-			snprintf(asked.why, sizeof asked.why, "%.190s", perry_msg(lua_hooks_error(hooks)));
-		found.rights = asked.rights;
-		strcpy(found.why, asked.why);
+		asked = ask_hooks(hooks, facts, &left);
 	}
 	lua_hooks_close(hooks);
+	struct limit found = { .kind = limit_of(i, c->kind)->kind, .known = asked, .rights = left.rights };
+	strcpy(found.why, left.why);
 	apply(&found, c);
 	pthread_mutex_lock(&i->lock);
-	if (i->config == config) {
-		struct limit *l = limit_of(i, c->kind);
-		found.kind = l->kind;
-		found.known = true;
-		*l = found;
-	}
+	if (i->config == config)
+		*limit_of(i, c->kind) = found;
 	pthread_mutex_unlock(&i->lock);
 	config_unref(config);
 }
