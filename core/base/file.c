@@ -114,6 +114,16 @@ int dir_make(const char *path, mode_t mode, struct perry_err **err)
 	return make_one(p, mode, err);
 }
 
+int dir_temp(const char *prefix, char **path, struct perry_err **err)
+{
+	const char *tmp = getenv("TMPDIR");
+	cleanup_free char *dir = xasprintf("%s/%s-XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp", prefix);
+	if (!mkdtemp(dir))
+		return perry_fail_errno(err, errno, "a folder like %s", dir);
+	*path = take_ptr(dir);
+	return 0;
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
 {
 	(void)st, (void)type, (void)at;

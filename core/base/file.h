@@ -13,6 +13,8 @@ int file_read(const char *path, size_t max, struct buf *out, struct perry_err **
 int file_write_atomic(const char *path, const void *data, size_t n, mode_t mode, struct perry_err **err);
 /* mkdir -p; new folders get this mode. */
 int dir_make(const char *path, mode_t mode, struct perry_err **err);
+/* A new folder PREFIX-XXXXXX of our own in TMPDIR, else /tmp; the caller removes it and frees *path. */
+int dir_temp(const char *prefix, char **path, struct perry_err **err);
 /* rm -r: what is below goes, links themselves and not what they lead to. What cannot be removed stays. */
 void dir_remove(const char *path);
 int fd_set_nonblock(int fd, int on);

@@ -144,12 +144,9 @@ static int git_ok(struct git *g, const char *const *words, const char *input, si
 
 static int open_git(struct git *g, const struct pack_source *s, struct perry_err **err)
 {
-	const char *tmp = getenv("TMPDIR");
 	*g = (struct git){ .source = s, .until = clock_mono_ms() + s->timeout_ms };
-	cleanup_free char *dir = xasprintf("%s/perry-pack-XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp");
-	if (!mkdtemp(dir))
-		return perry_fail(err, PERRY_EINTERNAL, "no folder in %s", tmp && *tmp == '/' ? tmp : "/tmp");
-	g->dir = take_ptr(dir);
+	if (dir_temp("perry-pack", &g->dir, err) < 0)
+		return -1;
 	const char *const words[] = { "init", "-q", "--bare", "--template=", NULL };
 	cleanup_process struct process_end end = { 0 };
 	return git_ok(g, words, NULL, 4096, &end, err);
@@ -304,16 +301,7 @@ int git_newest(const struct pack_source *s, char **commit, struct perry_err **er
 static int lay_out(const struct pack *p, const char *top, const char *name)
 {
 	cleanup_free char *root = path_join(top, name);
-	if (dir_make(root, 0700, NULL) < 0)
-		return -1;
-	for (size_t i = 0; i < p->n; i++) {
-		cleanup_free char *path = path_join(root, p->files[i].path), *folder = xstrdup(path);
-		*strrchr(folder, '/') = 0;
-		if (dir_make(folder, 0700, NULL) < 0 ||
-		    file_write_atomic(path, p->files[i].data, p->files[i].len, p->files[i].exec ? 0700 : 0600, NULL) < 0)
-			return -1;
-	}
-	return 0;
+	return dir_make(root, 0700, NULL) < 0 ? -1 : pack_write(p, root, NULL);
 }
 
 /* Without a program that compares: which files, at least. */
@@ -333,13 +321,12 @@ static char *list_changes(const struct pack *before, const struct pack *after)
 
 char *git_diff(const struct pack *before, const struct pack *after)
 {
-	const char *tmp = getenv("TMPDIR");
-	cleanup_free char *dir = xasprintf("%s/perry-pack-XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp");
+	cleanup_free char *dir = NULL;
 	static const char *const by_git[] = { "git", "diff", "--no-index", "--no-color", "--no-ext-diff", "--no-textconv", "--text", "--",
 					      "approved", "new", NULL },
 				       *const by_diff[] = { "diff", "-ruNa", "approved", "new", NULL }, *const *const ways[] = { by_git, by_diff };
 	char *text = NULL;
-	if (!mkdtemp(dir))
+	if (dir_temp("perry-pack", &dir, NULL) < 0)
 		return list_changes(before, after);
 	bool laid = lay_out(before, dir, "approved") == 0 && lay_out(after, dir, "new") == 0;
 	for (size_t i = 0; laid && !text && i < ARRAY_LEN(ways); i++) {

@@ -344,39 +344,21 @@ static const cJSON *entry_named(const cJSON *packs, const char *name, struct per
 	return NULL;
 }
 
-/* Writes the files of a pack below dir. */
-static int lay_out(const struct pack *p, const char *dir, struct perry_err **err)
-{
-	for (size_t i = 0; i < p->n; i++) {
-		const struct pack_file *f = &p->files[i];
-		cleanup_free char *path = path_join(dir, f->path), *folder = xstrndup(path, (size_t)(strrchr(path, '/') - path));
-		if (dir_make(folder, 0700, err) < 0 || file_write_atomic(path, f->data, f->len, 0600, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 int packs_newest(const char *what, char **dir, struct perry_err **err)
 {
 	cleanup_target struct target t = { 0 };
 	cleanup_fetched struct fetched f = { 0 };
 	cleanup_json cJSON *packs = NULL, *source = NULL;
-	char temp[] = "/tmp/perry-pack-XXXXXX";
+	bool url = git_is_url(what);
 	const cJSON *e = NULL;
-	if (target_open(&t, err) < 0)
+	if (target_open(&t, err) < 0 || (!url && target_list(&t, &packs, err) < 0))
 		return -1;
-	if (git_is_url(what)) {
-		if (source_of(what, NULL, &t, &source, err) < 0)
-			return -1;
-	} else if (target_list(&t, &packs, err) < 0 || !(e = entry_named(packs, what, err)) || source_of_entry(e, &source, err) < 0) {
+	if (!url && !(e = entry_named(packs, what, err)))
 		return perry_wrap(err, "%s is neither a folder, nor an address, nor a pack", what);
-	}
-	if (fetch(source, TIMEOUT_S * 1000, &f, err) < 0)
+	if ((url ? source_of(what, NULL, &t, &source, err) : source_of_entry(e, &source, err)) < 0 || fetch(source, TIMEOUT_S * 1000, &f, err) < 0 ||
+	    dir_temp("perry-pack", dir, err) < 0)
 		return -1;
-	if (!mkdtemp(temp))
-		return perry_fail_errno(err, errno, "%s", temp);
-	*dir = xstrdup(temp);
-	return lay_out(f.pack, temp, err);
+	return pack_write(f.pack, *dir, err);
 }
 
 static int update_one(const struct args *a, const struct target *t, const cJSON *entry, int timeout_ms, struct perry_err **err)

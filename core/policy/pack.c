@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/sha256.h"
@@ -291,6 +292,25 @@ int pack_read(const char *dir, uid_t owner, struct pack **out, struct perry_err 
 }
 
 /* -- comparing -- */
+
+static int write_one(const char *path, const struct pack_file *f)
+{
+	cleanup_fd int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return fd < 0 || fd_write_all(fd, f->data, f->len) < 0 || fchmod(fd, f->exec ? 0700 : 0600) < 0 ? -1 : 0;
+}
+
+int pack_write(const struct pack *p, const char *dir, struct perry_err **err)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		cleanup_free char *path = path_join(dir, p->files[i].path), *folder = xstrdup(path);
+		*strrchr(folder, '/') = 0;
+		if (dir_make(folder, 0700, err) < 0)
+			return -1;
+		if (write_one(path, &p->files[i]) < 0)
+			return perry_fail_errno(err, errno, "%s", path);
+	}
+	return 0;
+}
 
 cJSON *pack_manifest(const struct pack *p)
 {

@@ -51,6 +51,8 @@ int pack_finish(struct pack *p, const char *shown, struct perry_err **err);
 /* All files of a folder but .git, finished. owner (uid_t)-1: whoever; else every file and folder must be this user's or
  * root's, and nobody else may write to it. Links and what is no file are refused by name. */
 int pack_read(const char *dir, uid_t owner, struct pack **out, struct perry_err **err);
+/* Writes its files below dir, which has none of them yet: 0600, 0700 what may be run. */
+int pack_write(const struct pack *p, const char *dir, struct perry_err **err);
 const struct pack_file *pack_find(const struct pack *p, const char *path);
 /* {"hooks/image.lua": "644 <sha256>"} */
 cJSON *pack_manifest(const struct pack *p);

@@ -182,23 +182,11 @@ static void remove_others(const char *config_dir, const char *name, const char *
 		closedir(d);
 }
 
-static int write_one(const char *path, const struct pack_file *f)
-{
-	cleanup_fd int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	return fd < 0 || fd_write_all(fd, f->data, f->len) < 0 || fchmod(fd, f->exec ? 0700 : 0600) < 0 ? -1 : 0;
-}
-
 /* On disk before hooks.lock names them: one sync for all. */
 static int write_files(const struct pack *p, const char *dir, struct perry_err **err)
 {
-	for (size_t i = 0; i < p->n; i++) {
-		cleanup_free char *path = path_join(dir, p->files[i].path), *folder = xstrdup(path);
-		*strrchr(folder, '/') = 0;
-		if (dir_make(folder, 0700, err) < 0)
-			return -1;
-		if (write_one(path, &p->files[i]) < 0)
-			return perry_fail_errno(err, errno, "%s", path);
-	}
+	if (pack_write(p, dir, err) < 0)
+		return -1;
 	cleanup_fd int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 || syncfs(fd) < 0 ? perry_fail_errno(err, errno, "%s", dir) : 0;
 }
