@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "step/sockets.h"
 #include "step/activity.h"
 #include "step/step.h"
 
@@ -224,18 +225,14 @@ struct holders {
 static void look_into(void *ctx, const struct proc *p)
 {
 	struct holders *h = ctx;
-	char path[40], target[64];
+	char path[40];
 	if (strcmp(p->name, h->name))
 		return;
 	snprintf(path, sizeof path, "/proc/%d/fd", (int)p->pid);
 	DIR *d = opendir(path);
 	for (struct dirent *e; d && (e = readdir(d));) {
 		unsigned long long inode;
-		ssize_t n = readlinkat(dirfd(d), e->d_name, target, sizeof target - 1);
-		if (n <= 0)
-			continue;
-		target[n] = 0;
-		if (sscanf(target, "socket:[%llu]", &inode) != 1)
+		if (!socket_of(dirfd(d), e->d_name, &inode))
 			continue;
 		if (h->n == h->cap)
 			h->v = xrealloc(h->v, (h->cap = h->cap ? 2 * h->cap : 32) * sizeof *h->v);

@@ -159,3 +159,13 @@ size_t sockets_look(struct sockets *s, unsigned states, struct tcp_socket **out)
 	*out = l.v;
 	return l.n;
 }
+
+bool socket_of(int fd_folder, const char *entry, unsigned long long *inode)
+{
+	char target[64];
+	ssize_t n = readlinkat(fd_folder, entry, target, sizeof target - 1);
+	if (n <= 0)
+		return false;
+	target[n] = 0;
+	return sscanf(target, "socket:[%llu]", inode) == 1;
+}

@@ -23,4 +23,7 @@ void sockets_close(struct sockets *s);
 /* Those in one of the states (1 << TCP_IS_...), in no order. The caller frees *out. */
 size_t sockets_look(struct sockets *s, unsigned states, struct tcp_socket **out);
 
+/* The inode of the socket that an entry of /proc/PID/fd is; false: it is none. */
+bool socket_of(int fd_folder, const char *entry, unsigned long long *inode);
+
 #endif

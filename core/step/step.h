@@ -39,6 +39,8 @@ int cmd_shell(int argc, char **argv); /* invoked as perry-sh: the login shell of
 /* util.c. Allocation failure ends the process. */
 void die(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
 void warn_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* A line in the log of the container. */
+void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void *xrealloc(void *p, size_t n);
 char *xstrdup(const char *s);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -7,7 +7,6 @@
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,17 +34,6 @@
 #define IFF_NO_PI 0x1000
 
 static bool wanted, userspace;
-
-static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static void say(const char *fmt, ...)
-{
-	char line[512];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof line, fmt, ap);
-	va_end(ap);
-	dprintf(1, "[perry] tailscale: %s\n", line);
-}
 
 void tailnet_prepare(void)
 {
@@ -80,7 +68,7 @@ static void offer_proxy(void)
 	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
 		vars_set(&e, pairs[i][0], pairs[i][1]);
 	if (vars_save(&e, TAILNET_ENV_FILE, 0644))
-		say(TAILNET_ENV_FILE ": %s", strerror(errno));
+		say("tailscale: " TAILNET_ENV_FILE ": %s", strerror(errno));
 }
 
 /* The image's own tailscale, where it has one, is left alone. */
@@ -97,7 +85,7 @@ static void offer_command(void)
 	make_dirs("/usr/local/bin", 0755);
 	unlink("/usr/local/bin/tailscale"); /* a link that leads nowhere */
 	if (symlink(TAILSCALE, "/usr/local/bin/tailscale"))
-		say("/usr/local/bin/tailscale: %s", strerror(errno));
+		say("tailscale: /usr/local/bin/tailscale: %s", strerror(errno));
 }
 
 /* --- the supervisor --- */
@@ -204,7 +192,7 @@ static void supervise(void)
 		if (end)
 			break;
 		pause = now_ms() - began > GOOD_RUN_MS ? FIRST_PAUSE_MS : pause;
-		say("tailscaled ended (%d), starting it again in %d.%d s; " TAILSCALED_LOG " says more", code, pause / 1000, pause / 100 % 10);
+		say("tailscale: tailscaled ended (%d), starting it again in %d.%d s; " TAILSCALED_LOG " says more", code, pause / 1000, pause / 100 % 10);
 		struct pollfd p = { signals, POLLIN, 0 };
 		for (long long until = now_ms() + pause; !end && now_ms() < until;)
 			if (poll(&p, 1, (int)(until - now_ms())) > 0)
@@ -219,13 +207,13 @@ pid_t tailnet_start(void)
 	if (!wanted)
 		return 0;
 	if (access(TAILSCALED, X_OK)) {
-		say("there is no tailscaled on the tools volume; this workspace joins no tailnet");
+		say("tailscale: there is no tailscaled on the tools volume; this workspace joins no tailnet");
 		return 0;
 	}
 	if (make_dirs(TAILNET_DIR, 0700) || make_dirs(STATE_DIR, 0700) || make_dirs("/run/tailscale", 0755))
-		say("%s", strerror(errno));
+		say("tailscale: %s", strerror(errno));
 	if (!userspace && !tun_works()) {
-		say("no TUN device can be used here: userspace networking; outbound connections go through the proxy " PROXY);
+		say("tailscale: no TUN device can be used here: userspace networking; outbound connections go through the proxy " PROXY);
 		userspace = true;
 	}
 	if (userspace)
@@ -235,6 +223,6 @@ pid_t tailnet_start(void)
 	if (pid == 0)
 		supervise();
 	if (pid < 0)
-		say("fork: %s", strerror(errno));
+		say("tailscale: fork: %s", strerror(errno));
 	return pid > 0 ? pid : 0;
 }

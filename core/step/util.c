@@ -14,13 +14,18 @@
 #include <time.h>
 #include <unistd.h>
 
+static void warn_va(const char *fmt, va_list ap)
+{
+	fputs("perry-step: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+}
+
 void die(int code, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	fputs("perry-step: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	warn_va(fmt, ap);
 	va_end(ap);
 	_exit(code);
 }
@@ -29,10 +34,18 @@ void warn_line(const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	fputs("perry-step: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	warn_va(fmt, ap);
 	va_end(ap);
+}
+
+void say(const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	dprintf(1, "[perry] %s\n", line);
 }
 
 void *xrealloc(void *p, size_t n)

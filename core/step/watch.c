@@ -30,7 +30,7 @@ struct watch {
 	long long look_at;
 };
 
-static void say(const struct text *line)
+static void tell(const struct text *line)
 {
 	if (write_all(1, line->s, line->n))
 		exit(0); /* nobody listens any more */
@@ -42,7 +42,7 @@ static void serve(struct watch *w)
 	if (!serve_turn(&w->serve, &w->tailnet, &w->ports))
 		return;
 	serve_print(&w->serve, &line);
-	say(&line);
+	tell(&line);
 	free(line.s);
 }
 
@@ -53,7 +53,7 @@ static void look_at_ports(struct watch *w)
 	if (changed || first)
 		ports_print(&w->ports, &line);
 	if (line.s && (!w->told.s || strcmp(line.s, w->told.s))) {
-		say(&line);
+		tell(&line);
 		free(w->told.s);
 		w->told = line;
 		serve(w); /* a forward goes at once with its server; one for a new server waits for the agent's word */
@@ -69,7 +69,7 @@ static void look_at_tailnet(struct watch *w, bool readable)
 	if (!tailnet_turn(&w->tailnet, readable))
 		return;
 	tailnet_print(&w->tailnet, &line);
-	say(&line);
+	tell(&line);
 	free(line.s);
 	serve(w);
 }
@@ -85,7 +85,7 @@ static void take_command(struct watch *w)
 	if (json_is(json_get(all, "activity"), "true")) {
 		struct text line = { 0 };
 		activity_print(&line);
-		say(&line);
+		tell(&line);
 		free(line.s);
 	}
 }

@@ -93,13 +93,8 @@ static void look_into(struct search *s, pid_t pid, const char *dir)
 	DIR *d = opendir(dir);
 	struct dirent *e;
 	while (d && s->left && (e = readdir(d))) {
-		char target[64];
 		unsigned long long inode;
-		ssize_t n = readlinkat(dirfd(d), e->d_name, target, sizeof target - 1);
-		if (n <= 0)
-			continue;
-		target[n] = 0;
-		if (sscanf(target, "socket:[%llu]", &inode) != 1)
+		if (!socket_of(dirfd(d), e->d_name, &inode))
 			continue;
 		for (size_t i = 0; i < s->f->n; i++) {
 			struct listener *l = &s->f->v[i];
