@@ -20,6 +20,14 @@ agent_on() {
 	TOKEN=$(jq -r .auth.token "$DIR/config.json")
 	printf 'NODE=%q\nDIR=%q\nPID=%q\nTOKEN=%q\n' "$NODE" "$DIR" "$PID" "$TOKEN" >"$BATS_FILE_TMPDIR/agent"
 }
+# The same, of a user who is neither root nor operator: by the words in AS, which `own` takes, too.
+agent_of_nobody() {
+	agent_clean_up
+	DIR=$(mktemp -d "$LAB/agent-XXXXXX")
+	chmod 755 "$LAB"
+	chown 65534 "$DIR"
+	agent_on agent "${AS[@]}"
+}
 # In setup: the agent of the test before, if there is one.
 agent_use() {
 	# shellcheck disable=SC1091

@@ -315,12 +315,8 @@ teardown_file() {
 }
 
 @test "a user who is no operator: on the tailnet's addresses; an operator: over loopback, and then with a token" {
-	agent_clean_up
 	local AS=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-	DIR=$(mktemp -d "$LAB/agent-XXXXXX")
-	chmod 755 "$LAB"
-	chown 65534 "$DIR"
-	agent_on agent "${AS[@]}"
+	agent_of_nobody
 	said 'Tailscale HTTP: http://agent.ws.test:7391'
 	refute has_said 'Serve enabled'
 	calls 200 phone http://agent:7391

@@ -102,12 +102,8 @@ teardown_file() {
 }
 
 @test "HTTPS enabled, no operator: instructions, localhost only; made operator, the agent follows" {
-	agent_clean_up
 	local AS=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-	DIR=$(mktemp -d "$LAB/agent-XXXXXX")
-	chmod 755 "$LAB"
-	chown 65534 "$DIR"
-	agent_on agent "${AS[@]}"
+	agent_of_nobody
 	# shellcheck disable=SC2016
 	lines_are <<-'X'
 		[agent] Tailscale detected: agent.https.test

@@ -33,8 +33,7 @@ static int teardown(void **state)
 
 static void hook(const char *point, const char *text)
 {
-	cleanup_free char *hooks = path_join(dir, "hooks"), *file = xasprintf("%s.lua", point);
-	write_text(hooks, file, text);
+	inside_hook(dir, point, text);
 }
 
 /* One request, answered. */

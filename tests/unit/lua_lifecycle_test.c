@@ -43,9 +43,7 @@ static char *id_of(const char *ws)
 
 static void hook(const char *point, const char *text)
 {
-	cleanup_free char *hooks = path_join(dir, "hooks"), *file = xasprintf("%s.lua", point);
-	mkdir(hooks, 0700);
-	write_text(hooks, file, text);
+	inside_hook(dir, point, text);
 }
 
 static void gone(const char *ws)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -79,6 +80,13 @@ static inline char *inside_dir(const char *more)
 					    "\", \"ssh\": {\"autoAuthorizeHostKeys\": false}%s}", more);
 	write_text(path, "config.json", text);
 	return xstrdup(path);
+}
+
+static inline void inside_hook(const char *dir, const char *point, const char *text)
+{
+	cleanup_free char *hooks = path_join(dir, "hooks"), *file = xasprintf("%s.lua", point);
+	mkdir(hooks, 0700);
+	write_text(hooks, file, text);
 }
 
 /* fn: called for every event. */

@@ -1,7 +1,6 @@
 /* Hostile hooks: the ways out that others' sandboxes had, by hand, and programs out of a generator. Each ends with an
  * error that has a name (or, harmlessly, with an answer) within its limit; the process that asked is unharmed.
  *   PERRY_HOSTILE_RUNS (40) how many the generator makes, PERRY_HOSTILE_SEED (1) from where; a failure prints its seed. */
-#include <dirent.h>
 
 #include "policy/session.h"
 #include "policy_help.h"
@@ -280,16 +279,6 @@ static int answers(void *ctx, const char *layer, const char *name, const cJSON *
 	return 0;
 }
 
-static int descriptors(void)
-{
-	int n = 0;
-	DIR *d = opendir("/proc/self/fd");
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 static long from_environment(const char *name, long dflt)
 {
 	const char *s = getenv(name);
@@ -300,7 +289,7 @@ static void generated_hooks_end_within_their_limit(void **state)
 {
 	static const char *const points[] = { "image", "env", "container", "review", "hostname", "on_created", "idle" };
 	long runs = from_environment("PERRY_HOSTILE_RUNS", 40), seed = from_environment("PERRY_HOSTILE_SEED", 1), refused = 0;
-	int before = descriptors();
+	int before = open_descriptors();
 	pid_t zygote = policy_zygote_pid(policy);
 	(void)state;
 	for (long i = seed; i < seed + runs; i++) {
@@ -336,7 +325,7 @@ static void generated_hooks_end_within_their_limit(void **state)
 	}
 	print_message("# %ld hooks from seed %ld: %ld refused or ended\n", runs, seed, refused);
 	assert_true(runs < 20 || refused > runs / 4);
-	assert_int_equal(descriptors(), before);
+	assert_int_equal(open_descriptors(), before);
 	assert_int_equal(policy_zygote_pid(policy), zygote);
 	user_hook("image", "return function() return 'fine' end");
 	help_clean(NULL);

@@ -1,5 +1,4 @@
 /* Hooks that run away, escape, crash; and the agent's process, which lives on and leaks nothing. */
-#include <dirent.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -9,16 +8,6 @@
 #define LIMIT_MS 100
 /* Touching so much memory takes time as well; where pages are slow to come by, that is up first. */
 #define EITHER "the hook used more than"
-
-static int open_descriptors(void)
-{
-	int n = 0;
-	DIR *d = opendir("/proc/self/fd");
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
 
 /* Children of this process and of the zygote, by the kernel's count. */
 static int processes_below(pid_t pid)
