@@ -3,6 +3,7 @@
 
 #include "agent/handlers.h"
 #include "agent/schema.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
@@ -264,6 +265,12 @@ int proc_tailscale_update(struct call *c, cJSON **out, struct perry_err **err)
 {
 	if (agent_config_edit(c->a, put_tailscale, c->input, err) < 0)
 		return -1;
+	/* The reply's form is fixed: who looks for the reason later finds it in the log and in perry tailnet. */
+	struct config *config = agent_config(c->a);
+	const char *warning = json_at(c->input, "authKey") ? config_key_warning(config) : NULL;
+	if (warning)
+		log_warn("tailscale", "%s", warning);
+	config_unref(config);
 	return proc_tailscale_get(c, out, err);
 }
 

@@ -205,6 +205,17 @@ static int check_prefix(const char *prefix, struct perry_err **err)
 	return config_check_prefix(prefix, all, err);
 }
 
+static void warn_of_key(const char *dir)
+{
+	struct config *config = NULL;
+	if (config_load(dir, &config, NULL, NULL, NULL) < 0)
+		return;
+	const char *text = config_key_warning(config);
+	if (text)
+		fprintf(stderr, "warning: %s\n", text);
+	config_unref(config);
+}
+
 int cmd_agent_config_set(const struct args *a, struct perry_err **err)
 {
 	cleanup_free char *dir = path_config_dir();
@@ -227,9 +238,12 @@ int cmd_agent_config_set(const struct args *a, struct perry_err **err)
 		rc = config_set(dir, a->words[0], value, err);
 	if (typed)
 		wipe(typed, strlen(typed));
-	if (rc == 0)
-		tell_agent();
-	return rc;
+	if (rc < 0)
+		return -1;
+	tell_agent();
+	if (strcmp(a->words[0], "tailscale.authKey") == 0)
+		warn_of_key(dir);
+	return 0;
 }
 
 int cmd_agent_config_unset(const struct args *a, struct perry_err **err)

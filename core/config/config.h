@@ -54,5 +54,7 @@ int config_edit(const char *dir, int (*change)(cJSON *root, void *ctx, struct pe
 int config_check_prefix(const char *prefix, const cJSON *workspaces, struct perry_err **err);
 /* Sets one dotted key from text (typed by the table; objects and arrays as JSON) or removes it (text NULL). Unknown keys: PERRY_EINPUT with the nearest. */
 int config_set(const char *dir, const char *key, const char *text, struct perry_err **err);
+/* What to tell who saved an auth key that nothing but being ephemeral protects from leaving devices behind; NULL: there is no key, or there is an API credential. */
+const char *config_key_warning(const struct config *c);
 
 #endif

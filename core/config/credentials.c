@@ -113,3 +113,11 @@ int credentials_check(const cJSON *root, struct perry_err **err)
 	}
 	return 0;
 }
+
+const char *config_key_warning(const struct config *c)
+{
+	const cJSON *credentials = config_get(c, "tailscale.credentials");
+	if (!config_str(c, "tailscale.authKey") || (credentials && credentials->child))
+		return NULL;
+	return "no API credential is configured (tailscale.credentials): if this key is not ephemeral, nobody can remove the devices it makes (see: perry tailnet)";
+}
