@@ -83,6 +83,17 @@ bool caller_json_may(const cJSON *caller, enum right r)
 	return false;
 }
 
+bool caller_json_is(const cJSON *caller, const char *name)
+{
+	const cJSON *tag;
+	if (!str_eq(json_str(caller, "kind"), "tailnet"))
+		return false;
+	cJSON_ArrayForEach(tag, cJSON_GetObjectItemCaseSensitive(caller, "tags"))
+		if (str_eq(cJSON_GetStringValue(tag), name))
+			return true;
+	return str_eq(json_str(caller, "login"), name) || str_eq(json_str(caller, "node_id"), name);
+}
+
 struct auth *auth_new(void)
 {
 	struct auth *a = xcalloc(1, sizeof *a);

@@ -41,6 +41,7 @@ struct caller {
 /* {"kind","login","uid","tags","node_id","address","rights","owner"}: for operations, hooks and streams. Caller frees. */
 cJSON *caller_json(const struct caller *c);
 bool caller_json_may(const cJSON *caller, enum right r);
+bool caller_json_is(const cJSON *caller, const char *name); /* of the tailnet, by this login, tag or node id */
 
 struct auth;
 struct auth *auth_new(void);

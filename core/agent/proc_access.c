@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/handlers.h"
+#include "agent/stream.h"
 #include "agent/tailnet.h"
 #include "agent/tailnet_identity.h"
 #include "base/mem.h"
@@ -93,5 +94,7 @@ int proc_access_remove(struct call *c, cJSON **out, struct perry_err **err)
 		return perry_move(err, take_ptr(none));
 	if (none && !e.found)
 		return perry_fail(err, PERRY_ENOTFOUND, "%s is neither in the list nor an approved device (see: perry access list)", e.name);
+	if (e.found)
+		streams_close_caller(c->a->streams, e.name, 1008, "Access was removed");
 	return proc_access_list(c, out, err);
 }

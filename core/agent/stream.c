@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/auth.h"
 #include "agent/stream_priv.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -334,13 +335,14 @@ int streams_count(struct streams *s)
 	return atomic_load(&s->terminals);
 }
 
-struct workspace_end {
+/* The end of all streams of a workspace, or of a caller. */
+struct end {
 	struct streams *s;
 	uint16_t code;
 	char *name, *reason;
 };
 
-static void workspace_end_free(struct workspace_end *e)
+static void end_free(struct end *e)
 {
 	free(e->name);
 	free(e->reason);
@@ -349,24 +351,43 @@ static void workspace_end_free(struct workspace_end *e)
 
 static void on_workspace_end(void *arg)
 {
-	struct workspace_end *e = arg;
+	struct end *e = arg;
 	for (struct stream_conn *c = e->s->conns; c; c = c->next)
 		if (!c->closing)
 			c->workspace_closed(c, e->name, e->code, e->reason);
-	workspace_end_free(e);
+	end_free(e);
+}
+
+static void on_caller_end(void *arg)
+{
+	struct end *e = arg;
+	for (struct stream_conn *c = e->s->conns; c; c = c->next)
+		if (!c->closing && caller_json_is(c->caller, e->name))
+			stream_conn_close(c, e->code, e->reason);
+	end_free(e);
+}
+
+static void post_end(struct streams *s, void (*fn)(void *arg), const char *name, uint16_t code, const char *reason)
+{
+	struct end *e = xmalloc(sizeof *e);
+	*e = (struct end){ s, code, xstrdup(name), xstrdup(reason) };
+	pthread_mutex_lock(&s->lock);
+	bool closed = s->closed;
+	if (!closed)
+		post_locked(s, fn, e);
+	pthread_mutex_unlock(&s->lock);
+	if (closed)
+		end_free(e);
 }
 
 void streams_close_workspace(struct streams *s, const char *name, uint16_t code, const char *reason)
 {
-	struct workspace_end *e = xmalloc(sizeof *e);
-	*e = (struct workspace_end){ s, code, xstrdup(name), xstrdup(reason) };
-	pthread_mutex_lock(&s->lock);
-	bool closed = s->closed;
-	if (!closed)
-		post_locked(s, on_workspace_end, e);
-	pthread_mutex_unlock(&s->lock);
-	if (closed)
-		workspace_end_free(e);
+	post_end(s, on_workspace_end, name, code, reason);
+}
+
+void streams_close_caller(struct streams *s, const char *name, uint16_t code, const char *reason)
+{
+	post_end(s, on_caller_end, name, code, reason);
 }
 
 /* --- life --- */

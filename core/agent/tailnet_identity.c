@@ -393,6 +393,7 @@ int identity_forget(struct identity *i, const char *device, struct perry_err **e
 			continue;
 		if (store_kv_set(i->a->store, "perry", row->string, NULL, err) < 0)
 			return -1;
+		streams_close_caller(i->a->streams, row->string + strlen(DEVICE), 1008, "Access was removed");
 		found++;
 	}
 	pthread_mutex_lock(&i->lock);

@@ -77,6 +77,29 @@ teardown_file() {
 	calls 403 ci http://agent:7391
 }
 
+# A stream that nothing is asked of: open until one of the two ends it. Its client's exit code, 28 when that was the client, goes to NODE.stream.
+stream_of() { # NODE
+	(lab_in "$1" curl -sN -m 15 -o /dev/null -D "$LAB/$1.head" -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
+		-H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' -H 'Sec-WebSocket-Protocol: perry.v1' http://agent:7391/rpc/stream || echo $? >"$LAB/$1.code"
+	mv "$LAB/$1.code" "$LAB/$1.stream" 2>/dev/null || echo 0 >"$LAB/$1.stream") 3>&- &
+	lab_until 10 grep -q '^HTTP/1.1 101' "$LAB/$1.head"
+}
+
+@test "who is no longer admitted loses what is open, and nobody else does" {
+	own access add guest@example.com tag:ci
+	local node
+	for node in guest ci phone; do stream_of "$node"; done
+	own access remove guest@example.com
+	lab_until 5 test -e "$LAB/guest.stream"
+	[ "$(cat "$LAB/guest.stream")" != 28 ]
+	[ ! -e "$LAB/ci.stream" ]
+	own access remove tag:ci
+	lab_until 5 test -e "$LAB/ci.stream"
+	[ ! -e "$LAB/phone.stream" ]
+	lab_until 20 test -e "$LAB/phone.stream"
+	[ "$(cat "$LAB/phone.stream")" = 28 ]
+}
+
 @test "a forged identity: on loopback, on the tailnet address, through Serve, by this machine itself" {
 	local forged=(-H 'Tailscale-User-Login: owner@example.com')
 	calls 401 agent http://127.0.0.1:7391 workspaces/list "${forged[@]}"
