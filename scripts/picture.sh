@@ -1,26 +1,45 @@
 #!/usr/bin/env bash
-# docs/tour.svg: what a terminal really showed, drawn as text. Runs the commands in tmux against the agent of PERRY_CONFIG_DIR, with BUILD's perry.
+# docs/tour.svg and docs/tailnet.svg: what a terminal really showed, drawn as text.
+#   scripts/picture.sh tour      runs the commands in tmux against the agent of PERRY_CONFIG_DIR, with BUILD's perry
+#   scripts/picture.sh tailnet   the same; that agent has a key of the tailnet that PHONE, a command to put before others, is on
 set -euo pipefail
 cd "$(dirname "$0")/.."
+scene=${1:?tour or tailnet}
 bin=$(realpath "${BUILD:-build}")
 s=perry-picture-$$
-tmux -L "$s" -f /dev/null new-session -d -x 92 -y 30 "env PS1='$ ' PATH='$bin:$PATH' TERM=xterm-256color bash --norc --noprofile"
+tmux -L "$s" -f /dev/null new-session -d -x 92 -y 40 "env PS1='$ ' PATH='$bin:$PATH' TERM=xterm-256color bash --norc --noprofile"
 trap 'tmux -L "$s" kill-server' EXIT
-run() {
+run() { # COMMAND SECONDS
 	tmux -L "$s" send-keys "$1" Enter
 	sleep "$2"
 }
 sleep 1
-run "perry start web" 6
-run "perry exec web -- sh -c 'whoami; uname -s'" 2
-run "perry start api --cpus 2 --memory 1GiB" 6
-run "perry list" 2
-run "perry explain web image" 2
-run "perry delete web </dev/null" 2
+case $scene in
+tour)
+	run "perry start web" 6
+	run "perry exec web -- sh -c 'whoami; uname -s'" 2
+	run "perry start api --cpus 2 --memory 1GiB" 6
+	run "perry list" 2
+	run "perry explain web image" 2
+	run "perry delete web </dev/null" 2
+	;;
+tailnet)
+	run "on-the-phone() { $PHONE \"\$@\"; }; clear" 1
+	run "perry start web" 12
+	run "perry exec web -- sh -c 'python3 -m http.server --bind 127.0.0.1 3000 >log 2>&1 &'" 5
+	run "perry ports web" 2
+	run "on-the-phone curl -sI http://web:3000" 3
+	run "perry tailnet" 2
+	run "perry delete -y web" 5
+	run "perry tailnet | tail -n 2" 2
+	;;
+esac
 text=$(tmux -L "$s" capture-pane -p | sed -e 's/[[:space:]]*$//' | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}')
-python3 - "$text" <<'P' >docs/tour.svg
+python3 - "$text" <<'P' >"docs/$scene.svg"
 import html, sys
 lines = sys.argv[1].split("\n")
+if lines[-1] == "$":
+    lines.pop()
 print(f'<svg xmlns="http://www.w3.org/2000/svg" width="800" height="{len(lines) * 19 + 40}" font-family="ui-monospace, DejaVu Sans Mono, monospace" font-size="14">')
 print('<rect width="100%" height="100%" rx="8" fill="#1b1f27"/>')
 for i, line in enumerate(lines):
