@@ -31,7 +31,7 @@ tailnet)
 	run "on-the-phone curl -sI http://web:3000" 3
 	run "perry tailnet" 2
 	run "perry delete -y web" 5
-	run "perry tailnet | tail -n 2" 2
+	run "perry tailnet devices" 2
 	;;
 esac
 text=$(tmux -L "$s" capture-pane -p | sed -e 's/[[:space:]]*$//' | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}')

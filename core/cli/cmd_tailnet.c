@@ -1,4 +1,5 @@
 /* perry tailnet: the devices of workspaces on the tailnet. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -36,18 +37,29 @@ static void print_warnings(const cJSON *list)
 	}
 }
 
+/* A line of its label and what is known of it: for eyes under each other, for programs behind a tab. */
+__attribute__((format(printf, 2, 3))) static void print_line(const char *label, const char *fmt, ...)
+{
+	va_list ap;
+	printf(out_is_tty() ? "%-16s  " : "%s\t", label);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+}
+
 static void print_key(const cJSON *j)
 {
 	const cJSON *key = json_at(j, "key"), *one;
 	char text[32];
 	if (json_str(key, "error"))
-		printf("key\tcannot be used (%s)\n", json_str_or(key, "source", "?"));
+		print_line("key", "cannot be used (%s)", json_str_or(key, "source", "?"));
 	else if (cJSON_IsObject(key))
-		printf("key\tconfigured (%s), in use for %s\n", json_str_or(key, "source", "?"), age(json_int_or(key, "since", 0), text));
+		print_line("key", "configured (%s), in use for %s", json_str_or(key, "source", "?"), age(json_int_or(key, "since", 0), text));
 	else
-		printf("key\tnone\n");
+		print_line("key", "none");
 	cJSON_ArrayForEach(one, json_at(j, "credentials"))
-		printf("credential\t%s (%s, %s)\n", json_str_or(one, "name", "?"), json_str_or(one, "type", "?"), json_str_or(one, "server", "?"));
+		print_line("credential", "%s (%s, %s)", json_str_or(one, "name", "?"), json_str_or(one, "type", "?"), json_str_or(one, "server", "?"));
 }
 
 static void print_pending(const cJSON *list)
@@ -56,7 +68,7 @@ static void print_pending(const cJSON *list)
 	char text[32];
 	cJSON_ArrayForEach(row, list) {
 		cleanup_free char *why = printable(json_str_or(row, "error", ""));
-		printf("%s\t%s (workspace %s, %s)%s%s\n", json_str_or(row, "state", "?"), json_str_or(row, "hostname", "?"), json_str_or(row, "workspace", "?"),
+		print_line(json_str_or(row, "state", "?"), "%s (workspace %s, %s)%s%s", json_str_or(row, "hostname", "?"), json_str_or(row, "workspace", "?"),
 		       age(json_int_or(row, "since", 0), text), *why ? ": " : "", why);
 	}
 }
@@ -69,13 +81,13 @@ int cmd_tailnet_status(const struct args *a, struct perry_err **err)
 		return -1;
 	if (args_has(a, "json"))
 		return out_json(a, j, err);
-	printf("workspaces\t%s\n", json_bool_or(j, "enabled", false) ? "join the tailnet" : "do not join a tailnet");
+	print_line("workspaces", "%s", json_bool_or(j, "enabled", false) ? "join the tailnet" : "do not join a tailnet");
 	if (json_str(j, "loginServer"))
-		printf("control server\t%s\n", json_str(j, "loginServer"));
+		print_line("control server", "%s", json_str(j, "loginServer"));
 	print_key(j);
 	cJSON_ArrayForEach(w, json_at(j, "workspaces")) {
 		cleanup_free char *why = printable(json_str_or(w, "error", ""));
-		printf("workspace\t%s: %s%s%s%s%s\n", json_str_or(w, "name", "?"), json_str_or(w, "state", "?"), json_str(w, "dnsName") ? " as " : "", json_str_or(w, "dnsName", ""),
+		print_line("workspace", "%s: %s%s%s%s%s", json_str_or(w, "name", "?"), json_str_or(w, "state", "?"), json_str(w, "dnsName") ? " as " : "", json_str_or(w, "dnsName", ""),
 		       *why ? ": " : "", why);
 	}
 	print_pending(json_at(j, "pending"));
@@ -122,7 +134,7 @@ int cmd_tailnet_prune(const struct args *a, struct perry_err **err)
 	if (args_has(a, "json"))
 		return out_json(a, j, err);
 	cJSON_ArrayForEach(row, json_at(j, "removed"))
-		printf("%s\t%s\n", json_bool_or(j, "dryRun", false) ? "would be removed" : args_has(a, "forget") ? "gone from the list" : "removed", json_str_or(row, "hostname", "?"));
+		print_line(json_bool_or(j, "dryRun", false) ? "would be removed" : args_has(a, "forget") ? "off the list" : "removed", "%s", json_str_or(row, "hostname", "?"));
 	if (!json_bool_or(j, "dryRun", false))
 		print_pending(json_at(j, "pending"));
 	print_pending(json_at(j, "leftBehind"));
