@@ -2,7 +2,6 @@
  * called pdk-...  */
 #ifndef TESTS_DOCKER_UTIL_H
 #define TESTS_DOCKER_UTIL_H
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "docker/docker.h"
+#include "open_fds.h"
 
 #define TEST_IMAGE "debian:bookworm"
 
@@ -109,16 +109,6 @@ static inline void test_remove(struct docker *d, const char *id)
 {
 	struct perry_err *err = NULL;
 	ok(docker_container_remove(d, id, true, &err));
-}
-
-static inline int open_fds(void)
-{
-	int n = 0;
-	DIR *dir = opendir("/proc/self/fd");
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
 }
 
 #endif

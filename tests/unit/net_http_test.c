@@ -1,6 +1,5 @@
 /* The HTTP client against our own server, and against a FAKE one (a thread with prepared bytes) for what ours does not
  * do. */
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,6 +22,7 @@
 #include "base/mem.h"
 #include "net/http.h"
 #include "net/server.h"
+#include "open_fds.h"
 
 static struct server *server;
 static uint16_t port;
@@ -483,16 +483,6 @@ static void *many(void *ctx)
 		http_res_free(&r);
 	}
 	return NULL;
-}
-
-static int open_fds(void)
-{
-	int n = 0;
-	DIR *dir = opendir("/proc/self/fd");
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
 }
 
 static void threads_share_a_client_and_leave_nothing(void **state)

@@ -1,7 +1,6 @@
 /* Shared by the tests of core/policy: one policy process, a folder of hook files, facts of a workspace. */
 #ifndef PERRY_TESTS_POLICY_HELP_H
 #define PERRY_TESTS_POLICY_HELP_H
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -21,6 +20,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "open_fds.h"
 #include "policy/policy.h"
 
 #if defined(PERRY_SAN_address) || defined(PERRY_SAN_undefined) || defined(PERRY_SAN_thread)
@@ -31,16 +31,6 @@
 
 static struct policy *policy;
 static char home[64], user_dir[128], pack_dir[128];
-
-__attribute__((unused)) static int open_descriptors(void)
-{
-	int n = 0;
-	DIR *d = opendir("/proc/self/fd");
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
 
 /* First in main: the zygote is forked before cmocka does anything. */
 __attribute__((unused)) static void help_main(int argc, char **argv)

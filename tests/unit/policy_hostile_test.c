@@ -289,7 +289,7 @@ static void generated_hooks_end_within_their_limit(void **state)
 {
 	static const char *const points[] = { "image", "env", "container", "review", "hostname", "on_created", "idle" };
 	long runs = from_environment("PERRY_HOSTILE_RUNS", 40), seed = from_environment("PERRY_HOSTILE_SEED", 1), refused = 0;
-	int before = open_descriptors();
+	int before = open_fds();
 	pid_t zygote = policy_zygote_pid(policy);
 	(void)state;
 	for (long i = seed; i < seed + runs; i++) {
@@ -325,7 +325,7 @@ static void generated_hooks_end_within_their_limit(void **state)
 	}
 	print_message("# %ld hooks from seed %ld: %ld refused or ended\n", runs, seed, refused);
 	assert_true(runs < 20 || refused > runs / 4);
-	assert_int_equal(open_descriptors(), before);
+	assert_int_equal(open_fds(), before);
 	assert_int_equal(policy_zygote_pid(policy), zygote);
 	user_hook("image", "return function() return 'fine' end");
 	help_clean(NULL);

@@ -33,7 +33,7 @@ static bool settles(pid_t pid, int wanted)
 static void ends_in(const char *hook, const char *wanted)
 {
 	struct perry_err *err = NULL;
-	int before = open_descriptors();
+	int before = open_fds();
 	user_hook("image", hook);
 	cleanup_json cJSON *answer = ask("image", NULL, &err);
 	if (!err)
@@ -43,7 +43,7 @@ static void ends_in(const char *hook, const char *wanted)
 	assert_int_equal(err->code, PERRY_EPOLICY);
 	assert_non_null(err->data);
 	perry_err_free(take_ptr(err));
-	assert_int_equal(open_descriptors(), before);
+	assert_int_equal(open_fds(), before);
 	assert_true(settles(policy_zygote_pid(policy), 0));
 	assert_int_equal(processes_below(getpid()), 1);
 	user_hook("image", "return function() return 'fine' end");
@@ -203,7 +203,7 @@ static void lost_in(void *whom, const char *wanted)
 	struct perry_err *err = NULL;
 	cJSON *answer = NULL;
 	cleanup_json cJSON *facts = facts_of("web");
-	int before = open_descriptors();
+	int before = open_fds();
 	user_hook("image", "return function() return perry.kv.get 'x' or 'none' end");
 	struct policy_session *s = begin(NULL, kill_asker, whom);
 	assert_int_equal(policy_ask(s, "image", facts, NULL, &answer, NULL, &err), -1);
@@ -213,7 +213,7 @@ static void lost_in(void *whom, const char *wanted)
 	assert_int_equal(policy_ask(s, "image", facts, NULL, &answer, NULL, &err), -1);
 	perry_err_free(take_ptr(err));
 	policy_close(s);
-	assert_int_equal(open_descriptors(), before);
+	assert_int_equal(open_fds(), before);
 	user_hook("image", "return function() return 'fine' end");
 	cleanup_json cJSON *next = ask("image", NULL, &err);
 	if (!next)
