@@ -254,13 +254,11 @@ static void follow(struct idle_agent *ia, const char *dir)
 /* Reads which hooks there are. What changes from now on wakes the thread again. */
 static void read_hooks(struct idle_agent *ia)
 {
-	struct lua_hooks *s = NULL;
 	if (ia->files_fd >= 0)
 		close(ia->files_fd);
 	ia->files_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	follow(ia, ia->a->dir); /* config.json names the packs */
-	if (lua_hooks_open(ia->a->lua, &s, NULL) < 0)
-		return;
+	struct lua_hooks *s = lua_hooks_open(ia->a->lua);
 	const struct policy_setup *setup = lua_hooks_setup(s);
 	for (size_t i = 0; i < setup->nlayers; i++)
 		follow(ia, setup->layers[i].dir);

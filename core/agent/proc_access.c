@@ -95,6 +95,6 @@ int proc_access_remove(struct call *c, cJSON **out, struct perry_err **err)
 	if (none && !e.found)
 		return perry_fail(err, PERRY_ENOTFOUND, "%s is neither in the list nor an approved device (see: perry access list)", e.name);
 	if (e.found)
-		streams_close_caller(c->a->streams, e.name, 1008, "Access was removed");
+		streams_close_caller(c->a->streams, e.name);
 	return proc_access_list(c, out, err);
 }

@@ -251,12 +251,7 @@ static char *mend_of_hook(const cJSON *problem)
 
 static void check_hooks(struct agent *a, cJSON *checks)
 {
-	struct lua_hooks *s = NULL;
-	cleanup_err struct perry_err *e = NULL;
-	if (lua_hooks_open(a->lua, &s, &e) < 0) {
-		doctor_note(checks, "hooks", false, xstrdup(perry_msg(e)), xstrdup("perry hooks check"));
-		return;
-	}
+	struct lua_hooks *s = lua_hooks_open(a->lua);
 	cleanup_json cJSON *all = lua_hooks_inventory(s);
 	lua_hooks_close(s);
 	const cJSON *p;

@@ -104,22 +104,19 @@ int proc_explain(struct call *c, cJSON **out, struct perry_err **err)
 	return 0;
 }
 
-static int inventory(struct call *c, cJSON **out, struct perry_err **err)
+static cJSON *inventory(struct call *c)
 {
-	struct lua_hooks *s = NULL;
-	if (lua_hooks_open(c->a->lua, &s, err) < 0)
-		return -1;
-	*out = lua_hooks_inventory(s);
+	struct lua_hooks *s = lua_hooks_open(c->a->lua);
+	cJSON *found = lua_hooks_inventory(s);
 	lua_hooks_close(s);
-	return 0;
+	return found;
 }
 
 /* The inventory's entry of each point beside its row of the table. */
 int proc_hooks_list(struct call *c, cJSON **out, struct perry_err **err)
 {
-	cJSON *found = NULL;
-	if (inventory(c, &found, err) < 0)
-		return -1;
+	cJSON *found = inventory(c);
+	(void)err;
 	*out = cJSON_CreateObject();
 	json_set(*out, "table", policy_points());
 	cJSON *points = cJSON_DetachItemFromObjectCaseSensitive(found, "points"),
@@ -205,12 +202,10 @@ int proc_hooks_preview(struct call *c, cJSON **out, struct perry_err **err)
 {
 	cJSON *packed = member(c->input, "packed");
 	cleanup_json cJSON *caller = caller_json(&c->caller), *subjects = NULL;
-	struct lua_hooks *today = NULL, *other = NULL;
-	if (lua_host_subjects(c->a->lua, caller, &subjects, err) < 0 || lua_hooks_open(c->a->lua, &today, err) < 0)
+	if (lua_host_subjects(c->a->lua, caller, &subjects, err) < 0)
 		return -1;
-	int rc = packed ? lua_hooks_open(c->a->lua, &other, err) : 0;
-	if (rc == 0 && packed)
-		rc = lua_hooks_replace(other, packed, err);
+	struct lua_hooks *today = lua_hooks_open(c->a->lua), *other = packed ? lua_hooks_open(c->a->lua) : NULL;
+	int rc = packed ? lua_hooks_replace(other, packed, err) : 0;
 	if (rc == 0) {
 		const struct policy_setup *now = lua_hooks_setup(today), *given = other ? lua_hooks_setup(other) : NULL;
 		bool reverse = !packed || json_bool_or(c->input, "reverse", false);
@@ -225,7 +220,6 @@ int proc_hooks_run(struct call *c, cJSON **out, struct perry_err **err)
 {
 	const char *point = call_str(c, "point");
 	cleanup_json cJSON *facts = NULL, *table = policy_points();
-	struct lua_hooks *s = NULL;
 	const cJSON *row = of_point(table, "name", point);
 	if (!row)
 		return unknown_point(point, table, err);
@@ -233,8 +227,9 @@ int proc_hooks_run(struct call *c, cJSON **out, struct perry_err **err)
 		return perry_fail(err, PERRY_EINPUT,
 				  "%s is an action: running it would do what it does. perry hooks test tries it out.",
 				  point);
-	if (make_facts(c, &facts, err) < 0 || lua_hooks_open(c->a->lua, &s, err) < 0)
+	if (make_facts(c, &facts, err) < 0)
 		return -1;
+	struct lua_hooks *s = lua_hooks_open(c->a->lua);
 	int rc = policy_run(c->a->policy, lua_hooks_setup(s), point, facts, NULL, out, err);
 	lua_hooks_close(s);
 	return rc;

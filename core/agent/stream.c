@@ -385,9 +385,9 @@ void streams_close_workspace(struct streams *s, const char *name, uint16_t code,
 	post_end(s, on_workspace_end, name, code, reason);
 }
 
-void streams_close_caller(struct streams *s, const char *name, uint16_t code, const char *reason)
+void streams_close_caller(struct streams *s, const char *name)
 {
-	post_end(s, on_caller_end, name, code, reason);
+	post_end(s, on_caller_end, name, 1008, "Access was removed");
 }
 
 /* --- life --- */

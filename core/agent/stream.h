@@ -59,8 +59,8 @@ int streams_count(struct streams *s);
 /* Ends every stream of a workspace: terminals are closed with code and reason (1001, "Workspace stopped"), channels
  * with an ERROR that says reason. */
 void streams_close_workspace(struct streams *s, const char *name, uint16_t code, const char *reason);
-/* Ends every stream that a login, a tag or a node of the tailnet has open (caller_json_is). */
-void streams_close_caller(struct streams *s, const char *name, uint16_t code, const char *reason);
+/* Access was removed: ends every stream that a login, a tag or a node of the tailnet has open (caller_json_is), with 1008. */
+void streams_close_caller(struct streams *s, const char *name);
 /* Closes everything with 1001 "Server shutting down", ends the execs, waits for the threads (at most about 3 s of
  * goodbye). After it the other calls are harmless: sockets are closed, nothing is counted. */
 void streams_stop(struct streams *s);

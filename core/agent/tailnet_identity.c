@@ -194,8 +194,6 @@ static bool ask_hooks(struct lua_hooks *hooks, cJSON *facts, struct caller *c)
 
 static void decide(struct identity *i, cJSON *facts, struct caller *c)
 {
-	struct lua_hooks *hooks = NULL;
-	cleanup_err struct perry_err *e = NULL;
 	cleanup_free char *key = json_canonical(facts);
 	pthread_mutex_lock(&i->lock);
 	refresh(i);
@@ -208,12 +206,7 @@ static void decide(struct identity *i, cJSON *facts, struct caller *c)
 		}
 	pthread_mutex_unlock(&i->lock);
 	struct config *config = agent_config(i->a);
-	if (lua_hooks_open(i->a->lua, &hooks, &e) < 0) {
-		c->rights = 0;
-		note_why(c, e);
-		config_unref(config);
-		return;
-	}
+	struct lua_hooks *hooks = lua_hooks_open(i->a->lua);
 	begin_decisions(i, config, lua_hooks_setup(hooks));
 	bool asked = ask_hooks(hooks, facts, c);
 	lua_hooks_close(hooks);
@@ -276,15 +269,14 @@ static bool others_decide(struct lua_hooks *hooks)
 
 void identity_limit_find(struct identity *i, struct caller *c)
 {
-	struct lua_hooks *hooks = NULL;
+	struct limit *kept = limit_of(i, c->kind);
 	struct tailnet_node self;
 	struct caller left = { .rights = RIGHT_ALL };
 	bool asked = true;
-	struct config *config = agent_config(i->a);
-	if (!limit_of(i, c->kind) || lua_hooks_open(i->a->lua, &hooks, NULL) < 0) {
-		config_unref(config);
+	if (!kept)
 		return;
-	}
+	struct config *config = agent_config(i->a);
+	struct lua_hooks *hooks = lua_hooks_open(i->a->lua);
 	begin_decisions(i, config, lua_hooks_setup(hooks));
 	if (others_decide(hooks)) {
 		cleanup_json cJSON *facts = cJSON_CreateObject();
@@ -298,12 +290,12 @@ void identity_limit_find(struct identity *i, struct caller *c)
 		asked = ask_hooks(hooks, facts, &left);
 	}
 	lua_hooks_close(hooks);
-	struct limit found = { .kind = limit_of(i, c->kind)->kind, .known = asked, .rights = left.rights };
+	struct limit found = { .kind = kept->kind, .known = asked, .rights = left.rights };
 	strcpy(found.why, left.why);
 	apply(&found, c);
 	pthread_mutex_lock(&i->lock);
 	if (i->config == config)
-		*limit_of(i, c->kind) = found;
+		*kept = found;
 	pthread_mutex_unlock(&i->lock);
 	config_unref(config);
 }
@@ -393,7 +385,7 @@ int identity_forget(struct identity *i, const char *device, struct perry_err **e
 			continue;
 		if (store_kv_set(i->a->store, "perry", row->string, NULL, err) < 0)
 			return -1;
-		streams_close_caller(i->a->streams, row->string + strlen(DEVICE), 1008, "Access was removed");
+		streams_close_caller(i->a->streams, row->string + strlen(DEVICE));
 		found++;
 	}
 	pthread_mutex_lock(&i->lock);

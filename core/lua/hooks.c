@@ -93,11 +93,9 @@ static struct lua_hooks *hooks_new(struct lua_host *h, struct config *take_confi
 	return s;
 }
 
-int lua_hooks_open(struct lua_host *h, struct lua_hooks **out, struct perry_err **err)
+struct lua_hooks *lua_hooks_open(struct lua_host *h)
 {
-	(void)err;
-	*out = hooks_new(h, h->setup.config ? h->setup.config(h->setup.ctx) : NULL, NULL);
-	return 0;
+	return hooks_new(h, h->setup.config ? h->setup.config(h->setup.ctx) : NULL, NULL);
 }
 
 struct lua_hooks *hooks_of_run(struct run *r)

@@ -72,7 +72,7 @@ int lua_host_facts(struct lua_host *h, const char *name, const cJSON *caller, cJ
 
 /* A policy session with the layers of today's configuration, for hooks list and run. */
 struct lua_hooks;
-int lua_hooks_open(struct lua_host *h, struct lua_hooks **out, struct perry_err **err);
+struct lua_hooks *lua_hooks_open(struct lua_host *h);
 struct policy_session *lua_hooks_session(struct lua_hooks *s); /* made at the first call; NULL when that fails: see lua_hooks_error */
 const struct perry_err *lua_hooks_error(const struct lua_hooks *s);
 const struct policy_setup *lua_hooks_setup(const struct lua_hooks *s); /* borrowed from s; for policy_run */
