@@ -369,8 +369,6 @@ def latencies(sock, seconds):
 
 def run_away(sock, name, go_on):
     """Operations whose hook never ends, one after the other, until go_on is cleared."""
-    # Those who make the load give way: what it costs to speak HTTP in Python eight times over is not what is measured.
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     while go_on.is_set():
         conn = Unix(sock)
         try:

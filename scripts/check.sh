@@ -175,8 +175,7 @@ folders=()
 for d in tests/step tests/engine tests/cli tests/*; do
 	compgen -G "$d/*.bats" >/dev/null && [[ " ${folders[*]-} " != *" $d "* ]] && wanted "${d#tests/}" && folders+=("$d")
 done
-# What is compiled beside the tests takes only the time that nobody else wants, as a hook that runs away does: at any higher
-# priority it would take that hook's, which then is not over before its deadline.
+# What is compiled beside the tests takes only the time that nobody else wants: some of them have deadlines.
 beside() { chrt --idle 0 "$@"; }
 # On a bare machine the tailnet's programs are minutes of compiling, which the first suites leave time for.
 tailnet_build=
