@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "step/sockets.h"
 #include "step/activity.h"
+#include "step/sockets.h"
 #include "step/step.h"
 
 #define NAMES_MAX 128
