@@ -49,7 +49,7 @@ archive = $(BUILD)/lib$(1).a
 all: $(BUILD)/perry $(BUILD)/perry-agent $(BUILD)/perry-step
 
 define module_rules
-SRC_$(1) := $$(wildcard core/$(1)/*.c)
+SRC_$(1) := $$(wildcard core/$(1)/*.c core/$(1)/*/*.c)
 OBJ_$(1) := $$(SRC_$(1):core/%.c=$$(BUILD)/obj/%.o)
 $$(BUILD)/lib$(1).a: $$(OBJ_$(1))
 	@rm -f $$@ && ar rcs $$@ $$(OBJ_$(1))
@@ -114,7 +114,7 @@ layers:
 
 # gcc's warnings are errors in every build; this adds clang's, shellcheck and luacheck.
 lint: layers
-	@fail=0; for f in $(wildcard core/*.c core/*/*.c); do case $$f in core/step/*) continue ;; esac; clang -fsyntax-only $(CPPFLAGS) -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers $$f || fail=1; done; exit $$fail
+	@fail=0; for f in $(wildcard core/*.c core/*/*.c core/*/*/*.c); do case $$f in core/step/*) continue ;; esac; clang -fsyntax-only $(CPPFLAGS) -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers $$f || fail=1; done; exit $$fail
 	@shellcheck -x $(wildcard scripts/*.sh tests/tailnet/*.sh tests/tailnet/lab.bash) .ci/run
 	@scripts/docs-config.sh | cmp - docs/config.md
 	@for d in reference recipes; do scripts/docs-hooks.sh $$d | cmp - docs/hooks/$$d.md || exit 1; done

@@ -22,7 +22,7 @@ allowed() {
 bad=0
 for module in base net docker tailscale store config policy ops lua agent cli step; do
 	ok=" $(allowed $module) "
-	for f in core/"$module"/*.[ch]; do
+	for f in core/"$module"/*.[ch] core/"$module"/*/*.[ch]; do
 		[ -e "$f" ] || continue
 		while IFS=: read -r line inc; do
 			[ -n "$inc" ] || continue

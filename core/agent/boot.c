@@ -9,10 +9,10 @@
 
 #include "agent/internal.h"
 #include "agent/idle_agent.h"
-#include "agent/tailnet.h"
-#include "agent/tailnet_identity.h"
+#include "agent/tailnet/tailnet.h"
+#include "agent/who/identity.h"
 #include "agent/ports.h"
-#include "agent/watchers.h"
+#include "agent/watch/watchers.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "agent/internal.h"
-#include "agent/tailnet.h"
+#include "agent/tailnet/tailnet.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/paths.h"

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "agent/internal.h"
-#include "agent/watchers.h"
+#include "agent/watch/watchers.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"

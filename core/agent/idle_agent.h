@@ -4,8 +4,8 @@
 #define PERRY_AGENT_IDLE_AGENT_H
 #include <stdbool.h>
 
-#include "agent/idle.h"
-#include "agent/stream.h"
+#include "agent/idle/idle.h"
+#include "agent/stream/stream.h"
 
 struct agent;
 struct idle_agent;

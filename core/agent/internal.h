@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 
 #include "agent/agent.h"
-#include "agent/auth.h"
+#include "agent/who/auth.h"
 #include "agent/jobs.h"
-#include "agent/stream.h"
+#include "agent/stream/stream.h"
 #include "base/json.h"
 #include "config/config.h"
 #include "docker/docker.h"
@@ -105,7 +105,7 @@ void agent_handle_limited(struct agent *a, struct server_req *r, const struct ca
 /* 403 in the form that the path's clients read. */
 void agent_refuse(struct agent *a, struct server_req *r, const char *why);
 
-/* tailnet_routes.c: a request of the tailnet's that is not for everybody. */
+/* http/tailnet_routes.c: a request of the tailnet's that is not for everybody. */
 void tailnet_handle(struct agent *a, struct server_req *r);
 
 /* rpc.c: POST /rpc/<procedure>. */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "agent/watchers.h"
+#include "agent/watch/watchers.h"
 #include "base/mem.h"
 #include "lua/lua.h"
 

@@ -2,9 +2,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "agent/call.h"
-#include "agent/schema.h"
-#include "agent/tailnet_identity.h"
+#include "agent/rpc/call.h"
+#include "agent/rpc/schema.h"
+#include "agent/who/identity.h"
 #include "base/log.h"
 #include "base/mem.h"
 

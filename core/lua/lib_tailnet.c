@@ -359,7 +359,7 @@ static void fingerprint(struct run *r, const char *key, char out[17])
 }
 
 /* The first time that a workspace gets a key with which code in it could make devices of a user: those that come later are not taken for his without
- * the token (core/agent/tailnet_identity.c). */
+ * the token (core/agent/who/identity.c). */
 static void note_given(struct run *r)
 {
 	cleanup_json cJSON *since = NULL, *now = cJSON_CreateNumber((double)clock_ms());

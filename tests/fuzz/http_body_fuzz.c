@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/body.h"
-#include "agent/procedures.h"
-#include "agent/schema.h"
+#include "agent/rpc/body.h"
+#include "agent/rpc/procedures.h"
+#include "agent/rpc/schema.h"
 #include "base/mem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

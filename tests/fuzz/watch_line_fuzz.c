@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/watch_line.h"
+#include "agent/watch/line.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "agent/auth.h"
+#include "agent/who/auth.h"
 #include "base/mem.h"
 
 #define TOKEN "0123456789abcdef0123456789abcdef"

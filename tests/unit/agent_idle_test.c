@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "agent/idle.h"
+#include "agent/idle/idle.h"
 #include "agent_idle_trace.h"
 #include "base/log.h"
 #include "base/mem.h"

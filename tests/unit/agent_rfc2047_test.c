@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "agent/tailnet_identity.h"
+#include "agent/who/identity.h"
 #include "base/mem.h"
 
 static void decoded(void **state)

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "agent/procedures.h"
-#include "agent/schema.h"
+#include "agent/rpc/procedures.h"
+#include "agent/rpc/schema.h"
 #include "base/mem.h"
 
 static cJSON *parse(const char *text)

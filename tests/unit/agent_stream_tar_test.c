@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "agent/stream_priv.h"
+#include "agent/stream/priv.h"
 #include "base/file.h"
 #include "base/mem.h"
 

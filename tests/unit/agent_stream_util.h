@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/stream.h"
+#include "agent/stream/stream.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"

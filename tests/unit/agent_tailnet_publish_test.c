@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "agent/tailnet_publish.h"
+#include "agent/tailnet/publish.h"
 #include "base/mem.h"
 
 static bool ours(void *ctx, const char *target)

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "agent/watch_line.h"
+#include "agent/watch/line.h"
 #include "base/mem.h"
 
 static struct watch_line line;

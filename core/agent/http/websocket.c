@@ -1,0 +1,87 @@
+/* Requests that become WebSockets: who may, and which workspace; the streams do the rest. */
+#include <string.h>
+
+#include "agent/internal.h"
+#include "agent/rpc/schema.h"
+#include "base/mem.h"
+
+struct handover {
+	struct streams *streams;
+	cJSON *caller;
+	char *name; /* of a terminal, or NULL */
+};
+
+static void take_socket(void *ctx, int fd, const char *early, size_t n)
+{
+	struct handover *h = ctx;
+	if (h->name)
+		streams_take_terminal(h->streams, fd, early, n, h->caller, h->name);
+	else
+		streams_take_perry(h->streams, fd, early, n, h->caller);
+	cJSON_Delete(h->caller);
+	free(h->name);
+	free(h);
+}
+
+static void hand_over(struct agent *a, struct server_req *r, const struct caller *c, const char *protocol,
+		      const char *name)
+{
+	struct handover *h = xcalloc(1, sizeof *h);
+	h->streams = a->streams;
+	h->caller = caller_json(c);
+	h->name = xstrdup(name);
+	if (req_websocket(r, protocol, take_socket, h) == 0)
+		return;
+	cJSON_Delete(h->caller);
+	free(h->name);
+	free(h);
+}
+
+static void plain(struct agent *a, struct server_req *r, int status, const char *text)
+{
+	agent_reply(a, r, status, "text/plain;charset=utf-8", xstrdup(text), NULL);
+}
+
+static bool is_running(struct agent *a, const char *name)
+{
+	cleanup_json cJSON *record = NULL;
+	return fleet_get(a->fleet, name, &record, NULL) == 0 && workspace_is_running(record);
+}
+
+void websocket_terminal(struct agent *a, struct server_req *r, const struct caller *c)
+{
+	const char *name = req_path(r) + strlen("/rpc/terminal/"), *problem = schema_name_problem(name, true);
+	bool host = strcmp(name, SCHEMA_HOST) == 0;
+	if (problem)
+		plain(a, r, 400, problem);
+	else if (host ? !agent_host_access(a) : !is_running(a, name))
+		plain(a, r, 404, "Not Found");
+	else if (!(c->rights & (host ? RIGHT_ADMIN : RIGHT_USE)))
+		plain(a, r, 403, "Forbidden");
+	else
+		hand_over(a, r, c, NULL, name);
+}
+
+/* Is the subprotocol among those that the client offers? */
+static bool offers(const struct server_req *r, const char *protocol)
+{
+	const char *list = req_header(r, "Sec-WebSocket-Protocol");
+	for (const char *p = list; p && *p;) {
+		p += strspn(p, ", \t");
+		size_t n = strcspn(p, ", \t");
+		if (n == strlen(protocol) && strncmp(p, protocol, n) == 0)
+			return true;
+		p += n;
+	}
+	return false;
+}
+
+void websocket_stream(struct agent *a, struct server_req *r, const struct caller *c)
+{
+	if (!(c->rights & (RIGHT_READ | RIGHT_USE)))
+		plain(a, r, 403, "Forbidden");
+	else if (!offers(r, STREAM_PROTOCOL) && req_header(r, "Upgrade"))
+		plain(a, r, 400, "The subprotocol " STREAM_PROTOCOL " is needed");
+	else
+		hand_over(a, r, c, STREAM_PROTOCOL, NULL);
+}

@@ -1,0 +1,72 @@
+/* Procedures about the agent itself. */
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/rpc/handlers.h"
+#include "agent/tailnet/tailnet.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/paths.h"
+
+int proc_agent_info(struct call *c, cJSON **out, struct perry_err **err)
+{
+	struct agent *a = c->a;
+	cleanup_json cJSON *version = NULL;
+	cleanup_json cJSON *all = fleet_list(a->fleet);
+	cJSON *j = cJSON_CreateObject();
+	(void)err;
+	bool up = docker_version(a->docker, &version, NULL) == 0;
+	json_set_str(j, "hostname", a->hostname);
+	json_set_int(j, "uptime", (clock_ms() - a->started_ms) / 1000);
+	json_set_int(j, "workspacesCount", cJSON_GetArraySize(all));
+	json_set_str(j, "dockerVersion", up ? json_str_or(version, "Version", "unknown") : "unavailable");
+	json_set_int(j, "terminalConnections", a->streams ? streams_count(a->streams) : 0);
+	json_set_str(j, "version", PERRY_VERSION);
+	json_set(j, "tailscale", tailnet_info(a->tailnet));
+	struct config *config = agent_config(a);
+	if (config_bool(config, "allowHostEquivalentDocker"))
+		json_set_bool(j, "hostEquivalentDocker", true);
+	config_unref(config);
+	*out = j;
+	return 0;
+}
+
+int proc_host_info(struct call *c, cJSON **out, struct perry_err **err)
+{
+	struct passwd pw, *found = NULL;
+	char text[1024];
+	cleanup_free char *home = path_home();
+	cJSON *j = cJSON_CreateObject();
+	(void)err;
+	if (getpwuid_r(geteuid(), &pw, text, sizeof text, &found) != 0)
+		found = NULL;
+	json_set_bool(j, "enabled", agent_host_access(c->a));
+	json_set_str(j, "hostname", c->a->hostname);
+	json_set_str(j, "username", found ? found->pw_name : "unknown");
+	json_set_str(j, "homeDir", home);
+	*out = j;
+	return 0;
+}
+
+int proc_auth_link(struct call *c, cJSON **out, struct perry_err **err)
+{
+	char link[65];
+	(void)err;
+	auth_new_link(c->a->auth, link);
+	cleanup_free char *path = xasprintf("/login?link=%s", link);
+	*out = cJSON_CreateObject();
+	json_set_str(*out, "path", path);
+	json_set_int(*out, "port", c->a->port);
+	return 0;
+}
+
+int proc_terminal_ticket(struct call *c, cJSON **out, struct perry_err **err)
+{
+	char ticket[65];
+	(void)err;
+	auth_new_ticket(c->a->auth, &c->caller, ticket);
+	*out = cJSON_CreateObject();
+	json_set_str(*out, "ticket", ticket);
+	return 0;
+}

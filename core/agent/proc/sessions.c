@@ -1,0 +1,147 @@
+/* Sessions and models of coding agents. Reading sessions comes later; until then "there are none" is said only where
+ * that is so, which is looked up. */
+#include <dirent.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/rpc/handlers.h"
+#include "agent/rpc/schema.h"
+#include "base/mem.h"
+#include "base/paths.h"
+
+static const char *const session_dirs[] = { ".claude/projects", ".codex/sessions",
+					    ".local/share/opencode/storage/session", NULL };
+
+/* Is there a file somewhere below? */
+static bool has_files(const char *dir, int depth)
+{
+	DIR *d = depth ? opendir(dir) : NULL;
+	struct dirent *e;
+	bool found = false;
+	while (d && !found && (e = readdir(d))) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		cleanup_free char *path = path_join(dir, e->d_name);
+		found = e->d_type == DT_DIR ? has_files(path, depth - 1) : true;
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+static int host_has_sessions(struct call *c, bool *found, struct perry_err **err)
+{
+	cleanup_free char *home = path_home();
+	if (!agent_host_access(c->a))
+		return perry_fail(err, PERRY_ESTATE, "Host access is disabled");
+	*found = false;
+	for (const char *const *dir = session_dirs; *dir && !*found; dir++) {
+		cleanup_free char *path = path_join(home, *dir);
+		*found = has_files(path, 8);
+	}
+	return 0;
+}
+
+static int workspace_has_sessions(struct call *c, bool *found, struct perry_err **err)
+{
+	static const char script[] = "cd ~workspace 2>/dev/null || cd || exit 0; "
+				     "find .claude/projects .codex/sessions .local/share/opencode/storage/session "
+				     "-type f 2>/dev/null | head -n 1";
+	static const char *const argv[] = { "/bin/sh", "-c", script, NULL };
+	const struct docker_exec opts = { .argv = argv, .timeout_ms = 10000 };
+	struct docker_exec_result res = { 0 };
+	cleanup_json cJSON *record = NULL;
+	if (call_running_workspace(c, "workspaceName", &record, err) < 0)
+		return -1;
+	int rc = docker_exec_collect(c->a->docker, json_str_or(record, "containerId", ""), &opts, 4096, &c->cancel,
+				     &res, err);
+	*found = res.out.len > 0;
+	buf_free(&res.out);
+	buf_free(&res.err);
+	return rc;
+}
+
+/* 0: there are none; -1: there are, which is more than we can tell, or an error. */
+static int no_sessions(struct call *c, struct perry_err **err)
+{
+	bool found = false, host = strcmp(call_str(c, "workspaceName"), SCHEMA_HOST) == 0;
+	if ((host ? host_has_sessions(c, &found, err) : workspace_has_sessions(c, &found, err)) < 0)
+		return -1;
+	return found ? call_not_implemented(c, err, "Reading the sessions of coding agents") : 0;
+}
+
+int proc_sessions_list(struct call *c, cJSON **out, struct perry_err **err)
+{
+	if (no_sessions(c, err) < 0)
+		return -1;
+	*out = schema_text("{'sessions':[],'total':0,'hasMore':false}");
+	return 0;
+}
+
+int proc_sessions_get(struct call *c, cJSON **out, struct perry_err **err)
+{
+	(void)out;
+	return no_sessions(c, err) < 0 ? -1 : perry_fail(err, PERRY_ENOTFOUND, "Session not found");
+}
+
+int proc_sessions_change(struct call *c, cJSON **out, struct perry_err **err)
+{
+	(void)out;
+	return call_not_implemented(c, err, "Changing the sessions of coding agents");
+}
+
+int proc_sessions_search(struct call *c, cJSON **out, struct perry_err **err)
+{
+	if (no_sessions(c, err) < 0)
+		return -1;
+	*out = schema_text("{'results':[]}");
+	return 0;
+}
+
+/* None can have been used: recordAccess does not exist yet. */
+int proc_sessions_recent(struct call *c, cJSON **out, struct perry_err **err)
+{
+	(void)c, (void)err;
+	*out = schema_text("{'sessions':[]}");
+	return 0;
+}
+
+static bool on_path(const char *program)
+{
+	const char *path = getenv("PATH");
+	for (const char *p = path ? path : ""; *p;) {
+		size_t n = strcspn(p, ":");
+		cleanup_free char *file = xasprintf("%.*s/%s", (int)n, p, program);
+		if (access(file, X_OK) == 0)
+			return true;
+		p += n + (p[n] == ':');
+	}
+	return false;
+}
+
+int proc_models_list(struct call *c, cJSON **out, struct perry_err **err)
+{
+	if (strcmp(call_str(c, "agentType"), "claude-code") == 0) {
+		*out = schema_text(
+			"{'models':["
+			"{'id':'sonnet','name':'Sonnet','description':'Fast and capable','provider':'anthropic'},"
+			"{'id':'opus','name':'Opus','description':'Most capable','provider':'anthropic'},"
+			"{'id':'haiku','name':'Haiku','description':'Fastest','provider':'anthropic'}]}");
+		return 0;
+	}
+	if (call_str(c, "workspaceName") || on_path("opencode"))
+		return call_not_implemented(c, err, "Asking opencode for its models");
+	*out = schema_text("{'models':[]}");
+	return 0;
+}
+
+int proc_github_repos(struct call *c, cJSON **out, struct perry_err **err)
+{
+	struct config *config = agent_config(c->a);
+	bool configured = config_str(config, "agents.github.token");
+	config_unref(config);
+	if (configured)
+		return call_not_implemented(c, err, "Listing the repositories of a GitHub token");
+	*out = schema_text("{'configured':false,'repos':[],'hasMore':false}");
+	return 0;
+}

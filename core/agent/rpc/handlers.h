@@ -1,0 +1,12 @@
+/* The handlers that the table of procedures names: proc_*.c. */
+#ifndef PERRY_AGENT_HANDLERS_H
+#define PERRY_AGENT_HANDLERS_H
+#include "agent/rpc/call.h"
+#include "agent/rpc/procedures.h"
+
+#define DECLARE(path, class, right, input, output, fn, summary) \
+	int proc_##fn(struct call *c, cJSON **out, struct perry_err **err);
+PROCEDURES(DECLARE)
+#undef DECLARE
+
+#endif

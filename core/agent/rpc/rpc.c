@@ -1,0 +1,218 @@
+/* POST /rpc/<procedure>: the envelope of existing clients around the table of procedures. */
+#include <string.h>
+#include <strings.h>
+
+#include "agent/rpc/body.h"
+#include "agent/rpc/call.h"
+#include "agent/rpc/schema.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+cJSON *rpc_error(const struct perry_err *e, int *status)
+{
+	const struct perry_code_row *row = perry_code_row(e->code);
+	cJSON *j = cJSON_CreateObject(), *body = cJSON_CreateObject();
+	/* Whatever went into the text on its way up: no token or key leaves with it. */
+	cleanup_buf struct buf text = { 0 };
+	buf_adds(&text, perry_msg(e));
+	redact(&text);
+	json_set_bool(j, "defined", false);
+	json_set_str(j, "code", row->api_code);
+	json_set_num(j, "status", row->http_status);
+	json_set_strn(j, "message", text.data, text.len);
+	if (e->data)
+		json_set(j, "data", cJSON_Duplicate(e->data, 1));
+	json_set(body, "json", j);
+	if (status)
+		*status = row->http_status;
+	return body;
+}
+
+void call_reply_to(struct agent *a, struct server_req *r, bool not_implemented, struct buf *raw, cJSON *take_out,
+		   struct perry_err *take_err)
+{
+	if (!take_err && raw && raw->len) {
+		struct buf text = { 0 };
+		buf_adds(&text, "{\"json\":");
+		buf_add(&text, raw->data, raw->len);
+		buf_addc(&text, '}');
+		buf_free(raw);
+		cJSON_Delete(take_out);
+		agent_reply(a, r, 200, "application/json", buf_take(&text), NULL);
+		return;
+	}
+	if (!take_err) {
+		cJSON *body = cJSON_CreateObject();
+		json_set(body, "json", take_out ? take_out : cJSON_CreateNull());
+		agent_reply_json(a, r, 200, body, NULL);
+		return;
+	}
+	int status;
+	cJSON *body = rpc_error(take_err, &status), *j = cJSON_GetObjectItemCaseSensitive(body, "json");
+	if (not_implemented) {
+		status = 501;
+		json_set_num(j, "status", status);
+		json_set_str(j, "code", "NOT_IMPLEMENTED");
+	}
+	if (take_err->code == PERRY_EINTERNAL && !not_implemented)
+		log_error("agent", "%s: %s", req_path(r), perry_msg(take_err));
+	perry_err_free(take_err);
+	cJSON_Delete(take_out);
+	agent_reply_json(a, r, status, body, NULL);
+}
+
+static void reply_error(struct agent *a, struct server_req *r, enum perry_code code, const char *message)
+{
+	struct perry_err *e = NULL;
+	perry_fail(&e, code, "%s", message);
+	call_reply_to(a, r, false, NULL, NULL, e);
+}
+
+static void reply_method(struct agent *a, struct server_req *r)
+{
+	static const char *const allow[] = { "Allow", "POST", NULL };
+	cJSON *body = schema_text("{'json':{'defined':false,'code':'METHOD_NOT_SUPPORTED','status':405,'message':'"
+				  "Method Not Supported'}}");
+	agent_reply_json(a, r, 405, body, allow);
+}
+
+/* The input inside the envelope; NULL (undefined) when there is none. -1: the answer was given. */
+static int read_input(struct agent *a, struct server_req *r, cJSON **input)
+{
+	const struct buf *body = req_body(r);
+	const char *problem;
+	if (body_input(req_header(r, "Content-Type"), buf_str(body), body->len, input, &problem) == 0)
+		return 0;
+	reply_error(a, r, PERRY_EINPUT, problem);
+	return -1;
+}
+
+/* 0: *input is what the handler gets. -1: the answer was given. */
+static int check_input(struct agent *a, struct server_req *r, const struct procedure *p, cJSON **input)
+{
+	const cJSON *schema = procedure_input(p);
+	cleanup_json cJSON *raw = take_ptr(*input);
+	if (!schema) {
+		*input = cJSON_IsObject(raw) ? take_ptr(raw) : NULL;
+		return 0;
+	}
+	cJSON *issues = cJSON_CreateArray();
+	*input = schema_apply(schema, raw, issues);
+	if (cJSON_GetArraySize(issues) == 0) {
+		cJSON_Delete(issues);
+		return 0;
+	}
+	cJSON_Delete(take_ptr(*input));
+	struct perry_err *e = NULL;
+	perry_fail(&e, PERRY_EINPUT, "Input validation failed");
+	e->data = cJSON_CreateObject();
+	json_set(e->data, "issues", issues);
+	call_reply_to(a, r, false, NULL, NULL, e);
+	return -1;
+}
+
+static bool wants_async(const struct server_req *r)
+{
+	const char *prefer = req_header(r, "Prefer");
+	for (const char *p = prefer; p && *p; p = strchr(p, ',')) {
+		p += strspn(p, ", ");
+		size_t n = strcspn(p, ",; ");
+		if (n == 13 && strncasecmp(p, "respond-async", n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void operation_ended(void *ctx, struct op *op)
+{
+	struct call *c = ctx;
+	const struct perry_err *failed = op_error(op);
+	cJSON *out = NULL;
+	struct perry_err *e = failed && !c->finish_always ? perry_err_copy(failed) : NULL;
+	if (!e && c->finish)
+		c->finish(c, op, &out, &e);
+	else if (!e)
+		out = cJSON_Duplicate(op_result(op), 1);
+	call_end(c, out, e);
+}
+
+/* 202 with the operation's id; the call is over, the operation goes on. */
+static void accepted(struct call *c)
+{
+	static const char *const applied[] = { "Preference-Applied", "respond-async", NULL };
+	cJSON *body = cJSON_CreateObject();
+	json_set_str(json_obj(body, "json"), "operation", op_id(c->op));
+	struct server_req *r = call_take_request(c);
+	if (r)
+		agent_reply_json(c->a, r, 202, body, applied);
+	else
+		cJSON_Delete(body);
+	call_end(c, NULL, NULL);
+}
+
+static void run_call(void *arg)
+{
+	struct call *c = arg;
+	cJSON *out = NULL;
+	struct perry_err *e = NULL;
+	if (c->proc->fn(c, &out, &e) < 0 && !e)
+		perry_fail(&e, PERRY_EINTERNAL, "Internal server error");
+	if (!e && c->op && c->async)
+		accepted(c);
+	else if (!e && c->op)
+		op_on_end(c->op, operation_ended, c);
+	else
+		call_end(c, out, e);
+}
+
+static void run_now(struct agent *a, struct server_req *r, const struct procedure *p, const struct caller *who,
+		    cJSON *take_input)
+{
+	struct call c = { .a = a, .proc = p, .req = r, .input = take_input, .caller = *who };
+	cJSON *out = NULL;
+	struct perry_err *e = NULL;
+	if (p->fn(&c, &out, &e) < 0 && !e)
+		perry_fail(&e, PERRY_EINTERNAL, "Internal server error");
+	cJSON_Delete(take_input);
+	call_reply_to(a, r, c.not_implemented, &c.raw, out, e);
+	buf_free(&c.raw);
+}
+
+void rpc_handle(struct agent *a, struct server_req *r, const struct caller *who)
+{
+	cleanup_free char *path = xstrdup(req_path(r) + strlen("/rpc"));
+	size_t n = strlen(path);
+	if (n > 1 && path[n - 1] == '/')
+		path[n - 1] = 0;
+	const struct procedure *p = path[0] == '/' ? procedure_find(path + 1) : NULL;
+	if (!p) {
+		reply_not_found(a, r);
+		return;
+	}
+	if (strcmp(req_method(r), "POST") != 0) {
+		reply_method(a, r);
+		return;
+	}
+	if (!(who->rights & p->right)) {
+		cleanup_free char *text = *who->why
+			? xasprintf("This needs the right %s: %s", right_name(p->right), who->why)
+			: xasprintf("This needs the right %s. Without a token it is done on the agent's own machine.",
+				    right_name(p->right));
+		reply_error(a, r, PERRY_EFORBIDDEN, text);
+		return;
+	}
+	cJSON *input;
+	if (read_input(a, r, &input) < 0 || check_input(a, r, p, &input) < 0)
+		return;
+	/* A list is answered from memory, unless more is asked of it. */
+	if (p->class == CALL_NOW && (p->input || !input || !input->child)) {
+		run_now(a, r, p, who, input);
+		return;
+	}
+	struct call *c = call_begin(a, p, r, who, input, wants_async(r));
+	if (!jobs_run(a->jobs, run_call, c)) {
+		struct perry_err *e = NULL;
+		perry_fail(&e, PERRY_EUNAVAILABLE, "The agent is shutting down");
+		call_end(c, NULL, e);
+	}
+}

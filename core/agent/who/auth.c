@@ -1,0 +1,407 @@
+#include "agent/who/auth.h"
+
+#include <pthread.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/secret.h"
+
+enum {
+	SECRET_LEN = 64,                        /* hex digits of sessions, links and tickets */
+	MAX_PASSES = 64,                        /* of each kind; the oldest goes */
+	LINK_MS = 2 * 60 * 1000,
+	TICKET_MS = 30 * 1000,
+};
+static const int64_t session_ms = 30LL * 24 * 3600 * 1000;
+
+enum pass_kind { PASS_SESSION, PASS_LINK, PASS_TICKET, PASS_KINDS };
+
+struct pass {
+	char secret[SECRET_LEN + 1]; /* "" when free */
+	int64_t until;               /* monotonic ms */
+	struct caller caller;        /* of a ticket */
+};
+
+struct auth {
+	pthread_mutex_t lock;
+	char *token;
+	uint16_t port;
+	char hostname[256];
+	cJSON *hosts, *origins, *tailnet;
+	struct pass passes[PASS_KINDS][MAX_PASSES];
+};
+
+static const struct {
+	enum right right;
+	const char *name;
+} rights[] = { { RIGHT_READ, "read" }, { RIGHT_USE, "use" }, { RIGHT_MANAGE, "manage" }, { RIGHT_ADMIN, "admin" } };
+
+const char *right_name(enum right r)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rights); i++)
+		if (rights[i].right == r)
+			return rights[i].name;
+	return "?";
+}
+
+cJSON *caller_json(const struct caller *c)
+{
+	cJSON *j = cJSON_CreateObject(), *list = cJSON_CreateArray();
+	json_set_str(j, "kind", c->kind);
+	json_set_str(j, "login", c->login);
+	if (strcmp(c->kind, "local") == 0)
+		json_set_num(j, "uid", c->uid);
+	if (strcmp(c->kind, "tailnet") == 0) {
+		cJSON *tags = cJSON_CreateArray();
+		cleanup_free char *copy = xstrdup(c->tags);
+		char *save = NULL;
+		for (char *tag = strtok_r(copy, " ", &save); tag; tag = strtok_r(NULL, " ", &save))
+			json_push_str(tags, tag);
+		json_set(j, "tags", tags);
+		json_set_str(j, "node_id", c->node_id);
+		json_set_str(j, "address", c->address);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(rights); i++)
+		if (c->rights & rights[i].right)
+			json_push_str(list, rights[i].name);
+	json_set(j, "rights", list);
+	json_set_bool(j, "owner", c->owner);
+	return j;
+}
+
+bool caller_json_may(const cJSON *caller, enum right r)
+{
+	const cJSON *name;
+	cJSON_ArrayForEach(name, cJSON_GetObjectItemCaseSensitive(caller, "rights"))
+		if (cJSON_IsString(name) && strcmp(name->valuestring, right_name(r)) == 0)
+			return true;
+	return false;
+}
+
+bool caller_json_is(const cJSON *caller, const char *name)
+{
+	const cJSON *tag;
+	if (!str_eq(json_str(caller, "kind"), "tailnet"))
+		return false;
+	cJSON_ArrayForEach(tag, cJSON_GetObjectItemCaseSensitive(caller, "tags"))
+		if (str_eq(cJSON_GetStringValue(tag), name))
+			return true;
+	return str_eq(json_str(caller, "login"), name) || str_eq(json_str(caller, "node_id"), name);
+}
+
+struct auth *auth_new(void)
+{
+	struct auth *a = xcalloc(1, sizeof *a);
+	pthread_mutex_init(&a->lock, NULL);
+	if (gethostname(a->hostname, sizeof a->hostname - 1) != 0)
+		a->hostname[0] = 0;
+	return a;
+}
+
+static void forget(char **secret)
+{
+	if (*secret)
+		wipe(*secret, strlen(*secret));
+	free(*secret);
+	*secret = NULL;
+}
+
+void auth_free(struct auth *a)
+{
+	if (!a)
+		return;
+	forget(&a->token);
+	cJSON_Delete(a->hosts);
+	cJSON_Delete(a->origins);
+	cJSON_Delete(a->tailnet);
+	pthread_mutex_destroy(&a->lock);
+	wipe(a->passes, sizeof a->passes);
+	free(a);
+}
+
+void auth_configure(struct auth *a, const char *token, uint16_t port, const cJSON *hosts, const cJSON *origins)
+{
+	if (token && !*token)
+		token = NULL;
+	pthread_mutex_lock(&a->lock);
+	if (!str_eq(token, a->token)) {
+		wipe(a->passes, sizeof a->passes);
+		forget(&a->token);
+		a->token = xstrdup(token);
+	}
+	a->port = port;
+	cJSON_Delete(a->hosts);
+	cJSON_Delete(a->origins);
+	a->hosts = cJSON_Duplicate(hosts, 1);
+	a->origins = cJSON_Duplicate(origins, 1);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void auth_set_tailnet_names(struct auth *a, const cJSON *names)
+{
+	cJSON *copy = cJSON_Duplicate(names, 1);
+	pthread_mutex_lock(&a->lock);
+	cJSON_Delete(a->tailnet);
+	a->tailnet = copy;
+	pthread_mutex_unlock(&a->lock);
+}
+
+/* "name:port" or "[v6]:port" to its name; false for what is no host. */
+static bool host_name(const char *host, char out[256])
+{
+	size_t n = strcspn(host, host[0] == '[' ? "]" : ":");
+	if (host[0] == '[' && host[n++] != ']')
+		return false;
+	const char *port = host + n;
+	if (n == 0 || n > 255 || (*port && *port++ != ':') || strspn(port, "0123456789") != strlen(port))
+		return false;
+	memcpy(out, host, n);
+	out[n] = 0;
+	if (n > 1 && out[n - 1] == '.') /* localhost. is localhost */
+		out[n - 1] = 0;
+	return true;
+}
+
+static bool listed(const cJSON *list, const char *text)
+{
+	const cJSON *s;
+	cJSON_ArrayForEach(s, list)
+		if (cJSON_IsString(s) && strcasecmp(s->valuestring, text) == 0)
+			return true;
+	return false;
+}
+
+bool auth_host_ok(struct auth *a, const struct auth_request *r)
+{
+	static const char *const own[] = { "localhost", "127.0.0.1", "[::1]" };
+	char name[256];
+	if (r->listener == LISTENER_SOCKET)
+		return true;
+	if (!r->host || !host_name(r->host, name))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (strcasecmp(name, own[i]) == 0)
+			return true;
+	pthread_mutex_lock(&a->lock);
+	bool ok = (*a->hostname && strcasecmp(name, a->hostname) == 0) || listed(a->hosts, name) ||
+		  listed(a->hosts, r->host) || listed(a->tailnet, name);
+	pthread_mutex_unlock(&a->lock);
+	return ok;
+}
+
+bool auth_origin_allowed(struct auth *a, const char *origin)
+{
+	if (!origin || strcmp(origin, "null") == 0)
+		return false;
+	pthread_mutex_lock(&a->lock);
+	bool ok = listed(a->origins, origin);
+	pthread_mutex_unlock(&a->lock);
+	return ok;
+}
+
+bool auth_origin_ok(struct auth *a, const struct auth_request *r)
+{
+	bool safe = !r->method || strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0 ||
+		    strcmp(r->method, "OPTIONS") == 0;
+	if ((safe && !r->websocket) || !r->origin)
+		return true;
+	const char *at = strstr(r->origin, "://");
+	bool web = str_starts(r->origin, "http://") || str_starts(r->origin, "https://");
+	/* Host was found to be one of our names before. On the unix socket no browser can be. */
+	if (web && r->listener != LISTENER_SOCKET && r->host && strcasecmp(at + 3, r->host) == 0)
+		return true;
+	return auth_origin_allowed(a, r->origin);
+}
+
+/* Under the lock. */
+static struct pass *find_pass(struct auth *a, enum pass_kind kind, const char *secret)
+{
+	int64_t now = clock_mono_ms();
+	struct pass *found = NULL;
+	if (strlen(secret) != SECRET_LEN)
+		return NULL;
+	for (int i = 0; i < MAX_PASSES; i++) {
+		struct pass *p = &a->passes[kind][i];
+		if (p->secret[0] && p->until <= now)
+			wipe(p, sizeof *p);
+		if (p->secret[0] && secret_equal(p->secret, secret))
+			found = p;
+	}
+	return found;
+}
+
+static void add_pass(struct auth *a, enum pass_kind kind, int64_t lifetime, const struct caller *c,
+		     char out[SECRET_LEN + 1])
+{
+	struct pass *free_one = &a->passes[kind][0];
+	int64_t now = clock_mono_ms();
+	random_hex(out, SECRET_LEN / 2);
+	pthread_mutex_lock(&a->lock);
+	for (int i = 0; i < MAX_PASSES; i++) {
+		struct pass *p = &a->passes[kind][i];
+		if (!p->secret[0] || p->until <= now) {
+			free_one = p;
+			break;
+		}
+		if (p->until < free_one->until)
+			free_one = p;
+	}
+	memcpy(free_one->secret, out, SECRET_LEN + 1);
+	free_one->until = now + lifetime;
+	if (c)
+		free_one->caller = *c;
+	pthread_mutex_unlock(&a->lock);
+}
+
+static void cookie_name(const struct auth *a, char out[32])
+{
+	/* Cookies do not know ports: two agents on one machine need two names. */
+	snprintf(out, 32, "perry_%u", a->port);
+}
+
+/* The value of our cookie in a Cookie header. */
+static bool session_of(struct auth *a, const char *cookie, char out[SECRET_LEN + 1])
+{
+	char name[32];
+	cookie_name(a, name);
+	for (const char *p = cookie; p && *p; p = strchr(p, ';')) {
+		p += strspn(p, "; ");
+		size_t n = strlen(name);
+		if (strncmp(p, name, n) != 0 || p[n] != '=')
+			continue;
+		const char *v = p + n + 1;
+		if (strcspn(v, "; ") != SECRET_LEN)
+			return false;
+		memcpy(out, v, SECRET_LEN);
+		out[SECRET_LEN] = 0;
+		return true;
+	}
+	return false;
+}
+
+static bool has_session(struct auth *a, const struct auth_request *r)
+{
+	char secret[SECRET_LEN + 1];
+	/* A page on another port of this machine is of the same site, so the cookie comes along. It must not count. */
+	if (r->fetch_site && strcmp(r->fetch_site, "same-origin") != 0 && strcmp(r->fetch_site, "none") != 0)
+		return false;
+	if (!r->cookie || !session_of(a, r->cookie, secret))
+		return false;
+	struct pass *p = find_pass(a, PASS_SESSION, secret);
+	if (p)
+		p->until = clock_mono_ms() + session_ms;
+	return p;
+}
+
+static void set_caller(struct caller *c, const char *kind, unsigned may, bool owner)
+{
+	memset(c, 0, sizeof *c);
+	c->kind = kind;
+	c->rights = may;
+	c->owner = owner;
+	snprintf(c->login, sizeof c->login, "%s", kind);
+}
+
+static bool local_caller(const struct auth_request *r, struct caller *out)
+{
+	if (r->uid != geteuid())
+		return false;
+	set_caller(out, "local", RIGHT_ALL, true);
+	out->uid = r->uid;
+	struct passwd pw, *found = NULL;
+	char text[1024];
+	if (getpwuid_r(r->uid, &pw, text, sizeof text, &found) == 0 && found)
+		snprintf(out->login, sizeof out->login, "%s", found->pw_name);
+	else
+		snprintf(out->login, sizeof out->login, "uid %u", (unsigned)r->uid);
+	return true;
+}
+
+bool auth_check(struct auth *a, const struct auth_request *r, struct caller *out)
+{
+	if (r->listener == LISTENER_SOCKET)
+		return local_caller(r, out);
+	pthread_mutex_lock(&a->lock);
+	bool ok = true;
+	/* Without a token this machine is trusted, not who comes through a proxy of it. */
+	if (!a->token && r->listener == LISTENER_TCP && !r->forwarded)
+		set_caller(out, "open", RIGHT_READ | RIGHT_USE | RIGHT_MANAGE, false);
+	else if (a->token && r->authorization && str_starts(r->authorization, "Bearer ") &&
+		 secret_equal(r->authorization + 7, a->token))
+		set_caller(out, "token", RIGHT_ALL, true);
+	else if (a->token && has_session(a, r))
+		set_caller(out, "session", RIGHT_ALL, true);
+	else
+		ok = false;
+	pthread_mutex_unlock(&a->lock);
+	return ok;
+}
+
+static void new_session(struct auth *a, char out[192])
+{
+	char secret[SECRET_LEN + 1], name[32];
+	cookie_name(a, name);
+	add_pass(a, PASS_SESSION, session_ms, NULL, secret);
+	snprintf(out, 192, "%s=%s; Path=/; Max-Age=%lld; HttpOnly; SameSite=Strict", name, secret,
+		 (long long)(session_ms / 1000));
+}
+
+bool auth_login_token(struct auth *a, const char *token, char out[192])
+{
+	pthread_mutex_lock(&a->lock);
+	bool ok = a->token && secret_equal(token, a->token);
+	pthread_mutex_unlock(&a->lock);
+	if (ok)
+		new_session(a, out);
+	return ok;
+}
+
+static bool use_up(struct auth *a, enum pass_kind kind, const char *secret, struct caller *out)
+{
+	pthread_mutex_lock(&a->lock);
+	struct pass *p = find_pass(a, kind, secret);
+	bool ok = p;
+	if (ok && out)
+		*out = p->caller;
+	if (ok)
+		wipe(p, sizeof *p);
+	pthread_mutex_unlock(&a->lock);
+	return ok;
+}
+
+bool auth_login_link(struct auth *a, const char *link, char out[192])
+{
+	if (!use_up(a, PASS_LINK, link, NULL))
+		return false;
+	new_session(a, out);
+	return true;
+}
+
+void auth_logout(struct auth *a, const struct auth_request *r, char out[192])
+{
+	char secret[SECRET_LEN + 1], name[32];
+	if (r->cookie && session_of(a, r->cookie, secret))
+		use_up(a, PASS_SESSION, secret, NULL);
+	cookie_name(a, name);
+	snprintf(out, 192, "%s=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", name);
+}
+
+void auth_new_link(struct auth *a, char out[65])
+{
+	add_pass(a, PASS_LINK, LINK_MS, NULL, out);
+}
+
+void auth_new_ticket(struct auth *a, const struct caller *c, char out[65])
+{
+	add_pass(a, PASS_TICKET, TICKET_MS, c, out);
+}
+
+bool auth_use_ticket(struct auth *a, const char *ticket, struct caller *out)
+{
+	return use_up(a, PASS_TICKET, ticket, out);
+}

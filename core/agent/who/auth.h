@@ -1,0 +1,83 @@
+/* Who calls: bearer token, session cookies, one-use login links and tickets, and the checks that keep web pages of
+ * others out. Everything is in memory but the token; callable from any thread. */
+#ifndef PERRY_AGENT_AUTH_H
+#define PERRY_AGENT_AUTH_H
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/json.h"
+
+/* What a procedure does, and what a caller may. */
+enum right {
+	RIGHT_READ = 1,   /* look */
+	RIGHT_USE = 2,    /* work in a workspace */
+	RIGHT_MANAGE = 4, /* make, start, stop, delete */
+	RIGHT_ADMIN = 8,  /* configuration, tokens, policy, terminals of this machine */
+	RIGHT_ALL = 15,
+};
+const char *right_name(enum right r);
+
+/* Which trust rules a listener has (the tag of its connections). */
+enum listener {
+	LISTENER_SOCKET,  /* agent.sock: our own user */
+	LISTENER_TCP,     /* loopback and what "bind" names: a token */
+	LISTENER_TAILNET, /* an address of this machine on the tailnet: whose node calls */
+	LISTENER_SERVE,   /* the target of Tailscale Serve: what tailscaled says who calls */
+};
+
+struct caller {
+	/* "local" (our own user on the unix socket), "token", "session", "open" (authentication is off), "tailnet"; static */
+	const char *kind;
+	unsigned rights;  /* enum right, or-ed */
+	bool owner;       /* sees secrets that are not masked for him */
+	uid_t uid;        /* of "local" */
+	char login[256];  /* of a tagged device on the tailnet: its tags */
+	/* of "tailnet" */
+	char tags[256];   /* with blanks between */
+	char node_id[64], node_name[256], address[64];
+	char why[192];    /* why it may not more */
+};
+/* {"kind","login","uid","tags","node_id","address","rights","owner"}: for operations, hooks and streams. Caller frees. */
+cJSON *caller_json(const struct caller *c);
+bool caller_json_may(const cJSON *caller, enum right r);
+bool caller_json_is(const cJSON *caller, const char *name); /* of the tailnet, by this login, tag or node id */
+
+struct auth;
+struct auth *auth_new(void);
+void auth_free(struct auth *a);
+/* Takes effect at once. token NULL or "": authentication is off (sockets of our own user and web pages of ours stay
+ * trusted, admin needs the socket). Another token than before ends all sessions. hosts, origins: arrays of strings, or
+ * NULL. */
+void auth_configure(struct auth *a, const char *token, uint16_t port, const cJSON *hosts, const cJSON *origins);
+
+/* The names and addresses ("[v6]") that this machine has on its tailnet; a copy is taken. */
+void auth_set_tailnet_names(struct auth *a, const cJSON *names);
+
+/* The parts of a request that say who it is; texts may be NULL. */
+struct auth_request {
+	enum listener listener;
+	uid_t uid;
+	const char *method, *host, *origin, *fetch_site, *authorization, *cookie;
+	bool websocket;
+	bool forwarded;   /* a proxy brought it */
+};
+/* May a browser have come here by this name (DNS rebinding)? Always true on the unix socket. */
+bool auth_host_ok(struct auth *a, const struct auth_request *r);
+/* Does a web page of ours, of allowedOrigins, or no web page at all send this? Only asked of what changes state, and of
+ * WebSockets. */
+bool auth_origin_ok(struct auth *a, const struct auth_request *r);
+bool auth_origin_allowed(struct auth *a, const char *origin); /* listed in allowedOrigins: gets CORS headers */
+/* Who shows a token or a session, or calls from our own user's socket. Who calls from the tailnet is identity.h's. */
+bool auth_check(struct auth *a, const struct auth_request *r, struct caller *out);
+
+/* Signing in. A session's cookie line ("perry_7391=...; HttpOnly; ...") goes to out (at least 192 bytes). */
+bool auth_login_token(struct auth *a, const char *token, char out[192]);
+bool auth_login_link(struct auth *a, const char *link, char out[192]); /* uses the link up */
+/* Ends the session; out: a cookie line that removes it. */
+void auth_logout(struct auth *a, const struct auth_request *r, char out[192]);
+void auth_new_link(struct auth *a, char out[65]);                      /* valid for two minutes, once */
+void auth_new_ticket(struct auth *a, const struct caller *c, char out[65]); /* valid for thirty seconds, once */
+bool auth_use_ticket(struct auth *a, const char *ticket, struct caller *out);
+
+#endif
