@@ -10,7 +10,7 @@
 #include "cli/full.h"
 #include "cli/out.h"
 #include "cli/plan_out.h"
-#include "policy/tool.h"
+#include "policy/tool/tool.h"
 
 static char *default_dir(void)
 {

@@ -13,7 +13,7 @@
 #include "cli/full.h"
 #include "cli/out.h"
 #include "policy/points.h"
-#include "policy/preview.h"
+#include "policy/tool/preview.h"
 
 static const struct point *find_point(const char *name, struct perry_err **err)
 {

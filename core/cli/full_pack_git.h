@@ -3,7 +3,7 @@
 #define PERRY_CLI_FULL_PACK_GIT_H
 #include <stdbool.h>
 
-#include "policy/pack.h"
+#include "policy/pack/pack.h"
 
 struct pack_source {
 	const char *url; /* https://, ssh://, user@host:path or file:// */

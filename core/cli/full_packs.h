@@ -2,7 +2,7 @@
 #ifndef PERRY_CLI_FULL_PACKS_H
 #define PERRY_CLI_FULL_PACKS_H
 #include "cli/client.h"
-#include "policy/packs.h"
+#include "policy/pack/packs.h"
 
 /* Where packs are approved: an agent, here or elsewhere, or this machine's folder when no agent runs. */
 struct target {

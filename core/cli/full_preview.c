@@ -10,7 +10,7 @@
 #include "cli/full_packs.h"
 #include "cli/out.h"
 #include "cli/plan_out.h"
-#include "policy/preview.h"
+#include "policy/tool/preview.h"
 
 static void print_change(struct table *t, const char *name, const cJSON *change)
 {

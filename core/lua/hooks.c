@@ -9,8 +9,8 @@
 #include "base/process.h"
 #include "lua/internal.h"
 #include "net/http.h"
-#include "policy/packs.h"
-#include "policy/preview.h"
+#include "policy/pack/packs.h"
+#include "policy/tool/preview.h"
 #include "store/store.h"
 
 #define HTTP_TIMEOUT_MS 10000

@@ -18,8 +18,8 @@
 
 #include "base/mem.h"
 #include "base/secret.h"
-#include "policy/child.h"
-#include "policy/confine.h"
+#include "policy/child/child.h"
+#include "policy/child/confine.h"
 
 #define MAX_CHILDREN 512
 #define SOCKET_FD 3

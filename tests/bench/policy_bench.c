@@ -13,9 +13,9 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/paths.h"
-#include "policy/packs.h"
+#include "policy/pack/packs.h"
 #include "policy/policy.h"
-#include "policy/tool.h"
+#include "policy/tool/tool.h"
 #include "policy/points.h"
 
 #define PLANS 400

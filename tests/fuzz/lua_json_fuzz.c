@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "policy/luajson.h"
+#include "policy/child/luajson.h"
 #include "policy/result.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

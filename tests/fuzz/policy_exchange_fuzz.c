@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "policy/frame.h"
-#include "policy/host.h"
+#include "policy/child/host.h"
 #include "policy/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

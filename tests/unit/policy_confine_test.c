@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
-#include "policy/confine.h"
+#include "policy/child/confine.h"
 #include "policy/session.h"
 #include "policy_help.h"
 

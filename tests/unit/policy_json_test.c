@@ -1,7 +1,7 @@
 /* JSON to Lua and back, in a plain Lua state of this process. */
 #include <lualib.h>
 
-#include "policy/luajson.h"
+#include "policy/child/luajson.h"
 #include "policy_help.h"
 
 static lua_State *L;

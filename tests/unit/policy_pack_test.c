@@ -3,7 +3,7 @@
 #include <sys/file.h>
 #include <sys/wait.h>
 
-#include "policy/packs.h"
+#include "policy/pack/packs.h"
 #include "policy_help.h"
 
 static char conf[160], src[160];

@@ -1,6 +1,6 @@
 /* Plans field by field, and what a change of policy would do to many workspaces. */
-#include "policy/preview.h"
-#include "policy/tool.h"
+#include "policy/tool/preview.h"
+#include "policy/tool/tool.h"
 #include "policy_help.h"
 
 static cJSON *subjects(int n)

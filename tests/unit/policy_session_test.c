@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include "policy/tool.h"
+#include "policy/tool/tool.h"
 #include "policy_help.h"
 
 static void expect_error(const char *point, const char *hook, const char *extra, const char *wanted)

@@ -2,7 +2,7 @@
  * examples. Runs in the project's folder. */
 #include "policy/points.h"
 #include "policy/facts.h"
-#include "policy/tool.h"
+#include "policy/tool/tool.h"
 #include "policy_help.h"
 
 static cJSON *check(bool strict)

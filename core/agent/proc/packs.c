@@ -2,7 +2,7 @@
 #include "agent/rpc/handlers.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "policy/packs.h"
+#include "policy/pack/packs.h"
 
 static cJSON *public_config(struct call *c)
 {

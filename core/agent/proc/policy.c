@@ -4,8 +4,8 @@
 #include "agent/rpc/handlers.h"
 #include "base/mem.h"
 #include "lua/lua.h"
-#include "policy/preview.h"
-#include "policy/tool.h"
+#include "policy/tool/preview.h"
+#include "policy/tool/tool.h"
 
 enum { MAX_DECISIONS = 1000 };
 

@@ -16,7 +16,7 @@
 #include "base/str.h"
 #include "config/config.h"
 #include "policy/layers.h"
-#include "policy/packs_priv.h"
+#include "policy/pack/packs_priv.h"
 
 #define LOCK_MAX (4u << 20)
 

@@ -7,7 +7,7 @@
 #include "base/paths.h"
 #include "base/str.h"
 #include "policy/access.h"
-#include "policy/pack.h"
+#include "policy/pack/pack.h"
 #include "policy/points.h"
 
 #define MAX_SETTINGS 100

@@ -3,9 +3,9 @@
 
 #include "base/mem.h"
 #include "base/paths.h"
-#include "policy/pack.h"
+#include "policy/pack/pack.h"
 #include "policy/session.h"
-#include "policy/tooling.h"
+#include "policy/tool/tooling.h"
 
 int tool_pack(const char *dir, struct pack **out, struct perry_err **err)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "policy/host.h"
+#include "policy/child/host.h"
 
 #define MAX_LINES 20000
 #define NO_CODE ' '

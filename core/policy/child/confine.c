@@ -1,4 +1,4 @@
-#include "policy/confine.h"
+#include "policy/child/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "policy/preview.h"
+#include "policy/tool/preview.h"
 
 /* The answer of one decision, from the lowest layer that was asked to the one whose answer counts. */
 struct ladder {

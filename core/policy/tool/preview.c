@@ -1,5 +1,5 @@
 /* What a change of policy would do: the plans of all workspaces by two policies, compared field by field. */
-#include "policy/preview.h"
+#include "policy/tool/preview.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -9,9 +9,9 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "policy/layers.h"
-#include "policy/pack.h"
+#include "policy/pack/pack.h"
 #include "policy/session.h"
-#include "policy/tooling.h"
+#include "policy/tool/tooling.h"
 
 /* So many plans share a process: forking costs more than planning. A hook that keeps something from call to call could
  * tell, so not all of them do. */

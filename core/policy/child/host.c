@@ -1,4 +1,4 @@
-#include "policy/host.h"
+#include "policy/child/host.h"
 
 #include <string.h>
 

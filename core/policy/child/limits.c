@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "policy/confine.h"
-#include "policy/host.h"
+#include "policy/child/confine.h"
+#include "policy/child/host.h"
 
 #define COUNT_EVERY 2000		       /* instructions; about 20 us */
 #define GRACE_MS (CONFINE_SANITIZED ? 200 : 2) /* of CPU, between the hook's own end and the signal */

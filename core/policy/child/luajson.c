@@ -1,4 +1,4 @@
-#include "policy/luajson.h"
+#include "policy/child/luajson.h"
 
 #include <math.h>
 #include <string.h>

@@ -5,8 +5,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "policy/host.h"
-#include "policy/luajson.h"
+#include "policy/child/host.h"
+#include "policy/child/luajson.h"
 
 static char globals_key, modules_key;
 

@@ -1,4 +1,4 @@
-#include "policy/pack.h"
+#include "policy/pack/pack.h"
 
 #include <dirent.h>
 #include <errno.h>

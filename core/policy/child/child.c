@@ -1,12 +1,12 @@
-#include "policy/child.h"
+#include "policy/child/child.h"
 
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "policy/confine.h"
+#include "policy/child/confine.h"
 #include "policy/frame.h"
-#include "policy/host.h"
+#include "policy/child/host.h"
 
 static struct host host;
 

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "policy/access.h"
-#include "policy/host.h"
+#include "policy/child/host.h"
 #include "policy/result.h"
 
 #define MAX_HOOKS 128

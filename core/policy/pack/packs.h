@@ -2,7 +2,7 @@
  * the configuration folder holds the approved files. */
 #ifndef PERRY_POLICY_PACKS_H
 #define PERRY_POLICY_PACKS_H
-#include "policy/pack.h"
+#include "policy/pack/pack.h"
 #include "policy/policy.h"
 
 /* -- for a session -- */

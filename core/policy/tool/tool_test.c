@@ -10,10 +10,10 @@
 #include "base/str.h"
 #include "policy/frame.h"
 #include "policy/layers.h"
-#include "policy/pack.h"
+#include "policy/pack/pack.h"
 #include "policy/session.h"
-#include "policy/tool.h"
-#include "policy/tooling.h"
+#include "policy/tool/tool.h"
+#include "policy/tool/tooling.h"
 
 #define UNDER_TEST "tested"
 

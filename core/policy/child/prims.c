@@ -8,8 +8,8 @@
 #include "base/sha256.h"
 #include "base/str.h"
 #include "policy/frame.h"
-#include "policy/host.h"
-#include "policy/luajson.h"
+#include "policy/child/host.h"
+#include "policy/child/luajson.h"
 
 #define MAX_LOG (64u << 10)
 

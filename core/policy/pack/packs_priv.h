@@ -1,7 +1,7 @@
 /* Shared by packs.c and packs_lock.c. */
 #ifndef PERRY_POLICY_PACKS_PRIV_H
 #define PERRY_POLICY_PACKS_PRIV_H
-#include "policy/packs.h"
+#include "policy/pack/packs.h"
 
 /* Holds packs/.lock; how: LOCK_SH or LOCK_EX. -1 when there is no such folder (LOCK_SH), or with *err. */
 int packs_lock(const char *config_dir, int how, struct perry_err **err);

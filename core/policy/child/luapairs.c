@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/luajson.h"
+#include "policy/child/luajson.h"
 
 struct key {
 	int rank; /* numbers 0, texts 1, booleans 2 */

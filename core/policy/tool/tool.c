@@ -1,4 +1,4 @@
-#include "policy/tool.h"
+#include "policy/tool/tool.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -9,9 +9,9 @@
 #include "base/paths.h"
 #include "base/str.h"
 #include "policy/layers.h"
-#include "policy/pack.h"
+#include "policy/pack/pack.h"
 #include "policy/session.h"
-#include "policy/tooling.h"
+#include "policy/tool/tooling.h"
 
 bool tool_is_dir(const char *path)
 {

@@ -4,8 +4,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "policy/host.h"
-#include "policy/luajson.h"
+#include "policy/child/host.h"
+#include "policy/child/luajson.h"
 
 #define MAX_MESSAGE 4000
 

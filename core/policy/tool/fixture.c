@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "policy/points.h"
-#include "policy/tool.h"
+#include "policy/tool/tool.h"
 
 static const char facts_text[] =
 	"{\"ws\":{\"name\":\"web\",\"labels\":{},\"created\":1700000000,\"owner\":\"alice\",\"branch\":\"main\","

@@ -1,5 +1,5 @@
 /* Layers from approved packs. */
-#include "policy/packs.h"
+#include "policy/pack/packs.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/str.h"
-#include "policy/packs_priv.h"
+#include "policy/pack/packs_priv.h"
 
 struct one {
 	struct pack *pack;
