@@ -7,7 +7,7 @@
 #include "agent/agent.h"
 #include "base/mem.h"
 #include "cli/client.h"
-#include "cli/full.h"
+#include "cli/full/full.h"
 #include "net/http.h"
 #include "policy/policy.h"
 

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "cli/client.h"
-#include "cli/full.h"
+#include "cli/full/full.h"
 #include "cli/out.h"
 #include "policy/points.h"
 #include "policy/tool/preview.h"

@@ -10,10 +10,10 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/str.h"
-#include "cli/full.h"
-#include "cli/full_packs.h"
+#include "cli/full/full.h"
+#include "cli/full/packs.h"
 #include "cli/out.h"
-#include "cli/full_pack_git.h"
+#include "cli/full/pack_git.h"
 
 #define TIMEOUT_S 60
 

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/str.h"
-#include "cli/full.h"
+#include "cli/full/full.h"
 
 static const char meta[] = "{\n"
 			   "  \"name\": \"@\",\n"

@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "cli/command.h"
-#include "cli/full_packs.h"
+#include "cli/full/packs.h"
 #include "config/config.h"
 
 int target_open(struct target *t, struct perry_err **err)

@@ -1,4 +1,4 @@
-/* Shared by full_packs.c (the commands) and full_pack_target.c (where packs are kept). */
+/* Shared by packs.c (the commands) and pack_target.c (where packs are kept). */
 #ifndef PERRY_CLI_FULL_PACKS_H
 #define PERRY_CLI_FULL_PACKS_H
 #include "cli/client.h"

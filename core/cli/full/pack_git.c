@@ -1,5 +1,5 @@
 /* Nothing is checked out: the tree is listed, judged, and then its blobs are read. */
-#include "cli/full_pack_git.h"
+#include "cli/full/pack_git.h"
 
 #include <ctype.h>
 #include <stdio.h>

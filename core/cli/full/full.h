@@ -1,4 +1,4 @@
-/* Commands that only the full executable has (full_hooks.c). */
+/* Commands that only the full executable has (full/hooks.c). */
 #ifndef PERRY_CLI_FULL_H
 #define PERRY_CLI_FULL_H
 #include "cli/command.h"

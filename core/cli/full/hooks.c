@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "cli/client.h"
-#include "cli/full.h"
+#include "cli/full/full.h"
 #include "cli/out.h"
 #include "cli/plan_out.h"
 #include "policy/tool/tool.h"
