@@ -112,15 +112,22 @@ $(BUILD)/bench/%: tests/bench/%.c $(foreach m,$(ALL),$(call archive,$(m))) $(BUI
 layers:
 	@sh scripts/layers.sh
 
+# All C in the form of .clang-format.
+C_FILES = $(shell git ls-files '*.c' '*.h')
+fmt:
+	@clang-format -i $(C_FILES)
+fmt-check:
+	@clang-format --dry-run -Werror $(C_FILES)
+
 # gcc's warnings are errors in every build; this adds clang's, shellcheck and luacheck.
-lint: layers
+lint: layers fmt-check
 	@fail=0; for f in $(wildcard core/*.c core/*/*.c core/*/*/*.c); do case $$f in core/step/*) continue ;; esac; clang -fsyntax-only $(CPPFLAGS) -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers $$f || fail=1; done; exit $$fail
 	@shellcheck -x $(wildcard scripts/*.sh tests/tailnet/*.sh tests/tailnet/lab.bash) .ci/run
 	@scripts/docs-config.sh | cmp - docs/config.md
 	@for d in reference recipes; do scripts/docs-hooks.sh $$d | cmp - docs/hooks/$$d.md || exit 1; done
 	@luacheck -q lua hooks examples --exclude-files 'lua/types/*' --no-max-line-length --no-unused-args --globals perry
 
-.PHONY: all test asan ubsan tsan layers lint FORCE test-unit $(foreach m,$(MODULES),lib-$(m))
+.PHONY: all test asan ubsan tsan layers lint fmt fmt-check FORCE test-unit $(foreach m,$(MODULES),lib-$(m))
 
 # --- installation, the two commands of the README, tests: the work is done by scripts/ ---
 STRIP ?= strip

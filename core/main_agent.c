@@ -74,7 +74,8 @@ static int tls_connect(const char *host, int port, struct conn *out, struct perr
 {
 	bool v6 = strchr(host, ':') != NULL;
 	cleanup_free char *base = xasprintf("https://%s%s%s:%d", v6 ? "[" : "", host, v6 ? "]" : "", port);
-	const char *ca = getenv("SSL_CERT_FILE"); /* as OpenSSL's own tools have it: behind a proxy that inspects TLS, or with a CA of one's own */
+	const char *ca = getenv("SSL_CERT_FILE"); /* as OpenSSL's own tools have it: behind a proxy that inspects TLS,
+						     or with a CA of one's own */
 	struct http_options options = { .base = base, .ca_file = ca && *ca ? ca : NULL };
 	struct tls *t = xcalloc(1, sizeof *t);
 	if (http_new(&t->http, &options, err) < 0 || http_connect(t->http, 10000, &t->stream, err) < 0) {
@@ -84,15 +85,30 @@ static int tls_connect(const char *host, int port, struct conn *out, struct perr
 			(*err)->code = PERRY_ENOAGENT;
 		return perry_wrap(err, "cannot reach the agent at %s:%d", host, port);
 	}
-	*out = (struct conn){ .fd = http_stream_fd(t->stream), .read = tls_read, .write = tls_write, .close = tls_close, .nonblock = tls_nonblock, .ctx = t };
+	*out = (struct conn){ .fd = http_stream_fd(t->stream),
+			      .read = tls_read,
+			      .write = tls_write,
+			      .close = tls_close,
+			      .nonblock = tls_nonblock,
+			      .ctx = t };
 	return 0;
 }
 
 static const struct cli_full full = {
-	.hooks_show = hooks_show, .hooks_new = hooks_new, .hooks_edit = hooks_edit, .hooks_check = hooks_check_files,
-	.hooks_run = hooks_run_point, .hooks_test = hooks_test_dir, .hooks_preview = hooks_preview,
-	.hooks_packs = hooks_packs, .hooks_add = hooks_add, .hooks_update = hooks_update, .hooks_outdated = hooks_outdated, .hooks_remove = hooks_remove,
-	.hooks_pack_init = hooks_pack_init, .hooks_pack_hash = hooks_pack_hash,
+	.hooks_show = hooks_show,
+	.hooks_new = hooks_new,
+	.hooks_edit = hooks_edit,
+	.hooks_check = hooks_check_files,
+	.hooks_run = hooks_run_point,
+	.hooks_test = hooks_test_dir,
+	.hooks_preview = hooks_preview,
+	.hooks_packs = hooks_packs,
+	.hooks_add = hooks_add,
+	.hooks_update = hooks_update,
+	.hooks_outdated = hooks_outdated,
+	.hooks_remove = hooks_remove,
+	.hooks_pack_init = hooks_pack_init,
+	.hooks_pack_hash = hooks_pack_hash,
 };
 
 int main(int argc, char **argv)

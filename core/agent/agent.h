@@ -10,7 +10,7 @@ struct agent_options {
 	const char *config_dir; /* NULL: path_config_dir() */
 	uint16_t port;          /* 0: from the configuration */
 	bool no_host_access;
-	bool quiet;             /* no line on standard output */
+	bool quiet; /* no line on standard output */
 };
 
 /* Runs until SIGTERM or SIGINT. Call it before anything else is read or started: it forks the policy process first. */

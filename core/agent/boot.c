@@ -53,7 +53,8 @@ static int port_error(struct perry_err **err, struct perry_err *take_why, const 
 			  who);
 }
 
-/* Of Tailscale's ranges. Who calls there is asked of tailscaled; where it knows nothing of the address, a token is, as on others. */
+/* Of Tailscale's ranges. Who calls there is asked of tailscaled; where it knows nothing of the address, a token is, as
+ * on others. */
 static bool is_tailnet_address(const char *addr)
 {
 	unsigned char b4[4], b6[16];
@@ -226,7 +227,8 @@ static int open_parts(struct boot *b, struct perry_err **err)
 		return -1;
 	fleet_set_render(a->fleet, workspace_view_text);
 	a->identity = identity_new(a);
-	if (agent_open_operations(a, err) < 0 || open_streams(a, err) < 0 || agent_open_watchers(a, err) < 0 || idle_agent_open(a, err) < 0)
+	if (agent_open_operations(a, err) < 0 || open_streams(a, err) < 0 || agent_open_watchers(a, err) < 0 ||
+	    idle_agent_open(a, err) < 0)
 		return -1;
 	return open_server(b, err);
 }

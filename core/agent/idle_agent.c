@@ -18,7 +18,9 @@
 #include "lua/lua.h"
 
 enum { STOP_GRACE_MS = 3000, GATHER_MS = 300 };
-#define FILES_MASK (IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
+#define FILES_MASK \
+	(IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | \
+	 IN_MOVE_SELF)
 
 /* What is open in a workspace. */
 struct use {
@@ -35,9 +37,9 @@ struct idle_agent {
 	atomic_bool stop, hooked;
 	bool running;
 	pthread_t thread;
-	pthread_mutex_t lock;  /* of the next lines */
+	pthread_mutex_t lock; /* of the next lines */
 	pthread_cond_t changed;
-	bool ended;            /* the thread */
+	bool ended; /* the thread */
 	struct use *uses;
 };
 
@@ -83,12 +85,14 @@ static bool look(void *ctx, const char *ws, struct idle_subject *out)
 	operations_of(ia->a, ws, &ends);
 	if (ends)
 		return false;
-	*out = (struct idle_subject){ .ttl = json_int_or(record, "ttl", 0), .ttl_from = json_int_or(record, "ttlFrom", 0) };
+	*out = (struct idle_subject){ .ttl = json_int_or(record, "ttl", 0),
+				      .ttl_from = json_int_or(record, "ttlFrom", 0) };
 	out->ttl_left_ms = out->ttl_from + out->ttl * 1000 - clock_ms();
 	/* A ttl counts from the end of the start. */
 	if (!out->ttl_from)
 		out->ttl = 0;
-	snprintf(out->life, sizeof out->life, "%.40s %.40s", json_str_or(record, "container.id", ""), json_str_or(record, "container.started", ""));
+	snprintf(out->life, sizeof out->life, "%.40s %.40s", json_str_or(record, "container.id", ""),
+		 json_str_or(record, "container.started", ""));
 	return true;
 }
 
@@ -168,7 +172,8 @@ static void warn(void *ctx, const char *ws, int64_t ttl, int64_t left_ms)
 	char left[32], whole[32];
 	clock_age(left_ms, left);
 	clock_age(ttl * 1000, whole);
-	cleanup_free char *text = xasprintf("its time of %s is over in %s; perry start %s --ttl gives it more, --ttl 0 keeps it", whole, left, ws);
+	cleanup_free char *text = xasprintf(
+		"its time of %s is over in %s; perry start %s --ttl gives it more, --ttl 0 keeps it", whole, left, ws);
 	publish(ia, ws, "warning", "message", text);
 }
 
@@ -210,7 +215,8 @@ void idle_agent_open_in(struct idle_agent *ia, const char *ws, enum stream_use u
 static void on_event(void *ctx, const cJSON *ev)
 {
 	struct idle_agent *ia = ctx;
-	const char *kind = json_str_or(ev, "kind", ""), *ws = json_str(ev, "workspace"), *caller = json_str_or(ev, "caller.kind", "");
+	const char *kind = json_str_or(ev, "kind", ""), *ws = json_str(ev, "workspace"),
+		   *caller = json_str_or(ev, "caller.kind", "");
 	if (!ws)
 		return;
 	if (strcmp(kind, "state") == 0) {
@@ -243,7 +249,8 @@ static void follow(struct idle_agent *ia, const char *dir)
 	char path[PATH_MAX];
 	if (ia->files_fd < 0 || !dir || (size_t)snprintf(path, sizeof path, "%s", dir) >= sizeof path)
 		return;
-	while (inotify_add_watch(ia->files_fd, path, FILES_MASK | IN_ONLYDIR) < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+	while (inotify_add_watch(ia->files_fd, path, FILES_MASK | IN_ONLYDIR) < 0 &&
+	       (errno == ENOENT || errno == ENOTDIR)) {
 		char *slash = strrchr(path, '/');
 		if (!slash || slash == path)
 			return;
@@ -304,7 +311,8 @@ static void *run(void *arg)
 	while (!atomic_load(&ia->stop)) {
 		int64_t due = idle_run(ia->idle), left = due - clock_mono_ms();
 		int wait = due == INT64_MAX ? -1 : left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
-		struct pollfd fds[] = { { .fd = ia->wake_fd, .events = POLLIN }, { .fd = ia->files_fd, .events = POLLIN } };
+		struct pollfd fds[] = { { .fd = ia->wake_fd, .events = POLLIN },
+					{ .fd = ia->files_fd, .events = POLLIN } };
 		uint64_t count;
 		if (poll(fds, 2, wait) <= 0)
 			continue;

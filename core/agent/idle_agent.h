@@ -1,5 +1,6 @@
-/* The idle hook of a running agent: a thread around the scheduler (idle.h), and what the scheduler is told of workspaces. The thread sleeps until the next
- * question is due, and for good while no layer has an idle hook and no workspace has a ttl. */
+/* The idle hook of a running agent: a thread around the scheduler (idle.h), and what the scheduler is told of
+ * workspaces. The thread sleeps until the next question is due, and for good while no layer has an idle hook and no
+ * workspace has a ttl. */
 #ifndef PERRY_AGENT_IDLE_AGENT_H
 #define PERRY_AGENT_IDLE_AGENT_H
 #include <stdbool.h>

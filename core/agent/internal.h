@@ -32,7 +32,7 @@ struct agent {
 	char *dir;
 	bool no_host_access, quiet;
 	uint16_t port;
-	int64_t started_ms;      /* wall clock */
+	int64_t started_ms; /* wall clock */
 	char hostname[256];
 
 	struct policy *policy;
@@ -76,7 +76,8 @@ void agent_tailnet_changed(struct agent *a, const struct config *before, const s
 int agent_open_operations(struct agent *a, struct perry_err **err);
 void agent_close_operations(struct agent *a);
 char *agent_step_path(void); /* perry-step, which workspaces get; caller frees */
-char *agent_tailscale_dir(void); /* where their tailscale and tailscaled are, PERRY_TAILSCALE_DIR or beside perry-step; caller frees */
+char *agent_tailscale_dir(
+	void); /* where their tailscale and tailscaled are, PERRY_TAILSCALE_DIR or beside perry-step; caller frees */
 /* May this be done (kind: "exec", "shell")? Asks the admit hook. */
 int agent_admit(struct agent *a, const char *kind, const char *workspace, const cJSON *caller, struct perry_err **err);
 /* The plan that an operation would have; touches nothing. */

@@ -20,8 +20,10 @@ static int usage(FILE *to, int status)
 int cmd_agent_run(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "port", required_argument, NULL, 'p' },   { "config-dir", required_argument, NULL, 'c' },
-		{ "no-host-access", no_argument, NULL, 'n' }, { "help", no_argument, NULL, 'h' },
+		{ "port", required_argument, NULL, 'p' },
+		{ "config-dir", required_argument, NULL, 'c' },
+		{ "no-host-access", no_argument, NULL, 'n' },
+		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	struct agent_options opts = { 0 };

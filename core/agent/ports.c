@@ -42,11 +42,13 @@ struct node {
 static void read_node(const cJSON *record, const cJSON *live, struct node *n)
 {
 	const char *state = json_str(live, "state"), *noted = json_str_or(record, "tailnet.state", "none");
-	bool told = state && strcmp(noted, "none") != 0 ? strcmp(state, "Running") == 0 : strcmp(noted, "connected") == 0;
+	bool told =
+		state && strcmp(noted, "none") != 0 ? strcmp(state, "Running") == 0 : strcmp(noted, "connected") == 0;
 	const char *dns = json_str(live, "dnsName");
 	if (!dns)
 		dns = json_str(record, "tailnet.dnsName");
-	*n = (struct node){ .connected = (told || (state && strcmp(state, "Running") == 0)) && dns, .ip = json_str(live, "ip") };
+	*n = (struct node){ .connected = (told || (state && strcmp(state, "Running") == 0)) && dns,
+			    .ip = json_str(live, "ip") };
 	if (!n->ip)
 		n->ip = json_str_or(record, "tailnet.ip", "");
 	n->userspace = !json_bool_or(live, "tun", true);
@@ -122,16 +124,20 @@ static const char *obstacle(const cJSON *row, const struct node *n, const cJSON 
 	if (has_number(cJSON_GetObjectItemCaseSensitive(serve, "tcp"), port))
 		return NULL;
 	if (!loopback)
-		return is_any(address) || strcmp(address, n->ip) == 0 ? NULL : "it is bound to this one address of the container";
+		return is_any(address) || strcmp(address, n->ip) == 0
+			       ? NULL
+			       : "it is bound to this one address of the container";
 	if (n->userspace && strcmp(address, "::1") != 0) {
 		if (!expose)
-			*note = "userspace networking hands every port of 127.0.0.1 to the tailnet; that cannot be held back here";
+			*note = "userspace networking hands every port of 127.0.0.1 to the tailnet; that cannot be "
+				"held back here";
 		return NULL;
 	}
 	if (!json_bool_or(row, "decided", false))
 		return "it has just begun to listen";
 	if (!expose)
-		return "it is bound to the loopback address, and policy does not expose it (hook ports, tailscale.exposeLoopback)";
+		return "it is bound to the loopback address, and policy does not expose it (hook ports, "
+		       "tailscale.exposeLoopback)";
 	return json_str_or(serve, "error", "its forward is not in place yet");
 }
 
@@ -157,7 +163,8 @@ static cJSON *port_view(const cJSON *row, const struct node *n, const cJSON *ser
 	static const char *const copied[] = { "address", "loopback", "process", "pid", "label", "announce", "expose" };
 	int64_t port = json_int_or(row, "number", 0);
 	const char *note = NULL, *why = obstacle(row, n, serve, &note);
-	cleanup_free char *url = n->connected ? xasprintf("http://%s:%d", n->host, (int)port) : NULL, *web = web_address(serve, n, port);
+	cleanup_free char *url = n->connected ? xasprintf("http://%s:%d", n->host, (int)port) : NULL,
+			  *web = web_address(serve, n, port);
 	cJSON *out = cJSON_CreateObject();
 	json_set_int(out, "port", port);
 	for (size_t i = 0; i < ARRAY_LEN(copied); i++) {
@@ -176,14 +183,16 @@ cJSON *agent_ports(struct agent *a, const cJSON *record)
 {
 	const char *name = json_str_or(record, "name", "");
 	cleanup_json cJSON *look = watchers_look(a->watchers, name), *rows = cJSON_CreateArray();
-	const cJSON *serve = cJSON_GetObjectItemCaseSensitive(look, "serve"), *forwards = json_at(record, "ports.forwards"), *l;
+	const cJSON *serve = cJSON_GetObjectItemCaseSensitive(look, "serve"),
+		    *forwards = json_at(record, "ports.forwards"), *l;
 	cleanup_node struct node node;
 	read_node(record, cJSON_GetObjectItemCaseSensitive(look, "tailnet"), &node);
 	cJSON *out = cJSON_CreateObject(), *list = cJSON_CreateArray();
 	json_set_str(out, "name", name);
 	json_set_bool(out, "running", workspace_is_running(record));
 	json_set_bool(out, "watching", json_bool_or(look, "watching", false));
-	json_set_str(out, "problem", workspace_is_running(record) ? json_str(look, "problem") : "the workspace does not run");
+	json_set_str(out, "problem",
+		     workspace_is_running(record) ? json_str(look, "problem") : "the workspace does not run");
 	json_set_str(out, "hostname", node.host);
 	json_set_str(out, "dnsName", node.dns_name);
 	cJSON_ArrayForEach(l, cJSON_GetObjectItemCaseSensitive(look, "listeners"))

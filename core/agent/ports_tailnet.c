@@ -57,7 +57,8 @@ static void set_texts(cJSON *t, const cJSON *state)
 static cJSON *changed(const cJSON *record, const cJSON *state, const char *workspace)
 {
 	const cJSON *have = cJSON_GetObjectItemCaseSensitive(record, "tailnet");
-	const char *now = json_str_or(state, "state", ""), *was = json_str_or(have, "state", "none"), *why = trouble_of(now);
+	const char *now = json_str_or(state, "state", ""), *was = json_str_or(have, "state", "none"),
+		   *why = trouble_of(now);
 	cleanup_json cJSON *t = have ? cJSON_Duplicate(have, 1) : NULL;
 	if (!t || strcmp(was, "none") == 0 || strcmp(was, "pending") == 0)
 		return NULL;

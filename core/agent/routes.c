@@ -26,7 +26,8 @@ void auth_request_of(const struct server_req *r, struct auth_request *out)
 		.websocket = upgrade && strcasecmp(upgrade, "websocket") == 0,
 		.forwarded = req_header(r, "X-Forwarded-For") || req_header(r, "Forwarded"),
 	};
-	/* Serve says localhost to a socket, and what the client said beside it. Only tailscaled reaches that listener. */
+	/* Serve says localhost to a socket, and what the client said beside it. Only tailscaled reaches that listener.
+	 */
 	if (out->listener == LISTENER_SERVE)
 		out->host = req_header(r, "X-Forwarded-Host");
 }

@@ -63,7 +63,9 @@ static void copy_error(cJSON *out, const cJSON *record)
 /* How it stands on the tailnet, as of its last start: one that is stopped is not there. */
 static void put_tailscale(cJSON *out, const cJSON *record)
 {
-	static const char *const words[][2] = { { "connected", "connected" }, { "failed", "failed" }, { "pending", "connecting" } };
+	static const char *const words[][2] = { { "connected", "connected" },
+						{ "failed", "failed" },
+						{ "pending", "connecting" } };
 	const cJSON *t = cJSON_GetObjectItemCaseSensitive(record, "tailnet");
 	const char *state = json_str_or(t, "state", "none"), *status = "none";
 	if (!t)

@@ -49,7 +49,8 @@ struct timespec clock_deadline(int ms)
 
 void clock_iso(int64_t ms, char out[32])
 {
-	const int64_t last = INT64_C(253402300799999); /* the end of the year 9999: four digits are all the format has */
+	const int64_t last =
+		INT64_C(253402300799999); /* the end of the year 9999: four digits are all the format has */
 	ms = ms < 0 ? 0 : ms > last ? last : ms;
 	time_t sec = (time_t)(ms / 1000);
 	struct tm tm;
@@ -120,8 +121,12 @@ int64_t clock_parse_iso(const char *text)
 	}
 	if (*p)
 		return -1;
-	struct tm tm = { .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day,
-		         .tm_hour = hour, .tm_min = min, .tm_sec = sec };
+	struct tm tm = { .tm_year = year - 1900,
+			 .tm_mon = month - 1,
+			 .tm_mday = day,
+			 .tm_hour = hour,
+			 .tm_min = min,
+			 .tm_sec = sec };
 	int64_t ms = ((int64_t)timegm(&tm) - offset) * 1000 + frac;
 	return ms < 0 ? -1 : ms;
 }
@@ -132,8 +137,9 @@ void clock_age(int64_t ms_ago, char out[32])
 		int64_t ms;
 		const char *name;
 	} units[] = {
-		{ 365LL * 86400000, "year" }, { 30LL * 86400000, "month" }, { 7LL * 86400000, "week" }, { 86400000, "day" },
-		{ 3600000, "hour" }, { 60000, "minute" }, { 1000, "second" },
+		{ 365LL * 86400000, "year" }, { 30LL * 86400000, "month" }, { 7LL * 86400000, "week" },
+		{ 86400000, "day" },          { 3600000, "hour" },          { 60000, "minute" },
+		{ 1000, "second" },
 	};
 	size_t i = 0;
 	if (ms_ago < 0)
@@ -159,12 +165,23 @@ int64_t clock_span(const char *p)
 				return -1;
 		}
 		switch (*p++) {
-		case 's': v *= 1000; break;
-		case 'm': v *= 60000; break;
-		case 'h': v *= 3600000; break;
-		case 'd': v *= 86400000; break;
-		case 'w': v *= 7 * 86400000LL; break;
-		default: return -1;
+		case 's':
+			v *= 1000;
+			break;
+		case 'm':
+			v *= 60000;
+			break;
+		case 'h':
+			v *= 3600000;
+			break;
+		case 'd':
+			v *= 86400000;
+			break;
+		case 'w':
+			v *= 7 * 86400000LL;
+			break;
+		default:
+			return -1;
 		}
 		if (v > INT64_MAX / 4 - total)
 			return -1;

@@ -117,7 +117,7 @@ int json_get_bool(const cJSON *j, const char *what, const char *path, bool *out,
 }
 
 int json_get_int(const cJSON *j, const char *what, const char *path, int64_t min, int64_t max, int64_t *out,
-                 struct perry_err **err)
+		 struct perry_err **err)
 {
 	const cJSON *v = json_at(j, path);
 	if (!v)

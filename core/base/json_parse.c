@@ -226,7 +226,17 @@ static int scan_value(struct scan *s)
 		return scan_members(s, false);
 	case '"':
 		return scan_string(s);
-	case '-': case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9':
+	case '-':
+	case '0':
+	case '1':
+	case '2':
+	case '3':
+	case '4':
+	case '5':
+	case '6':
+	case '7':
+	case '8':
+	case '9':
 		return scan_number(s);
 	default:
 		return scan_word(s);

@@ -16,7 +16,7 @@
 #include "base/paths.h"
 
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
-#define LINGER_MS 200 /* for output that a child of the child holds open */
+#define LINGER_MS    200 /* for output that a child of the child holds open */
 
 extern char **environ;
 
@@ -56,13 +56,13 @@ static char *find(const char *name, const char *const *env)
 
 struct child {
 	pid_t pid;
-	int in, out, err;     /* our ends */
-	pid_t foreground;     /* the group that had the terminal, 0 */
+	int in, out, err; /* our ends */
+	pid_t foreground; /* the group that had the terminal, 0 */
 };
 
 /* Between fork and exec, in a process whose threads are gone: system calls only. */
-__attribute__((noreturn)) static void become(const struct process *p, const char *path, const char *const *env,
-					     int in, int out, int err)
+__attribute__((noreturn)) static void become(const struct process *p, const char *path, const char *const *env, int in,
+					     int out, int err)
 {
 	sigset_t none;
 	static const int reset[] = { SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGTTOU };
@@ -188,7 +188,8 @@ static bool serve(const struct process *p, struct child *c, int64_t until, struc
 		struct pollfd f[3] = { { .fd = c->in, .events = POLLOUT },
 				       { .fd = c->out, .events = POLLIN },
 				       { .fd = c->err, .events = POLLIN } };
-		/* No signal tells of the child's end, for the handler would be the whole process's: a look now and then. */
+		/* No signal tells of the child's end, for the handler would be the whole process's: a look now and
+		 * then. */
 		int wait = c->out < 0 && c->err < 0 ? 5 : 50;
 		if (poll(f, 3, left < wait ? (int)left : wait) < 0 && errno != EINTR)
 			return gone;

@@ -9,14 +9,14 @@
 
 struct process {
 	const char *const *argv; /* ends with NULL; argv[0] with a slash, or looked for in PATH of env */
-	const char *const *env;	 /* "NAME=value", ends with NULL; NULL: ours */
-	const char *dir;	 /* or NULL: ours */
-	const char *input;	 /* for its standard input */
+	const char *const *env;  /* "NAME=value", ends with NULL; NULL: ours */
+	const char *dir;         /* or NULL: ours */
+	const char *input;       /* for its standard input */
 	size_t input_len;
 	int timeout_ms;
 	size_t max_output;  /* of out and err each; what is more is dropped (cut is set) */
 	uint64_t file_size; /* largest file that it may write, 0: any */
-	bool terminal;	    /* it may ask on our terminal meanwhile */
+	bool terminal;      /* it may ask on our terminal meanwhile */
 };
 struct process_end {
 	struct buf out, err;

@@ -121,22 +121,16 @@ static void mark_values(const struct buf *text, unsigned char *hit)
 
 struct kind {
 	const char *prefix; /* stays readable */
-	const char *also;   /* characters of the secret part, besides letters and digits; NULL: all but blanks and quotes */
-	size_t shortest;    /* secret parts shorter than this are words ("perry_agent"), no tokens */
+	const char
+		*also; /* characters of the secret part, besides letters and digits; NULL: all but blanks and quotes */
+	size_t shortest; /* secret parts shorter than this are words ("perry_agent"), no tokens */
 };
 
 static const struct kind kinds[] = {
 	{ "tskey-", "-", 9 }, /* "tskey-auth-..." in a text is none */
-	{ "hskey-", "-", 9 },
-	{ "perry_", "_-", 16 },
-	{ "ghp_", "_", 4 },
-	{ "gho_", "_", 4 },
-	{ "ghu_", "_", 4 },
-	{ "ghs_", "_", 4 },
-	{ "ghr_", "_", 4 },
-	{ "github_pat_", "_", 4 },
-	{ "sk-ant-", "_-", 8 },
-	{ "Bearer ", NULL, 1 },
+	{ "hskey-", "-", 9 },   { "perry_", "_-", 16 }, { "ghp_", "_", 4 }, { "gho_", "_", 4 },
+	{ "ghu_", "_", 4 },     { "ghs_", "_", 4 },     { "ghr_", "_", 4 }, { "github_pat_", "_", 4 },
+	{ "sk-ant-", "_-", 8 }, { "Bearer ", NULL, 1 },
 };
 
 static bool belongs(const struct kind *k, char c)

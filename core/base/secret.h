@@ -9,7 +9,7 @@ struct secret *secret_new(const char *text, size_t n); /* copies; the caller wip
 const char *secret_reveal(const struct secret *s);     /* borrowed; only where it leaves for its destination */
 size_t secret_len(const struct secret *s);
 void secret_free(struct secret *s);
-void wipe(void *p, size_t n);                          /* zeroes memory; not optimised away */
+void wipe(void *p, size_t n); /* zeroes memory; not optimised away */
 
 static inline void cleanup_secret_fn(struct secret **s)
 {

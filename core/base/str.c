@@ -268,7 +268,8 @@ void base64_encode(struct buf *out, const void *bytes, size_t n)
 			v |= (uint32_t)p[i + 1] << 8;
 		if (i + 2 < n)
 			v |= p[i + 2];
-		char q[4] = { b64[v >> 18], b64[v >> 12 & 63], i + 1 < n ? b64[v >> 6 & 63] : '=', i + 2 < n ? b64[v & 63] : '=' };
+		char q[4] = { b64[v >> 18], b64[v >> 12 & 63], i + 1 < n ? b64[v >> 6 & 63] : '=',
+			      i + 2 < n ? b64[v & 63] : '=' };
 		buf_add(out, q, 4);
 	}
 }

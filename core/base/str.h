@@ -16,18 +16,20 @@ void buf_add(struct buf *b, const void *bytes, size_t n);
 void buf_adds(struct buf *b, const char *s);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-char *buf_reserve(struct buf *b, size_t n); /* room for n more bytes; returns the place; add to len and put a NUL there yourself */
-void buf_consume(struct buf *b, size_t n);  /* drops the first n bytes */
-char *buf_take(struct buf *b);              /* the text, "" for an empty buffer; the caller frees it; b is empty after */
-const char *buf_str(const struct buf *b);   /* never NULL; borrowed */
+char *buf_reserve(struct buf *b,
+		  size_t n); /* room for n more bytes; returns the place; add to len and put a NUL there yourself */
+void buf_consume(struct buf *b, size_t n); /* drops the first n bytes */
+char *buf_take(struct buf *b);             /* the text, "" for an empty buffer; the caller frees it; b is empty after */
+const char *buf_str(const struct buf *b);  /* never NULL; borrowed */
 void buf_free(struct buf *b);
 #define cleanup_buf __attribute__((cleanup(buf_free)))
 
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
-bool str_eq(const char *a, const char *b);  /* NULL equals only NULL */
-char *str_trim(char *s);                    /* in place; returns the first non-blank */
-/* The candidate nearest to word (edit distance at most 1/3 of its length, at least 1 and at most 3), or NULL. candidates ends with NULL. */
+bool str_eq(const char *a, const char *b); /* NULL equals only NULL */
+char *str_trim(char *s);                   /* in place; returns the first non-blank */
+/* The candidate nearest to word (edit distance at most 1/3 of its length, at least 1 and at most 3), or NULL.
+ * candidates ends with NULL. */
 const char *str_nearest(const char *word, const char *const *candidates);
 /* 0 when all of text is a decimal number within [min, max]; else -1 and *out untouched. */
 int str_to_int(const char *text, long long min, long long max, long long *out);
@@ -38,7 +40,7 @@ bool utf8_valid(const char *s, size_t n);
 /* Appends [s, s+n) with every byte that is no UTF-8 replaced by U+FFFD. NUL is kept. */
 void utf8_scrub(struct buf *out, const char *s, size_t n);
 void base64_encode(struct buf *out, const void *bytes, size_t n);
-int base64_decode(struct buf *out, const char *text, size_t n); /* -1: not base64, out is as before */
+int base64_decode(struct buf *out, const char *text, size_t n);   /* -1: not base64, out is as before */
 void hex_encode(char *out, const unsigned char *bytes, size_t n); /* out has 2n+1 bytes */
 /* Appends s quoted for a POSIX shell. */
 void shell_quote(struct buf *out, const char *s);

@@ -37,7 +37,8 @@ static int unknown(const struct command *c, const char *word, struct perry_err *
 	cleanup_free char *plain = xstrndup(word, strcspn(word, "="));
 	const char *near = str_nearest(plain + strspn(plain, "-"), names);
 	if (near)
-		return perry_fail(err, PERRY_EUSAGE, "%s: there is no option %s (did you mean --%s?)", c->name, plain, near);
+		return perry_fail(err, PERRY_EUSAGE, "%s: there is no option %s (did you mean --%s?)", c->name, plain,
+				  near);
 	return perry_fail(err, PERRY_EUSAGE, "%s: there is no option %s (see: perry help %s)", c->name, plain, c->name);
 }
 
@@ -122,7 +123,8 @@ int args_parse(const struct command *c, int argc, char **argv, struct args *a, s
 		return 0;
 	if (a->nwords < c->min_words || (c->max_words >= 0 && a->nwords > c->max_words))
 		return perry_fail(err, PERRY_EUSAGE, "%s: %s\n  usage: perry %s %s", c->name,
-				  a->nwords < c->min_words ? "something is missing" : "too many words", c->name, c->usage);
+				  a->nwords < c->min_words ? "something is missing" : "too many words", c->name,
+				  c->usage);
 	return 0;
 }
 

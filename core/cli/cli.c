@@ -63,7 +63,8 @@ static int unknown(int argc, char **argv, struct perry_err **err)
 	if (!near)
 		near = str_nearest(argv[0], names);
 	if (near)
-		return perry_fail(err, PERRY_EUSAGE, "there is no command \"%s\" (did you mean \"perry %s\"?)", two && group ? two : argv[0], near);
+		return perry_fail(err, PERRY_EUSAGE, "there is no command \"%s\" (did you mean \"perry %s\"?)",
+				  two && group ? two : argv[0], near);
 	return perry_fail(err, PERRY_EUSAGE, "there is no command \"%s\"\n  see: perry help", argv[0]);
 }
 
@@ -76,7 +77,9 @@ int cli_become_full(struct perry_err **err)
 		if (access(path, X_OK) == 0)
 			execv(path, whole_argv);
 	}
-	return perry_fail(err, PERRY_ENOTFOUND, "perry-agent is not installed beside this program (%s)\n  install both with: make install", dir);
+	return perry_fail(err, PERRY_ENOTFOUND,
+			  "perry-agent is not installed beside this program (%s)\n  install both with: make install",
+			  dir);
 }
 
 static void print_error(const struct perry_err *e)

@@ -121,7 +121,8 @@ static int probe(const char *url, struct client **out, struct perry_err **err)
 static bool is_this_machine(const char *agent)
 {
 	size_t n = strcspn(agent, ":/");
-	return (n == 9 && strncmp(agent, "localhost", n) == 0) || str_starts(agent, "127.") || str_starts(agent, "[::1]");
+	return (n == 9 && strncmp(agent, "localhost", n) == 0) || str_starts(agent, "127.") ||
+	       str_starts(agent, "[::1]");
 }
 
 int client_find(const char *agent, struct client **out, char **url, struct perry_err **err)
@@ -145,14 +146,16 @@ int client_find(const char *agent, struct client **out, char **url, struct perry
 	}
 	if (!why || !second)
 		return perry_move(err, why ? take_ptr(why) : take_ptr(second));
-	return perry_fail(err, PERRY_ENOAGENT, "no Perry agent answers at %s\n  https: %s\n  http: %s", agent, perry_msg(why), perry_msg(second));
+	return perry_fail(err, PERRY_ENOAGENT, "no Perry agent answers at %s\n  https: %s\n  http: %s", agent,
+			  perry_msg(why), perry_msg(second));
 }
 
 static int no_agent(struct perry_err **err)
 {
-	return perry_fail(err, PERRY_ENOAGENT,
-			  "no agent runs on this machine, and none is configured\n  start one here with: perry agent run\n"
-			  "  or use another machine's with: perry config agent HOST");
+	return perry_fail(
+		err, PERRY_ENOAGENT,
+		"no agent runs on this machine, and none is configured\n  start one here with: perry agent run\n"
+		"  or use another machine's with: perry config agent HOST");
 }
 
 static struct client *local_client(void)
@@ -169,7 +172,8 @@ static struct client *local_client(void)
 /* A name with a scheme was asked before, and this machine has no TLS. */
 static int open_named(const char *agent, struct client **out, struct perry_err **err)
 {
-	return strstr(agent, "://") || is_this_machine(agent) ? client_for(agent, out, err) : client_find(agent, out, NULL, err);
+	return strstr(agent, "://") || is_this_machine(agent) ? client_for(agent, out, err)
+							      : client_find(agent, out, NULL, err);
 }
 
 int client_open(struct client **out, struct perry_err **err)
@@ -230,7 +234,8 @@ static int connect_tcp(const struct client *c, struct perry_err **err)
 		perry_fail_errno(err, why, "cannot reach the agent at %s", c->where);
 		if (err && *err) {
 			(*err)->code = PERRY_ENOAGENT;
-			cleanup_free char *msg = xasprintf("%s\n  start it there with: perry agent run", perry_msg(*err));
+			cleanup_free char *msg =
+				xasprintf("%s\n  start it there with: perry agent run", perry_msg(*err));
 			free((*err)->msg);
 			(*err)->msg = take_ptr(msg);
 		}
@@ -286,12 +291,16 @@ static int answer_error(const struct client *c, int status, const cJSON *body, c
 	const char *message = json_str(j, "message");
 	if (status == 401)
 		return perry_fail(err, PERRY_EUNAUTH,
-				  "the agent at %s asks for a token\n  show it there with: perry agent show-token\n  save it here with: perry config token --stdin",
+				  "the agent at %s asks for a token\n  show it there with: perry agent show-token\n  "
+				  "save it here with: perry config token --stdin",
 				  c->where);
 	if (!message)
 		message = json_str(body, "error");
-	perry_fail(err, json_str(j, "code") ? perry_code_from_api(json_str(j, "code")) : perry_code_from_http(status), "%s",
-		   message ? message : *text ? text : "the agent failed without a reason");
+	perry_fail(err, json_str(j, "code") ? perry_code_from_api(json_str(j, "code")) : perry_code_from_http(status),
+		   "%s",
+		   message ? message
+		   : *text ? text
+			   : "the agent failed without a reason");
 	if (err && *err) {
 		(*err)->status = status;
 		(*err)->data = cJSON_Duplicate(json_at(j, "data"), 1);
@@ -299,8 +308,8 @@ static int answer_error(const struct client *c, int status, const cJSON *body, c
 	return -1;
 }
 
-static int call(const struct client *c, const char *method, const char *path, const char *more_headers, cJSON *take_body, int *status, cJSON **out,
-		struct perry_err **err)
+static int call(const struct client *c, const char *method, const char *path, const char *more_headers,
+		cJSON *take_body, int *status, cJSON **out, struct perry_err **err)
 {
 	cleanup_json cJSON *body = take_body;
 	cleanup_free char *text = body ? json_print(body) : NULL;
@@ -337,7 +346,8 @@ int client_get(const struct client *c, const char *path, cJSON **out, struct per
 	return call(c, "GET", path, "", NULL, &status, out, err);
 }
 
-static int rpc(const struct client *c, const char *proc, cJSON *take_input, const char *headers, int *status, cJSON **out, struct perry_err **err)
+static int rpc(const struct client *c, const char *proc, cJSON *take_input, const char *headers, int *status,
+	       cJSON **out, struct perry_err **err)
 {
 	cleanup_free char *path = xasprintf("/rpc/%s", proc);
 	cJSON *body = cJSON_CreateObject();
@@ -357,7 +367,8 @@ int client_rpc(const struct client *c, const char *proc, cJSON *take_input, cJSO
 	return rpc(c, proc, take_input, "", &status, out, err);
 }
 
-int client_rpc_async(const struct client *c, const char *proc, cJSON *take_input, char **operation, cJSON **out, struct perry_err **err)
+int client_rpc_async(const struct client *c, const char *proc, cJSON *take_input, char **operation, cJSON **out,
+		     struct perry_err **err)
 {
 	int status;
 	cleanup_json cJSON *j = NULL;

@@ -115,7 +115,9 @@ int cmd_agent_kill(const struct args *a, struct perry_err **err)
 				fprintf(stderr, "The agent has stopped. Workspaces go on running.\n");
 			return 0;
 		}
-	return perry_fail(err, PERRY_ETIMEOUT, "the agent (pid %d) has not stopped within 15 s\n  see what it does with: perry agent logs", (int)pid);
+	return perry_fail(err, PERRY_ETIMEOUT,
+			  "the agent (pid %d) has not stopped within 15 s\n  see what it does with: perry agent logs",
+			  (int)pid);
 }
 
 static void warn_unknown(void *ctx, const char *key, const char *nearest)
@@ -164,7 +166,8 @@ int cmd_agent_show_token(const struct args *a, struct perry_err **err)
 	if (config_str(c, "auth.token"))
 		printf("%s\n", config_str(c, "auth.token"));
 	else
-		rc = perry_fail(err, PERRY_ENOTFOUND, "there is no token yet\n  the agent makes one when it first starts: perry agent run");
+		rc = perry_fail(err, PERRY_ENOTFOUND,
+				"there is no token yet\n  the agent makes one when it first starts: perry agent run");
 	config_unref(c);
 	return rc;
 }
@@ -224,13 +227,18 @@ int cmd_agent_config_set(const struct args *a, struct perry_err **err)
 	bool secret = false;
 	for (const struct config_key *k = config_keys(); k->key; k++) {
 		size_t n = strcspn(k->key, "*");
-		secret = secret || (k->secret && strncmp(k->key, a->words[0], n) == 0 && (k->key[n] == '*' || !a->words[0][n]));
+		secret = secret ||
+			 (k->secret && strncmp(k->key, a->words[0], n) == 0 && (k->key[n] == '*' || !a->words[0][n]));
 	}
 	if (value && secret)
-		return perry_fail(err, PERRY_EUSAGE, "%s is a secret: it does not belong on a command line\n  usage: perry agent config set %s --stdin", a->words[0],
-				  a->words[0]);
+		return perry_fail(err, PERRY_EUSAGE,
+				  "%s is a secret: it does not belong on a command line\n  usage: perry agent config "
+				  "set %s --stdin",
+				  a->words[0], a->words[0]);
 	if (!value && !args_has(a, "stdin"))
-		return perry_fail(err, PERRY_EUSAGE, "agent config set: which value?\n  usage: perry agent config set KEY VALUE, or --stdin");
+		return perry_fail(
+			err, PERRY_EUSAGE,
+			"agent config set: which value?\n  usage: perry agent config set KEY VALUE, or --stdin");
 	if (!value)
 		value = typed = read_stdin_line();
 	int rc = strcmp(a->words[0], "tailscale.hostnamePrefix") == 0 ? check_prefix(value, err) : 0;

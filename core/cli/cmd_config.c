@@ -27,7 +27,8 @@ static void try_it(const struct client *c, const char *url)
 	cleanup_json cJSON *info = NULL;
 	cleanup_err struct perry_err *why = NULL;
 	if (client_rpc(c, "info", NULL, &info, &why) == 0)
-		fprintf(stderr, "%s answers: Perry %s on %s\n", url, json_str_or(info, "version", "?"), json_str_or(info, "hostname", "?"));
+		fprintf(stderr, "%s answers: Perry %s on %s\n", url, json_str_or(info, "version", "?"),
+			json_str_or(info, "hostname", "?"));
 	else
 		fprintf(stderr, "%s answers, but: %s\n", url, perry_msg(why));
 }
@@ -57,8 +58,9 @@ int cmd_config_token(const struct args *a, struct perry_err **err)
 		return 0;
 	}
 	if (!args_has(a, "stdin"))
-		return perry_fail(err, PERRY_EUSAGE, "config token: a token is read from standard input, so that it stands in no history\n"
-						     "  usage: perry config token --stdin < FILE, or: perry config token --show");
+		return perry_fail(err, PERRY_EUSAGE,
+				  "config token: a token is read from standard input, so that it stands in no history\n"
+				  "  usage: perry config token --stdin < FILE, or: perry config token --show");
 	if (in_is_tty())
 		fprintf(stderr, "Token: ");
 	cleanup_free char *token = read_stdin_line();
@@ -82,7 +84,8 @@ static int auth_call(const char *proc, const char *say, struct perry_err **err)
 
 int cmd_auth_generate(const struct args *a, struct perry_err **err)
 {
-	return auth_call("config/auth/generate", "A new token; the old one is void. Save it elsewhere with: perry config token --stdin", err);
+	return auth_call("config/auth/generate",
+			 "A new token; the old one is void. Save it elsewhere with: perry config token --stdin", err);
 }
 
 int cmd_auth_init(const struct args *a, struct perry_err **err)
@@ -92,7 +95,8 @@ int cmd_auth_init(const struct args *a, struct perry_err **err)
 	if (client_open(&c, err) < 0 || client_rpc(c, "config/auth/get", NULL, &j, err) < 0)
 		return -1;
 	if (json_bool_or(j, "hasToken", false)) {
-		fprintf(stderr, "This agent has a token (%s). Show it with: perry agent show-token\n", json_str_or(j, "tokenPreview", "****"));
+		fprintf(stderr, "This agent has a token (%s). Show it with: perry agent show-token\n",
+			json_str_or(j, "tokenPreview", "****"));
 		return 0;
 	}
 	return auth_call("config/auth/generate", "Save it elsewhere with: perry config token --stdin", err);
@@ -100,7 +104,11 @@ int cmd_auth_init(const struct args *a, struct perry_err **err)
 
 int cmd_auth_disable(const struct args *a, struct perry_err **err)
 {
-	if (!ask_yes(a, "Without a token every local user of this machine can drive the agent over port 7391. Disable it?"))
-		return perry_fail(err, in_is_tty() ? PERRY_ECANCELLED : PERRY_EUSAGE, "nothing was changed%s", in_is_tty() ? "" : "\n  add -y to do it without a question");
-	return auth_call("config/auth/disable", "The token is void; the loopback port answers everybody on this machine.", err);
+	if (!ask_yes(
+		    a,
+		    "Without a token every local user of this machine can drive the agent over port 7391. Disable it?"))
+		return perry_fail(err, in_is_tty() ? PERRY_ECANCELLED : PERRY_EUSAGE, "nothing was changed%s",
+				  in_is_tty() ? "" : "\n  add -y to do it without a question");
+	return auth_call("config/auth/disable",
+			 "The token is void; the loopback port answers everybody on this machine.", err);
 }

@@ -135,7 +135,9 @@ int cmd_cp(const struct args *a, struct perry_err **err)
 	cleanup_free char *from = workspace_of(a->words[0], &src);
 	cleanup_free char *to = workspace_of(a->words[1], &dst);
 	if (!from == !to)
-		return perry_fail(err, PERRY_EUSAGE, "cp: one side must be in a workspace (NAME:path)\n  usage: perry cp SRC DST, like: perry cp notes.txt web:notes.txt");
+		return perry_fail(err, PERRY_EUSAGE,
+				  "cp: one side must be in a workspace (NAME:path)\n  usage: perry cp SRC DST, like: "
+				  "perry cp notes.txt web:notes.txt");
 	if (client_open(&c, err) < 0)
 		return -1;
 	return from ? copy_out(c, from, src, dst, err) : copy_in(c, src, to, dst, err);

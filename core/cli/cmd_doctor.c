@@ -41,16 +41,18 @@ static void note(struct report *r, const char *what, bool ok, const char *messag
 static void check_mode(struct report *r, const char *what, const char *path, mode_t wanted, bool fix)
 {
 	bool mended = fix && chmod(path, wanted & 07777) == 0;
-	cleanup_free char *text = mended ? xasprintf("%s: its mode is %04o now", path, (unsigned)(wanted & 07777))
-					 : xasprintf("%s: others may %s it%s%s", path, wanted & 044 ? "write to" : "read", fix ? ", and it cannot be changed: " : "",
-						     fix ? strerror(errno) : "");
+	cleanup_free char *text =
+		mended ? xasprintf("%s: its mode is %04o now", path, (unsigned)(wanted & 07777))
+		       : xasprintf("%s: others may %s it%s%s", path, wanted & 044 ? "write to" : "read",
+				   fix ? ", and it cannot be changed: " : "", fix ? strerror(errno) : "");
 	note(r, what, mended, text, fix ? "sudo perry doctor --fix" : "perry doctor --fix");
 }
 
 /* Files with secrets are ours alone; hooks that others may write to are not used. */
 static void check_modes(struct report *r, const char *dir, bool fix)
 {
-	static const char *const secret[] = { "config.json", "client.json", "state.db", "state.db-wal", "state.db-shm", "agent.log" };
+	static const char *const secret[] = { "config.json",  "client.json",  "state.db",
+					      "state.db-wal", "state.db-shm", "agent.log" };
 	struct stat st;
 	for (size_t i = 0; i < ARRAY_LEN(secret); i++) {
 		cleanup_free char *path = path_join(dir, secret[i]);
@@ -98,9 +100,11 @@ static void check_socket(struct report *r)
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
 		note(r, "docker socket", true, a.sun_path, NULL);
 	else if (errno == EACCES)
-		note(r, "docker socket", false, "this user may not use it", "sudo usermod -aG docker $USER, then log in again");
+		note(r, "docker socket", false, "this user may not use it",
+		     "sudo usermod -aG docker $USER, then log in again");
 	else
-		note(r, "docker socket", false, strerror(errno), "sudo systemctl start docker (or install Docker: make up)");
+		note(r, "docker socket", false, strerror(errno),
+		     "sudo systemctl start docker (or install Docker: make up)");
 }
 
 static void check_agent(struct report *r)
@@ -122,7 +126,8 @@ static void check_agent(struct report *r)
 	}
 	const cJSON *f;
 	cJSON_ArrayForEach(f, json_at(findings, "checks"))
-		note(r, json_str_or(f, "check", "?"), json_bool_or(f, "ok", false), json_str_or(f, "message", ""), json_str(f, "mend"));
+		note(r, json_str_or(f, "check", "?"), json_bool_or(f, "ok", false), json_str_or(f, "message", ""),
+		     json_str(f, "mend"));
 }
 
 int cmd_doctor(const struct args *a, struct perry_err **err)

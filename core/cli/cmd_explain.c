@@ -61,6 +61,9 @@ int cmd_explain(const struct args *a, struct perry_err **err)
 	else
 		plan_print(json_at(j, "fields"), json_at(j, "decisions"));
 	if (json_bool_or(j, "outdated", false) && err_is_tty())
-		fprintf(stderr, "Today's policy would decide differently: perry hooks preview. To apply it: perry restart %s --recreate\n", a->words[0]);
+		fprintf(stderr,
+			"Today's policy would decide differently: perry hooks preview. To apply it: perry restart %s "
+			"--recreate\n",
+			a->words[0]);
 	return 0;
 }

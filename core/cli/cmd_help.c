@@ -12,7 +12,8 @@ void help_command(const struct command *c)
 	if (c->alias)
 		printf("  also: perry %s\n", c->alias);
 	for (const struct opt *o = c->opts; o && o->name; o++) {
-		cleanup_free char *name = o->arg ? xasprintf("--%s%s%s", o->name, o->arg[0] == '[' ? "=" : " ", o->arg) : xasprintf("--%s", o->name);
+		cleanup_free char *name = o->arg ? xasprintf("--%s%s%s", o->name, o->arg[0] == '[' ? "=" : " ", o->arg)
+						 : xasprintf("--%s", o->name);
 		if (o->letter)
 			printf("  -%c, %-20s %s\n", o->letter, name, o->help);
 		else
@@ -27,7 +28,8 @@ void help_all(void)
 	printf("Perry gives this machine a fleet of isolated workspaces.\n\nusage: perry COMMAND [OPTIONS]\n\n");
 	for (const struct command *c = commands; c->name; c++)
 		printf("  %-20s %s\n", c->name, c->summary);
-	printf("\nMore on one: perry help COMMAND. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no agent reachable, 4 not authorised,\n"
+	printf("\nMore on one: perry help COMMAND. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no agent reachable, "
+	       "4 not authorised,\n"
 	       "5 not found, 6 conflict or wrong state, 7 refused by policy, 124 timeout, 130 interrupted.\n");
 }
 
@@ -74,7 +76,8 @@ static void words(const char *sep)
 		cleanup_free char *first = xstrndup(c->name, strcspn(c->name, " "));
 		bool seen = false;
 		for (const struct command *b = commands; b < c; b++)
-			seen = seen || (strncmp(b->name, first, strlen(first)) == 0 && (!b->name[strlen(first)] || b->name[strlen(first)] == ' '));
+			seen = seen || (strncmp(b->name, first, strlen(first)) == 0 &&
+					(!b->name[strlen(first)] || b->name[strlen(first)] == ' '));
 		if (!seen)
 			printf("%s%s", first, sep);
 	}
@@ -82,7 +85,8 @@ static void words(const char *sep)
 
 static void completion_bash(void)
 {
-	printf("_perry() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} cmd=${COMP_WORDS[1]} sub=\"${COMP_WORDS[1]} ${COMP_WORDS[2]}\"\n\tCOMPREPLY=()\n"
+	printf("_perry() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} cmd=${COMP_WORDS[1]} sub=\"${COMP_WORDS[1]} "
+	       "${COMP_WORDS[2]}\"\n\tCOMPREPLY=()\n"
 	       "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\tCOMPREPLY=($(compgen -W \"");
 	words(" ");
 	printf("\" -- \"$cur\"))\n\t\treturn\n\tfi\n\tif [ \"$COMP_CWORD\" -eq 2 ]; then\n\t\tcase $cmd in\n");
@@ -101,7 +105,8 @@ static void completion_bash(void)
 	for (const struct command *c = commands; c->name; c++) {
 		if (strchr(c->name, ' ') || !c->opts)
 			continue;
-		printf("\t\t%s%s%s) COMPREPLY=($(compgen -W \"", c->name, c->alias ? "|" : "", c->alias ? c->alias : "");
+		printf("\t\t%s%s%s) COMPREPLY=($(compgen -W \"", c->name, c->alias ? "|" : "",
+		       c->alias ? c->alias : "");
 		for (const struct opt *o = c->opts; o->name; o++)
 			printf("--%s ", o->name);
 		printf("--agent --help\" -- \"$cur\")) ;;\n");
@@ -116,7 +121,8 @@ static void completion_bash(void)
 			printf("|%s", c->alias);
 		first = false;
 	}
-	printf("|cp)\n\t\tCOMPREPLY=($(compgen -W \"$(perry list -q 2>/dev/null)\" -- \"$cur\")) ;;\n\tesac\n}\ncomplete -o default -F _perry perry\n");
+	printf("|cp)\n\t\tCOMPREPLY=($(compgen -W \"$(perry list -q 2>/dev/null)\" -- \"$cur\")) "
+	       ";;\n\tesac\n}\ncomplete -o default -F _perry perry\n");
 }
 
 static void completion_zsh(void)
@@ -131,7 +137,8 @@ static void completion_fish(void)
 	for (const struct command *c = commands; c->name; c++) {
 		if (strchr(c->name, ' ')) {
 			cleanup_free char *group = xstrndup(c->name, strcspn(c->name, " "));
-			printf("complete -c perry -n '__fish_seen_subcommand_from %s' -a '%s' -d '%s'\n", group, c->name + strlen(group) + 1, c->summary);
+			printf("complete -c perry -n '__fish_seen_subcommand_from %s' -a '%s' -d '%s'\n", group,
+			       c->name + strlen(group) + 1, c->summary);
 			continue;
 		}
 		cleanup_buf struct buf text = { 0 };
@@ -140,9 +147,12 @@ static void completion_fish(void)
 				buf_addc(&text, *p);
 		printf("complete -c perry -n __fish_use_subcommand -a %s -d '%s'\n", c->name, buf_str(&text));
 		for (const struct opt *o = c->opts; o && o->name; o++)
-			printf("complete -c perry -n '__fish_seen_subcommand_from %s' -l %s%s\n", c->name, o->name, o->arg ? " -r" : "");
+			printf("complete -c perry -n '__fish_seen_subcommand_from %s' -l %s%s\n", c->name, o->name,
+			       o->arg ? " -r" : "");
 		if (takes_name(c))
-			printf("complete -c perry -n '__fish_seen_subcommand_from %s' -a '(perry list -q 2>/dev/null)'\n", c->name);
+			printf("complete -c perry -n '__fish_seen_subcommand_from %s' -a '(perry list -q "
+			       "2>/dev/null)'\n",
+			       c->name);
 	}
 	printf("complete -c perry -n __fish_use_subcommand -a 'agent hooks config auth'\n");
 }

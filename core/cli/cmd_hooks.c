@@ -35,7 +35,8 @@ int cmd_hooks_list(const struct args *a, struct perry_err **err)
 	}
 	table_print(&t);
 	cJSON_ArrayForEach(problem, json_at(j, "problems"))
-		fprintf(stderr, "perry: %s\n", cJSON_IsString(problem) ? problem->valuestring : json_str_or(problem, "message", "?"));
+		fprintf(stderr, "perry: %s\n",
+			cJSON_IsString(problem) ? problem->valuestring : json_str_or(problem, "message", "?"));
 	return cJSON_GetArraySize(json_at(j, "problems")) ? 1 : 0;
 }
 

@@ -18,15 +18,19 @@ static cJSON *named(const char *name)
 static void tell_tailnet(const char *name, const cJSON *out)
 {
 	const char *status = json_str_or(out, "tailnet.status", "left");
-	cleanup_free char *why = printable(json_str_or(out, "tailnet.message", "")), *host = printable(json_str_or(out, "tailnet.hostname", name));
+	cleanup_free char *why = printable(json_str_or(out, "tailnet.message", "")),
+			  *host = printable(json_str_or(out, "tailnet.hostname", name));
 	if (strcmp(status, "pending") == 0)
-		fprintf(stderr, "%s: its device %s is still on the tailnet (%s); the agent goes on trying: perry tailnet\n", name, host, why);
+		fprintf(stderr,
+			"%s: its device %s is still on the tailnet (%s); the agent goes on trying: perry tailnet\n",
+			name, host, why);
 	else if (strcmp(status, "left") != 0)
 		fprintf(stderr, "%s: its device %s stays on the tailnet: %s (see: perry tailnet)\n", name, host, why);
 }
 
 /* One call for each name; goes on after a failure, the first error is the answer. */
-static int each(const struct args *a, const char *proc, const char *done, cJSON *(*input)(const struct args *a, const char *name), struct perry_err **err)
+static int each(const struct args *a, const char *proc, const char *done,
+		cJSON *(*input)(const struct args *a, const char *name), struct perry_err **err)
 {
 	cleanup_client struct client *c = NULL;
 	int rc = 0;
@@ -101,13 +105,19 @@ static int confirm_delete(const struct args *a, struct perry_err **err)
 			return -1;
 		fprintf(stderr, "%s (%s): ", a->words[i], json_str_or(ws, "status", "?"));
 		if (args_has(a, "keep-home"))
-			fprintf(stderr, "its container and what was installed in it are lost; its home stays in the volume workspace-%s.\n", a->words[i]);
+			fprintf(stderr,
+				"its container and what was installed in it are lost; its home stays in the volume "
+				"workspace-%s.\n",
+				a->words[i]);
 		else
-			fprintf(stderr, "its container and its home with all files%s%s are lost for good (--keep-home keeps it).\n",
+			fprintf(stderr,
+				"its container and its home with all files%s%s are lost for good (--keep-home keeps "
+				"it).\n",
 				json_str(ws, "repo") ? ", also those of " : "", json_str_or(ws, "repo", ""));
 	}
 	if (!ask_yes(a, a->nwords == 1 ? "Delete it?" : "Delete them?"))
-		return perry_fail(err, in_is_tty() ? PERRY_ECANCELLED : PERRY_EUSAGE, "nothing was deleted%s", in_is_tty() ? "" : "\n  add -y to delete without a question");
+		return perry_fail(err, in_is_tty() ? PERRY_ECANCELLED : PERRY_EUSAGE, "nothing was deleted%s",
+				  in_is_tty() ? "" : "\n  add -y to delete without a question");
 	return 0;
 }
 
@@ -143,7 +153,8 @@ int cmd_prune(const struct args *a, struct perry_err **err)
 	if (err_is_tty())
 		fprintf(stderr, args_has(a, "dry-run") ? "%d would be removed\n" : "%d removed\n", n);
 	cJSON_ArrayForEach(it, json_at(out, "kept"))
-		fprintf(stderr, "kept on purpose: %s (remove it with: docker volume rm %s)\n", it->valuestring, it->valuestring);
+		fprintf(stderr, "kept on purpose: %s (remove it with: docker volume rm %s)\n", it->valuestring,
+			it->valuestring);
 	cJSON_ArrayForEach(it, json_at(out, "failed"))
 		fprintf(stderr, "perry: could not remove %s\n", it->valuestring);
 	return cJSON_GetArraySize(json_at(out, "failed")) ? 1 : 0;
@@ -173,7 +184,8 @@ int cmd_sync(const struct args *a, struct perry_err **err)
 {
 	if (!args_has(a, "all"))
 		return a->nwords ? each(a, "workspaces/sync", "is in sync", plain_input, err)
-				 : perry_fail(err, PERRY_EUSAGE, "sync: which workspace?\n  usage: perry sync NAME | --all");
+				 : perry_fail(err, PERRY_EUSAGE,
+					      "sync: which workspace?\n  usage: perry sync NAME | --all");
 	cleanup_client struct client *c = NULL;
 	cleanup_json cJSON *out = NULL;
 	if (client_open(&c, err) < 0 || client_rpc(c, "workspaces/syncAll", NULL, &out, err) < 0)
@@ -182,7 +194,8 @@ int cmd_sync(const struct args *a, struct perry_err **err)
 		return out_json(a, out, err);
 	const cJSON *it;
 	cJSON_ArrayForEach(it, json_at(out, "results"))
-		printf("%s\t%s\n", json_str_or(it, "name", "?"), json_bool_or(it, "success", false) ? "ok" : json_str_or(it, "error", "failed"));
+		printf("%s\t%s\n", json_str_or(it, "name", "?"),
+		       json_bool_or(it, "success", false) ? "ok" : json_str_or(it, "error", "failed"));
 	return json_int_or(out, "failed", 0) ? 1 : 0;
 }
 

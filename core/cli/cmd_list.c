@@ -73,7 +73,8 @@ static void warn_engine(const struct client *c)
 	cleanup_json cJSON *health = NULL;
 	cleanup_err struct perry_err *err = NULL;
 	if (client_get(c, "/health", &health, &err) == 0 && json_str(health, "docker"))
-		fprintf(stderr, "The container engine is away, this is the last known state (%s)\n", json_str(health, "docker"));
+		fprintf(stderr, "The container engine is away, this is the last known state (%s)\n",
+			json_str(health, "docker"));
 }
 
 /* The engine counts a home's files anew each time, so a list that is watched asks only now and then. */
@@ -100,7 +101,8 @@ static int put_sizes(const struct client *c, cJSON *list, struct perry_err **err
 static int list_once(const struct client *c, const struct args *a, struct perry_err **err)
 {
 	cleanup_json cJSON *list = NULL;
-	if (client_rpc(c, "workspaces/list", NULL, &list, err) < 0 || (args_has(a, "size") && put_sizes(c, list, err) < 0))
+	if (client_rpc(c, "workspaces/list", NULL, &list, err) < 0 ||
+	    (args_has(a, "size") && put_sizes(c, list, err) < 0))
 		return -1;
 	const cJSON *ws;
 	if (!args_has(a, "quiet"))
@@ -152,7 +154,8 @@ static void print_agent(const cJSON *info)
 	printf("Hostname:    %s\n", json_str_or(info, "hostname", "?"));
 	printf("Uptime:      %s\n", age);
 	printf("Workspaces:  %d\n", (int)json_int_or(info, "workspacesCount", 0));
-	printf("Docker:      %s\n", json_str_or(info, "dockerVersion", json_str_or(info, "docker.error", "not reachable")));
+	printf("Docker:      %s\n",
+	       json_str_or(info, "dockerVersion", json_str_or(info, "docker.error", "not reachable")));
 	const cJSON *ts = json_at(info, "tailscale");
 	if (ts) {
 		printf("Tailscale:   %s\n", json_str_or(ts, "dnsName", json_str_or(ts, "state", "not running")));
@@ -163,7 +166,8 @@ static void print_agent(const cJSON *info)
 		if (json_str(ts, "url"))
 			printf("URL:         %s\n", json_str(ts, "url"));
 		if (json_bool_or(ts, "running", false) && json_str(ts, "problem"))
-			printf("Problem:     %s%s%s\n", json_str(ts, "problem"), json_str(ts, "mend") ? "\n  mend it with: " : "", json_str_or(ts, "mend", ""));
+			printf("Problem:     %s%s%s\n", json_str(ts, "problem"),
+			       json_str(ts, "mend") ? "\n  mend it with: " : "", json_str_or(ts, "mend", ""));
 	}
 }
 
@@ -187,7 +191,8 @@ static void print_listeners(const cJSON *list)
 	const cJSON *l;
 	cJSON_ArrayForEach(l, list) {
 		bool reachable = json_bool_or(l, "reachable", false);
-		const char *where = reachable ? json_str_or(l, "web", json_str_or(l, "url", "")) : json_str_or(l, "why", "");
+		const char *where =
+			reachable ? json_str_or(l, "web", json_str_or(l, "url", "")) : json_str_or(l, "why", "");
 		cleanup_free char *process = printable(json_str_or(l, "process", "?")), *text = printable(where);
 		printf("%-24s %d %s %s\n", "listens", (int)json_int_or(l, "port", 0), process, text);
 	}

@@ -16,15 +16,19 @@ static char *address_of(const struct client *c, const cJSON *link)
 	if (c->sock)
 		return xasprintf("http://localhost:%d%s", (int)json_int_or(link, "port", c->port), path);
 	bool v6 = strchr(c->host, ':');
-	return xasprintf("%s://%s%s%s:%d%s", c->tls ? "https" : "http", v6 ? "[" : "", c->host, v6 ? "]" : "", c->port, path);
+	return xasprintf("%s://%s%s%s:%d%s", c->tls ? "https" : "http", v6 ? "[" : "", c->host, v6 ? "]" : "", c->port,
+			 path);
 }
 
-/* Other users see the arguments of our programs, and whoever has the link first is signed in: the browser gets a file of ours that leads there. */
+/* Other users see the arguments of our programs, and whoever has the link first is signed in: the browser gets a file
+ * of ours that leads there. */
 static int write_page(const char *url, char **path, struct perry_err **err)
 {
 	cleanup_free char *dir = path_config_dir();
-	cleanup_free char *html = xasprintf("<!doctype html><meta charset=utf-8><title>Perry</title><meta http-equiv=refresh content=\"0;url=%s\">\n"
-					    "<a href=\"%s\">Perry</a>\n", url, url);
+	cleanup_free char *html = xasprintf("<!doctype html><meta charset=utf-8><title>Perry</title><meta "
+					    "http-equiv=refresh content=\"0;url=%s\">\n"
+					    "<a href=\"%s\">Perry</a>\n",
+					    url, url);
 	*path = path_join(dir, "open.html");
 	if (dir_make(dir, 0700, err) < 0)
 		return -1;

@@ -13,7 +13,8 @@ int forward_parse(const char *text, int *host, int *container, struct perry_err 
 	cleanup_free char *first = xstrndup(text, colon ? (size_t)(colon - text) : strlen(text));
 	long long from, to;
 	if (str_to_int(first, 1, 65535, &from) < 0 || str_to_int(colon ? colon + 1 : first, 1, 65535, &to) < 0)
-		return perry_fail(err, PERRY_EUSAGE, "\"%s\" is no port: PORT, or HOST:PORT for another one here", text);
+		return perry_fail(err, PERRY_EUSAGE, "\"%s\" is no port: PORT, or HOST:PORT for another one here",
+				  text);
 	*host = (int)from;
 	*container = (int)to;
 	return 0;
@@ -61,7 +62,8 @@ static void print_listeners(const struct args *a, const cJSON *ports)
 		table_addf(&t, "%d", port);
 		table_add(&t, json_str_or(l, "label", json_str_or(l, "process", "-")));
 		table_add(&t, json_str_or(l, "address", "-"));
-		table_addf(&t, "%s%s%s", reachable ? "yes" : "no", json_str(l, "why") ? ": " : "", json_str_or(l, "why", ""));
+		table_addf(&t, "%s%s%s", reachable ? "yes" : "no", json_str(l, "why") ? ": " : "",
+			   json_str_or(l, "why", ""));
 		if (reachable)
 			table_add(&t, json_str_or(l, "web", json_str_or(l, "url", "-")));
 		else
@@ -92,7 +94,8 @@ int cmd_ports(const struct args *a, struct perry_err **err)
 	bool change = a->nwords > 1 || args_has(a, "clear");
 	if (a->nwords > 1 && args_has(a, "clear"))
 		return perry_fail(err, PERRY_EUSAGE, "ports: --clear, or ports, but not both");
-	if (client_open(&c, err) < 0 || (change && configure(c, a, err) < 0) || ports_of(c, a->words[0], &ports, err) < 0)
+	if (client_open(&c, err) < 0 || (change && configure(c, a, err) < 0) ||
+	    ports_of(c, a->words[0], &ports, err) < 0)
 		return -1;
 	if (args_has(a, "json"))
 		return out_json(a, ports, err);
@@ -130,7 +133,8 @@ int cmd_tailnet_serve(const struct args *a, struct perry_err **err)
 		return out_json(a, out, err);
 	const char *url = json_str(out, "url");
 	if (url && strcmp(json_str_or(out, "scheme", ""), "https") != 0)
-		fprintf(stderr, "The tailnet has no HTTPS certificates (its admin console turns them on, under DNS), so this is HTTP; tailnet traffic is encrypted "
+		fprintf(stderr, "The tailnet has no HTTPS certificates (its admin console turns them on, under DNS), "
+				"so this is HTTP; tailnet traffic is encrypted "
 				"anyway.\n");
 	if (url)
 		printf("%s\n", url);

@@ -1,5 +1,5 @@
-/* proxy: ports of this machine that lead to servers in a workspace, through the agent: wherever that runs, whatever they are bound to. Each connection
- * is a channel of its own, in a process of its own. */
+/* proxy: ports of this machine that lead to servers in a workspace, through the agent: wherever that runs, whatever
+ * they are bound to. Each connection is a channel of its own, in a process of its own. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
@@ -59,14 +59,18 @@ static int choose(struct proxy *p, const struct args *a, const cJSON *ports, str
 		if (json_bool_or(j, "announce", false) && p->n < MAX_PORTS)
 			add(p, (int)json_int_or(j, "port", 0), (int)json_int_or(j, "port", 0), true, NULL);
 	if (!p->n)
-		return perry_fail(err, PERRY_EUSAGE, "proxy: nothing listens in %s, and no forwards are configured: which ports?\n  perry proxy %s 3000 8080:80",
+		return perry_fail(err, PERRY_EUSAGE,
+				  "proxy: nothing listens in %s, and no forwards are configured: which ports?\n  perry "
+				  "proxy %s 3000 8080:80",
 				  a->words[0], a->words[0]);
 	return 0;
 }
 
 static int listen_on(struct forward *f, const char *workspace, struct perry_err **err)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons((uint16_t)f->host), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+				    .sin_port = htons((uint16_t)f->host),
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t n = sizeof addr;
 	int one = 1;
 	f->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -79,8 +83,9 @@ static int listen_on(struct forward *f, const char *workspace, struct perry_err 
 		rc = bind(f->fd, (struct sockaddr *)&addr, sizeof addr);
 	}
 	if (rc < 0 && errno == EADDRINUSE)
-		return perry_fail(err, PERRY_ECONFLICT, "127.0.0.1:%d is taken; choose another port here: perry proxy %s %d:%d", f->host, workspace,
-				  f->host < 55536 ? f->host + 10000 : f->host - 10000, f->container);
+		return perry_fail(err, PERRY_ECONFLICT,
+				  "127.0.0.1:%d is taken; choose another port here: perry proxy %s %d:%d", f->host,
+				  workspace, f->host < 55536 ? f->host + 10000 : f->host - 10000, f->container);
 	if (rc < 0 || listen(f->fd, BACKLOG) < 0 || getsockname(f->fd, (struct sockaddr *)&addr, &n) < 0)
 		return perry_fail_errno(err, errno, "127.0.0.1:%d", f->host);
 	f->host = ntohs(addr.sin_port);
@@ -122,7 +127,8 @@ static int serve(const struct client *c, const char *workspace, const struct for
 	if (rc < 0)
 		fprintf(stderr, "perry: %s:%d: %s\n", workspace, f->container, perry_msg(err));
 	else if (code > 0 && code < 128)
-		fprintf(stderr, "perry: %s:%d: %s\n", workspace, f->container, str_starts(said, "perry-step: ") ? said + 12 : said);
+		fprintf(stderr, "perry: %s:%d: %s\n", workspace, f->container,
+			str_starts(said, "perry-step: ") ? said + 12 : said);
 	/* Unread bytes would turn the end into a reset that takes what was sent with it. */
 	shutdown(fd, SHUT_WR);
 	buf_free(&peer.said);
@@ -151,7 +157,8 @@ static int loop(struct proxy *p, const struct client *c, const char *workspace, 
 		struct pollfd fds[MAX_PORTS + 1] = { { .fd = sigfd, .events = POLLIN } };
 		struct signalfd_siginfo s;
 		for (int i = 0; i < p->n; i++)
-			fds[i + 1] = (struct pollfd){ .fd = p->connections < MAX_CONNECTIONS ? p->f[i].fd : -1, .events = POLLIN };
+			fds[i + 1] = (struct pollfd){ .fd = p->connections < MAX_CONNECTIONS ? p->f[i].fd : -1,
+						      .events = POLLIN };
 		if (poll(fds, (nfds_t)p->n + 1, -1) < 0)
 			continue;
 		if (fds[0].revents && read(sigfd, &s, sizeof s) == sizeof s && s.ssi_signo != SIGCHLD)

@@ -13,7 +13,8 @@
 
 #define TTL_MAX_MS (INT64_C(3650) * 86400000) /* as the agent has it */
 
-static int split_assignment(const char *text, const char *option, char **key, const char **value, struct perry_err **err)
+static int split_assignment(const char *text, const char *option, char **key, const char **value,
+			    struct perry_err **err)
 {
 	const char *eq = strchr(text, '=');
 	if (!eq || eq == text)
@@ -85,18 +86,22 @@ static int build_input(const struct args *a, cJSON *in, struct perry_err **err)
 		char *end;
 		double n = strtod(args_str(a, "cpus"), &end);
 		if (*end || !(n > 0 && n <= 1024))
-			return perry_fail(err, PERRY_EUSAGE, "start: --cpus needs a number, got \"%s\"", args_str(a, "cpus"));
+			return perry_fail(err, PERRY_EUSAGE, "start: --cpus needs a number, got \"%s\"",
+					  args_str(a, "cpus"));
 		json_set_num(in, "cpus", n);
 	}
 	if (args_str(a, "memory")) {
 		if (str_to_bytes(args_str(a, "memory"), &bytes) < 0)
-			return perry_fail(err, PERRY_EUSAGE, "start: --memory needs a size like 4GiB, got \"%s\"", args_str(a, "memory"));
+			return perry_fail(err, PERRY_EUSAGE, "start: --memory needs a size like 4GiB, got \"%s\"",
+					  args_str(a, "memory"));
 		json_set_str(in, "memory", args_str(a, "memory"));
 	}
 	if (args_str(a, "ttl")) {
 		int64_t ms = strcmp(args_str(a, "ttl"), "0") == 0 ? 0 : clock_span(args_str(a, "ttl"));
 		if (ms < 0 || ms > TTL_MAX_MS || (ms > 0 && ms < 1000))
-			return perry_fail(err, PERRY_EUSAGE, "start: --ttl needs a time like 90s, 30m, 2h, 7d, or 0 for none, got \"%s\"", args_str(a, "ttl"));
+			return perry_fail(err, PERRY_EUSAGE,
+					  "start: --ttl needs a time like 90s, 30m, 2h, 7d, or 0 for none, got \"%s\"",
+					  args_str(a, "ttl"));
 		json_set_int(in, "ttl", ms / 1000);
 	}
 	if (args_has(a, "docker"))
@@ -122,14 +127,15 @@ static void print_failed_steps(const cJSON *ws)
 	const cJSON *step;
 	cJSON_ArrayForEach(step, json_at(ws, "startup.steps"))
 		if (str_eq(json_str(step, "status"), "error"))
-			fprintf(stderr, "perry: warning: %s: %s\n", json_str_or(step, "label", "?"), json_str_or(step, "message", "failed"));
+			fprintf(stderr, "perry: warning: %s: %s\n", json_str_or(step, "label", "?"),
+				json_str_or(step, "message", "failed"));
 }
 
 static void print_tailscale(const cJSON *ws, const char *name)
 {
 	if (str_eq(json_str(ws, "tailscale.status"), "failed"))
-		fprintf(stderr, "perry: warning: %s runs, but is not on the tailnet: %s\n  %s\n", name, json_str_or(ws, "tailscale.error", "?"),
-			json_str_or(ws, "tailscale.mend", ""));
+		fprintf(stderr, "perry: warning: %s runs, but is not on the tailnet: %s\n  %s\n", name,
+			json_str_or(ws, "tailscale.error", "?"), json_str_or(ws, "tailscale.mend", ""));
 }
 
 /* --dry-run: the plan, and what it would mean for the container that there is. */
@@ -141,10 +147,10 @@ static int print_plan(const struct args *a, const cJSON *plan, const char *name,
 	plan_print(json_at(plan, "fields"), json_at(plan, "decisions"));
 	fflush(stdout);
 	fprintf(stderr, "%s: %s. Nothing was touched.\n", name,
-		note				 ? note
+		note                            ? note
 		: strcmp(action, "create") == 0 ? "would be created"
-		: strcmp(action, "make") == 0	 ? "would get a new container"
-						 : "keeps its container");
+		: strcmp(action, "make") == 0   ? "would get a new container"
+						: "keeps its container");
 	if (json_bool_or(plan, "imageMissing", false))
 		fprintf(stderr, "The image %s is not on this machine yet.\n", json_str_or(plan, "image", "?"));
 	return 0;

@@ -81,7 +81,10 @@ static int ssh_shell(const struct client *c, const struct args *a, struct perry_
 	const char *host = c->sock ? NULL : json_str(ws, "tailscale.hostname");
 	int port = (int)json_int_or(ws, "ports.ssh", 0);
 	if (!host && !c->sock)
-		return perry_fail(err, PERRY_ESTATE, "%s is on another machine and not on the tailnet: no SSH from here (leave --ssh away)", a->words[0]);
+		return perry_fail(
+			err, PERRY_ESTATE,
+			"%s is on another machine and not on the tailnet: no SSH from here (leave --ssh away)",
+			a->words[0]);
 	cleanup_free char *target = xasprintf("workspace@%s", host ? host : "127.0.0.1");
 	cleanup_free char *port_text = xasprintf("%d", host ? 22 : port);
 	char **argv = xcalloc((size_t)a->nrest + 8, sizeof *argv);
@@ -152,7 +155,8 @@ static void print_event(const struct args *a, const cJSON *e)
 		printf("%s\n", text);
 		return;
 	}
-	static const char *const fields[] = { "workspace", "action", "step", "state", "status", "message", "line", "reason" };
+	static const char *const fields[] = { "workspace", "action",  "step", "state",
+					      "status",    "message", "line", "reason" };
 	clock_iso(json_int_or(e, "at", 0), when);
 	printf("%s %-10s", when, json_str_or(e, "kind", "?"));
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
@@ -171,7 +175,10 @@ int cmd_events(const struct args *a, struct perry_err **err)
 	if (args_str(a, "since")) {
 		int64_t since = clock_since(args_str(a, "since"));
 		if (since < 0)
-			return perry_fail(err, PERRY_EUSAGE, "events: --since needs a duration (5m, 2h) or a time (2026-01-02T15:04:05Z), got \"%s\"", args_str(a, "since"));
+			return perry_fail(err, PERRY_EUSAGE,
+					  "events: --since needs a duration (5m, 2h) or a time (2026-01-02T15:04:05Z), "
+					  "got \"%s\"",
+					  args_str(a, "since"));
 		buf_addf(&query, "since=%lld", (long long)since);
 	} else if (!args_has(a, "follow")) {
 		buf_adds(&query, "since=0");

@@ -55,11 +55,13 @@ static void print_key(const cJSON *j)
 	if (json_str(key, "error"))
 		print_line("key", "cannot be used (%s)", json_str_or(key, "source", "?"));
 	else if (cJSON_IsObject(key))
-		print_line("key", "configured (%s), in use for %s", json_str_or(key, "source", "?"), age(json_int_or(key, "since", 0), text));
+		print_line("key", "configured (%s), in use for %s", json_str_or(key, "source", "?"),
+			   age(json_int_or(key, "since", 0), text));
 	else
 		print_line("key", "none");
 	cJSON_ArrayForEach(one, json_at(j, "credentials"))
-		print_line("credential", "%s (%s, %s)", json_str_or(one, "name", "?"), json_str_or(one, "type", "?"), json_str_or(one, "server", "?"));
+		print_line("credential", "%s (%s, %s)", json_str_or(one, "name", "?"), json_str_or(one, "type", "?"),
+			   json_str_or(one, "server", "?"));
 }
 
 static void print_pending(const cJSON *list)
@@ -68,8 +70,9 @@ static void print_pending(const cJSON *list)
 	char text[32];
 	cJSON_ArrayForEach(row, list) {
 		cleanup_free char *why = printable(json_str_or(row, "error", ""));
-		print_line(json_str_or(row, "state", "?"), "%s (workspace %s, %s)%s%s", json_str_or(row, "hostname", "?"), json_str_or(row, "workspace", "?"),
-		       age(json_int_or(row, "since", 0), text), *why ? ": " : "", why);
+		print_line(json_str_or(row, "state", "?"), "%s (workspace %s, %s)%s%s",
+			   json_str_or(row, "hostname", "?"), json_str_or(row, "workspace", "?"),
+			   age(json_int_or(row, "since", 0), text), *why ? ": " : "", why);
 	}
 }
 
@@ -81,14 +84,15 @@ int cmd_tailnet_status(const struct args *a, struct perry_err **err)
 		return -1;
 	if (args_has(a, "json"))
 		return out_json(a, j, err);
-	print_line("workspaces", "%s", json_bool_or(j, "enabled", false) ? "join the tailnet" : "do not join a tailnet");
+	print_line("workspaces", "%s",
+		   json_bool_or(j, "enabled", false) ? "join the tailnet" : "do not join a tailnet");
 	if (json_str(j, "loginServer"))
 		print_line("control server", "%s", json_str(j, "loginServer"));
 	print_key(j);
 	cJSON_ArrayForEach(w, json_at(j, "workspaces")) {
 		cleanup_free char *why = printable(json_str_or(w, "error", ""));
-		print_line("workspace", "%s: %s%s%s%s%s", json_str_or(w, "name", "?"), json_str_or(w, "state", "?"), json_str(w, "dnsName") ? " as " : "", json_str_or(w, "dnsName", ""),
-		       *why ? ": " : "", why);
+		print_line("workspace", "%s: %s%s%s%s%s", json_str_or(w, "name", "?"), json_str_or(w, "state", "?"),
+			   json_str(w, "dnsName") ? " as " : "", json_str_or(w, "dnsName", ""), *why ? ": " : "", why);
 	}
 	print_pending(json_at(j, "pending"));
 	print_warnings(json_at(j, "warnings"));
@@ -134,7 +138,10 @@ int cmd_tailnet_prune(const struct args *a, struct perry_err **err)
 	if (args_has(a, "json"))
 		return out_json(a, j, err);
 	cJSON_ArrayForEach(row, json_at(j, "removed"))
-		print_line(json_bool_or(j, "dryRun", false) ? "would be removed" : args_has(a, "forget") ? "off the list" : "removed", "%s", json_str_or(row, "hostname", "?"));
+		print_line(json_bool_or(j, "dryRun", false) ? "would be removed"
+			   : args_has(a, "forget")          ? "off the list"
+							    : "removed",
+			   "%s", json_str_or(row, "hostname", "?"));
 	if (!json_bool_or(j, "dryRun", false))
 		print_pending(json_at(j, "pending"));
 	print_pending(json_at(j, "leftBehind"));
@@ -166,9 +173,12 @@ static char *read_hidden(const char *question)
 int cmd_tailnet_setup(const struct args *a, struct perry_err **err)
 {
 	if (!in_is_tty() && !args_has(a, "stdin"))
-		return perry_fail(err, PERRY_EUSAGE, "tailnet setup: a key is read from standard input, so that it stands in no history\n  usage: perry tailnet setup --stdin < FILE");
+		return perry_fail(err, PERRY_EUSAGE,
+				  "tailnet setup: a key is read from standard input, so that it stands in no history\n "
+				  " usage: perry tailnet setup --stdin < FILE");
 	if (in_is_tty() && !args_has(a, "stdin"))
-		fprintf(stderr, "An auth key that workspaces join the tailnet with. Tailscale: admin console, Settings > Keys (reusable, ephemeral, tag:perry-workspace).\n"
+		fprintf(stderr, "An auth key that workspaces join the tailnet with. Tailscale: admin console, Settings "
+				"> Keys (reusable, ephemeral, tag:perry-workspace).\n"
 				"Headscale: headscale preauthkeys create --reusable --ephemeral\n");
 	cleanup_json cJSON *j = NULL;
 	cJSON *in = cJSON_CreateObject();
@@ -182,7 +192,8 @@ int cmd_tailnet_setup(const struct args *a, struct perry_err **err)
 		return -1;
 	if (args_has(a, "json"))
 		return out_json(a, j, err);
-	fprintf(stderr, "Saved. Whether the control server takes it shows at the first join. Workspaces that run join after: perry stop NAME && perry start NAME\n");
+	fprintf(stderr, "Saved. Whether the control server takes it shows at the first join. Workspaces that run join "
+			"after: perry stop NAME && perry start NAME\n");
 	print_warnings(json_at(j, "warnings"));
 	return 0;
 }

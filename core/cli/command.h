@@ -7,36 +7,37 @@
 #include "base/json.h"
 
 struct opt {
-	const char *name;  /* "clone": --clone */
-	char letter;       /* 'n': -n, or 0 */
-	const char *arg;   /* "URL" when it takes one, "[FIELDS]" when it may (only as --json=FIELDS or a following word without '-'), NULL: a flag */
-	bool many;         /* may be given more than once */
+	const char *name; /* "clone": --clone */
+	char letter;      /* 'n': -n, or 0 */
+	const char *arg;  /* "URL" when it takes one, "[FIELDS]" when it may (only as --json=FIELDS or a following word
+			     without '-'), NULL: a flag */
+	bool many;        /* may be given more than once */
 	const char *help;
 };
 
 struct args {
-	cJSON *opts;       /* name -> true, string or array of strings */
-	char **words;      /* what is no option, in order */
+	cJSON *opts;  /* name -> true, string or array of strings */
+	char **words; /* what is no option, in order */
 	int nwords;
-	char **rest;       /* after "--" */
+	char **rest; /* after "--" */
 	int nrest;
-	bool dashes;       /* "--" was there */
+	bool dashes; /* "--" was there */
 };
-const char *args_str(const struct args *a, const char *name);   /* or NULL */
+const char *args_str(const struct args *a, const char *name); /* or NULL */
 bool args_has(const struct args *a, const char *name);
 const cJSON *args_list(const struct args *a, const char *name); /* array or NULL */
 
 struct command {
-	const char *name;      /* "list", or "agent run" */
-	const char *alias;     /* "ls", or NULL */
-	const char *usage;     /* what follows the name */
+	const char *name;  /* "list", or "agent run" */
+	const char *alias; /* "ls", or NULL */
+	const char *usage; /* what follows the name */
 	const char *summary;
 	const char *example;
-	const struct opt *opts; /* ends with name NULL; or NULL */
+	const struct opt *opts;   /* ends with name NULL; or NULL */
 	int min_words, max_words; /* -1: any number */
 	/* Returns the exit status, or -1 with err. */
 	int (*run)(const struct args *a, struct perry_err **err);
-	bool full;             /* needs the executable with everything (Lua): the small one hands over */
+	bool full; /* needs the executable with everything (Lua): the small one hands over */
 };
 extern const struct command commands[]; /* ends with name NULL */
 

@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+/* clang-format off */
 #define END { NULL, 0, NULL, false, NULL }
 #define JSON { "json", 0, "[FIELDS]", false, "as JSON; --json=FIELDS chooses fields (a,b.c)" }
 #define NO_WAIT { "no-wait", 0, NULL, false, "return at once; the operation goes on" }
@@ -187,3 +188,4 @@ const struct command commands[] = {
 	{ "help", NULL, "[COMMAND]", "this help, or that of a command", "perry help start", NULL, 0, 3, cmd_help, false },
 	{ NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, false },
 };
+/* clang-format on */

@@ -42,14 +42,16 @@ static void show_open(struct progress *p, const char *text)
 
 static void show_step(struct progress *p, const cJSON *ev)
 {
-	const char *status = json_str_or(ev, "status", ""), *label = json_str_or(ev, "label", json_str_or(ev, "step", "?"));
+	const char *status = json_str_or(ev, "status", ""),
+		   *label = json_str_or(ev, "label", json_str_or(ev, "step", "?"));
 	const char *message = json_str(ev, "message");
 	if (strcmp(status, "running") == 0) {
 		p->step_began = clock_mono_ms();
 		show_open(p, label);
 	} else if (strcmp(status, "done") == 0) {
 		clear_line(p);
-		fprintf(stderr, "  ✓ %s (%.1f s)%s%s\n", label, (double)(clock_mono_ms() - p->step_began) / 1000, message ? ": " : "", message ? message : "");
+		fprintf(stderr, "  ✓ %s (%.1f s)%s%s\n", label, (double)(clock_mono_ms() - p->step_began) / 1000,
+			message ? ": " : "", message ? message : "");
 	} else if (strcmp(status, "error") == 0 || strcmp(status, "cancelled") == 0) {
 		clear_line(p);
 		fprintf(stderr, "  ✗ %s%s%s\n", label, message ? ": " : "", message ? message : "");
@@ -90,8 +92,11 @@ static int settle(const struct client *c, const char *id, cJSON **out, struct pe
 	if (strcmp(json_str(op, "state"), "done") != 0) {
 		const char *code = json_str(e, "code");
 		bool cancelled = strcmp(json_str(op, "state"), "cancelled") == 0;
-		perry_fail(err, code ? perry_code_from_api(code) : cancelled ? PERRY_ECANCELLED : PERRY_EINTERNAL, "%s",
-			   json_str_or(e, "message", cancelled ? "cancelled" : "failed without a reason"));
+		perry_fail(err,
+			   code        ? perry_code_from_api(code)
+			   : cancelled ? PERRY_ECANCELLED
+				       : PERRY_EINTERNAL,
+			   "%s", json_str_or(e, "message", cancelled ? "cancelled" : "failed without a reason"));
 		if (err && *err)
 			(*err)->data = cJSON_Duplicate(json_at(e, "data"), 1);
 		return -1;
@@ -109,14 +114,16 @@ static int ask_interrupted(const struct client *c, struct progress *p, const cha
 		if (line && line[0] != 'c')
 			return perry_fail(err, PERRY_ECANCELLED, "detached; it goes on (see: perry list)");
 	} else {
-		return perry_fail(err, PERRY_ECANCELLED, "interrupted; the operation goes on in the agent (see: perry list)");
+		return perry_fail(err, PERRY_ECANCELLED,
+				  "interrupted; the operation goes on in the agent (see: perry list)");
 	}
 	cJSON *in = cJSON_CreateObject();
 	json_set_str(in, "id", id);
 	return client_rpc(c, "operations/cancel", in, NULL, err);
 }
 
-static int follow(const struct client *c, const char *id, struct events *ev, struct progress *p, cJSON **out, struct perry_err **err)
+static int follow(const struct client *c, const char *id, struct events *ev, struct progress *p, cJSON **out,
+		  struct perry_err **err)
 {
 	bool ended = false;
 	for (;;) {
@@ -143,8 +150,8 @@ static int follow(const struct client *c, const char *id, struct events *ev, str
 	}
 }
 
-int follow_call(const struct client *c, const struct args *a, const char *proc, const char *workspace, cJSON *take_input, cJSON **out,
-		struct perry_err **err)
+int follow_call(const struct client *c, const struct args *a, const char *proc, const char *workspace,
+		cJSON *take_input, cJSON **out, struct perry_err **err)
 {
 	struct progress p = { .tty = err_is_tty(), .step_began = clock_mono_ms() };
 	struct events ev;

@@ -105,13 +105,18 @@ int git_propose(const struct args *a, char **name, cJSON *in, struct perry_err *
 	cleanup_free char *remote = NULL;
 	cleanup_free char *branch = NULL;
 	if (!cwd || git_describe(cwd, &top, &remote, &branch) < 0)
-		return perry_fail(err, PERRY_EUSAGE, "start: which workspace?\n  usage: perry start NAME (inside a git checkout it proposes one)");
+		return perry_fail(
+			err, PERRY_EUSAGE,
+			"start: which workspace?\n  usage: perry start NAME (inside a git checkout it proposes one)");
 	cleanup_free char *proposed = name_of(top);
 	if (!in_is_tty() && !args_has(a, "yes"))
-		return perry_fail(err, PERRY_EUSAGE, "start: which workspace?\n  this checkout would be: perry start %s%s%s%s%s", *proposed ? proposed : "NAME",
-				  remote ? " --clone " : "", remote ? remote : "", branch ? " --branch " : "", branch ? branch : "");
+		return perry_fail(err, PERRY_EUSAGE,
+				  "start: which workspace?\n  this checkout would be: perry start %s%s%s%s%s",
+				  *proposed ? proposed : "NAME", remote ? " --clone " : "", remote ? remote : "",
+				  branch ? " --branch " : "", branch ? branch : "");
 	const char *clone = json_str(in, "clone") ? json_str(in, "clone") : remote;
-	fprintf(stderr, "This checkout: %s\n  clone:  %s\n  branch: %s\n", top, clone ? clone : "(no remote: an empty workspace)", branch ? branch : "(none)");
+	fprintf(stderr, "This checkout: %s\n  clone:  %s\n  branch: %s\n", top,
+		clone ? clone : "(no remote: an empty workspace)", branch ? branch : "(none)");
 	*name = args_has(a, "yes") ? xstrdup(proposed) : ask_line("Workspace name", proposed);
 	if (!*name || !**name)
 		return perry_fail(err, PERRY_ECANCELLED, "nothing started");

@@ -101,8 +101,11 @@ static int pick(const cJSON *row, const char *fields, cJSON **out, struct perry_
 			cJSON_ArrayForEach(k, row)
 				buf_addf(&names, "%s%s", names.len ? ", " : "", k->string);
 			/* A field that only some rows have is null in the others. */
-			if (strcmp(f, "repo") && strcmp(f, "tailscale") && strcmp(f, "startup") && strcmp(f, "error") && strcmp(f, "branch"))
-				return perry_fail(err, PERRY_EUSAGE, "--json: there is no field \"%s\"\n  there are: %s", f, buf_str(&names));
+			if (strcmp(f, "repo") && strcmp(f, "tailscale") && strcmp(f, "startup") && strcmp(f, "error") &&
+			    strcmp(f, "branch"))
+				return perry_fail(err, PERRY_EUSAGE,
+						  "--json: there is no field \"%s\"\n  there are: %s", f,
+						  buf_str(&names));
 		}
 		json_set(picked, f, v ? cJSON_Duplicate(v, 1) : cJSON_CreateNull());
 	}
@@ -126,7 +129,8 @@ int out_json(const struct args *a, const cJSON *value, struct perry_err **err)
 	} else if (fields && pick(value, fields, &chosen, err) < 0) {
 		return -1;
 	}
-	cleanup_free char *text = out_is_tty() ? json_pretty(chosen ? chosen : value) : json_print(chosen ? chosen : value);
+	cleanup_free char *text =
+		out_is_tty() ? json_pretty(chosen ? chosen : value) : json_print(chosen ? chosen : value);
 	printf("%s%s", text, str_ends(text, "\n") ? "" : "\n");
 	return 0;
 }

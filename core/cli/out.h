@@ -8,7 +8,7 @@
 #include "cli/command.h"
 
 bool out_is_tty(void);
-bool err_is_tty(void);   /* progress is shown */
+bool err_is_tty(void); /* progress is shown */
 bool in_is_tty(void);
 
 /* A table: rows of columns cells each. On a terminal aligned under a head, into a pipe tab-separated without one. */
@@ -20,9 +20,10 @@ struct table {
 };
 void table_add(struct table *t, const char *cell); /* NULL: "" ; control characters are shown as '?' */
 void table_addf(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void table_print(struct table *t);                 /* prints and frees */
+void table_print(struct table *t); /* prints and frees */
 
-/* --json [FIELDS]: the value, or the chosen fields of it (of each member of an array). Unknown field: PERRY_EUSAGE with the ones there are. */
+/* --json [FIELDS]: the value, or the chosen fields of it (of each member of an array). Unknown field: PERRY_EUSAGE with
+ * the ones there are. */
 int out_json(const struct args *a, const cJSON *value, struct perry_err **err);
 
 /* Yes or no on the terminal; without one: no (the caller's error says that -y would do it). */

@@ -33,7 +33,8 @@ static void add_object(struct buf *b, const cJSON *v)
 	else if (key)
 		buf_addf(b, "a key (%s)", json_str_or(key, "kind", "?"));
 	else if (json_str(v, "target"))
-		buf_addf(b, "%s%s%s%s", json_str_or(v, "source", "tmpfs"), ":", json_str(v, "target"), json_bool_or(v, "readonly", false) ? ":ro" : "");
+		buf_addf(b, "%s%s%s%s", json_str_or(v, "source", "tmpfs"), ":", json_str(v, "target"),
+			 json_bool_or(v, "readonly", false) ? ":ro" : "");
 	else if (json_str(v, "host"))
 		buf_adds(b, json_str(v, "host"));
 	else {
@@ -107,8 +108,13 @@ static void add_decision(struct table *t, const cJSON *d)
 		return;
 	cleanup_free char *place = plan_place(d);
 	table_add(t, json_str_or(d, "point", "?"));
-	table_addf(t, "%s%s", !error && consent && cJSON_IsTrue(json_at(d, "answer")) ? "allowed" : error ? "error: " : "refused: ",
-		   error ? error : consent && cJSON_IsTrue(json_at(d, "answer")) ? "" : json_str_or(d, "reason", ""));
+	table_addf(t, "%s%s",
+		   !error && consent && cJSON_IsTrue(json_at(d, "answer")) ? "allowed"
+		   : error                                                 ? "error: "
+									   : "refused: ",
+		   error                                           ? error
+		   : consent && cJSON_IsTrue(json_at(d, "answer")) ? ""
+								   : json_str_or(d, "reason", ""));
 	table_add(t, place);
 	table_add(t, "");
 }

@@ -5,7 +5,8 @@
 
 /* A field's value in a few words: "4GiB", "workspace-web:/home/workspace", "the secret db". Caller frees. */
 char *plan_value(const char *field, const cJSON *value);
-/* A table: field, value, who decided it, what it stands over; then consents and errors among the decisions. What is empty is left out. */
+/* A table: field, value, who decided it, what it stands over; then consents and errors among the decisions. What is
+ * empty is left out. */
 void plan_print(const cJSON *fields, const cJSON *decisions);
 /* "~/.config/perry/hooks/image.lua:3" of a row with file, line and layer. Caller frees. */
 char *plan_place(const cJSON *row);

@@ -22,8 +22,8 @@ struct pump {
 	struct ws *ws;
 	struct conn conn;
 	const struct stream_ends *ends;
-	long credit;        /* bytes of input we may still send */
-	size_t consumed;    /* bytes of output to grant back */
+	long credit;     /* bytes of input we may still send */
+	size_t consumed; /* bytes of output to grant back */
 	bool opened, in_ended, over;
 	int code;
 	struct perry_err *err;
@@ -49,7 +49,8 @@ static void message_json(struct pump *p, int type, cJSON *take)
 static void take_error(struct pump *p, const char *bytes, size_t n)
 {
 	cleanup_json cJSON *j = json_parse(bytes, n, "the agent's answer", NULL);
-	perry_fail(&p->err, perry_code_from_api(json_str(j, "code")), "%s", json_str_or(j, "message", "the agent ended the stream without a reason"));
+	perry_fail(&p->err, perry_code_from_api(json_str(j, "code")), "%s",
+		   json_str_or(j, "message", "the agent ended the stream without a reason"));
 	p->err->status = (int)json_int_or(j, "status", 0);
 	p->err->data = cJSON_Duplicate(json_at(j, "data"), 1);
 	p->over = true;
@@ -124,8 +125,10 @@ static int handshake(const struct client *c, struct pump *p, struct perry_err **
 	struct answer a = { 0 };
 	cleanup_free char *auth = client_headers(c);
 	ws_client_key(key);
-	cleanup_free char *headers = xasprintf("%sUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n"
-					       "Sec-WebSocket-Protocol: perry.v1\r\n", auth, key);
+	cleanup_free char *headers = xasprintf(
+		"%sUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n"
+		"Sec-WebSocket-Protocol: perry.v1\r\n",
+		auth, key);
 	if (client_connect(c, &p->conn, err) < 0)
 		return -1;
 	if (wire_send(&p->conn, "GET", "/rpc/stream", client_host_header(c), headers, NULL, 0, &a, err) < 0)
@@ -134,7 +137,9 @@ static int handshake(const struct client *c, struct pump *p, struct perry_err **
 	int status = a.status;
 	answer_free(&a);
 	if (status == 401)
-		return perry_fail(err, PERRY_EUNAUTH, "the agent at %s asks for a token\n  save it here with: perry config token --stdin", c->where);
+		return perry_fail(err, PERRY_EUNAUTH,
+				  "the agent at %s asks for a token\n  save it here with: perry config token --stdin",
+				  c->where);
 	if (status != 101 || !accept || !ws_accept_ok(key, accept))
 		return perry_fail(err, PERRY_EINTERNAL, "the agent at %s opens no stream (HTTP %d)", c->where, status);
 	return 0;
@@ -235,7 +240,8 @@ static int loop(struct pump *p, int sigfd, struct perry_err **err)
 	return 0;
 }
 
-int stream_run(const struct client *c, cJSON *take_open, const struct stream_ends *ends, int *code, struct perry_err **err)
+int stream_run(const struct client *c, cJSON *take_open, const struct stream_ends *ends, int *code,
+	       struct perry_err **err)
 {
 	struct pump p = { .conn.fd = -1, .ends = ends, .credit = WINDOW_SIZE };
 	struct ws_io io = { io_read, io_write, &p };

@@ -15,10 +15,11 @@ struct stream_ends {
 	/* Output: non-zero ends the channel. */
 	int (*output)(void *ctx, int fd, const char *bytes, size_t n);
 	void *ctx;
-	bool tty;   /* window changes are passed on */
+	bool tty; /* window changes are passed on */
 };
 /* Opens the channel, moves bytes until it is over; *code is the command's exit code. */
-int stream_run(const struct client *c, cJSON *take_open, const struct stream_ends *ends, int *code, struct perry_err **err);
+int stream_run(const struct client *c, cJSON *take_open, const struct stream_ends *ends, int *code,
+	       struct perry_err **err);
 /* output for plain passing on to our own standard output and error. */
 int stream_to_stdio(void *ctx, int fd, const char *bytes, size_t n);
 

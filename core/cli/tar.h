@@ -1,4 +1,5 @@
-/* The tar format for `perry cp` (ustar, with pax records for long names and big files). Nothing leaves the target folder when unpacking. */
+/* The tar format for `perry cp` (ustar, with pax records for long names and big files). Nothing leaves the target
+ * folder when unpacking. */
 #ifndef PERRY_CLI_TAR_H
 #define PERRY_CLI_TAR_H
 #include <stdbool.h>

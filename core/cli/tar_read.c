@@ -17,13 +17,13 @@ enum { BLOCK = 512, MAX_PAX = 1 << 20 };
 
 struct unpacker {
 	char *dir, *as, *top;
-	int root;               /* the target folder */
-	struct buf head;        /* of the next member, while it is incomplete */
+	int root;        /* the target folder */
+	struct buf head; /* of the next member, while it is incomplete */
 	struct buf pax;
 	char *long_name, *long_link;
 	int64_t long_size;
 	int64_t left, pad;
-	char type;              /* of the member under way */
+	char type; /* of the member under way */
 	int fd;
 	bool ended;
 };
@@ -107,7 +107,8 @@ static bool link_stays_inside(const char *name, const char *target)
 /* Opens below the folder without following a link on the way (one that an earlier member put there). */
 static int open_below(const struct unpacker *u, const char *name, int flags, mode_t mode)
 {
-	struct open_how how = { .flags = (unsigned)flags | O_CLOEXEC, .mode = flags & O_CREAT ? mode : 0,
+	struct open_how how = { .flags = (unsigned)flags | O_CLOEXEC,
+				.mode = flags & O_CREAT ? mode : 0,
 				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
 	return (int)syscall(SYS_openat2, u->root, name, &how, sizeof how);
 }
@@ -121,7 +122,8 @@ static int make_parents(const struct unpacker *u, const char *name, struct perry
 		if (have < 0) {
 			cleanup_free char *parent = xstrdup(path);
 			char *slash = strrchr(parent, '/');
-			cleanup_fd int at = slash ? (*slash = '\0', open_below(u, parent, O_RDONLY | O_DIRECTORY, 0)) : dup(u->root);
+			cleanup_fd int at = slash ? (*slash = '\0', open_below(u, parent, O_RDONLY | O_DIRECTORY, 0))
+						  : dup(u->root);
 			if (at < 0 || (mkdirat(at, slash ? slash + 1 : parent, 0755) < 0 && errno != EEXIST))
 				return perry_fail_errno(err, errno, "%s/%s", u->dir, path);
 		}
@@ -154,13 +156,16 @@ static char *renamed(struct unpacker *u, const char *name)
 	return name[n] ? xasprintf("%s%s", u->as, name + n) : xstrdup(u->as);
 }
 
-static int begin_member(struct unpacker *u, const char *raw, const char *link, char type, mode_t mode, struct perry_err **err)
+static int begin_member(struct unpacker *u, const char *raw, const char *link, char type, mode_t mode,
+			struct perry_err **err)
 {
 	cleanup_free char *trimmed = xstrdup(raw);
 	for (size_t n = strlen(trimmed); n > 1 && trimmed[n - 1] == '/';)
 		trimmed[--n] = '\0';
 	if (!stays_inside(trimmed))
-		return perry_fail(err, PERRY_EINPUT, "the archive holds \"%.200s\", which leaves the folder; nothing of it was written", raw);
+		return perry_fail(err, PERRY_EINPUT,
+				  "the archive holds \"%.200s\", which leaves the folder; nothing of it was written",
+				  raw);
 	cleanup_free char *name = renamed(u, trimmed);
 	cleanup_free char *last = NULL;
 	if (make_parents(u, name, err) < 0)
@@ -186,7 +191,8 @@ static int begin_member(struct unpacker *u, const char *raw, const char *link, c
 	if (type == '1') {
 		cleanup_free char *target = renamed(u, link);
 		if (!stays_inside(target))
-			return perry_fail(err, PERRY_EINPUT, "the archive holds a link to \"%.200s\", which leaves the folder", link);
+			return perry_fail(err, PERRY_EINPUT,
+					  "the archive holds a link to \"%.200s\", which leaves the folder", link);
 		cleanup_free char *target_last = NULL;
 		cleanup_fd int from = parent_of(u, target, &target_last, err);
 		if (from < 0)
@@ -245,13 +251,15 @@ static int take_head(struct unpacker *u, struct perry_err **err)
 	u->type = h[156];
 	if (u->type == 'x' || u->type == 'L' || u->type == 'K' || u->type == 'g') {
 		if (size > MAX_PAX)
-			return perry_fail(err, PERRY_EINPUT, "the archive is broken (a record of %lld bytes)", (long long)size);
+			return perry_fail(err, PERRY_EINPUT, "the archive is broken (a record of %lld bytes)",
+					  (long long)size);
 		buf_free(&u->pax);
 	} else {
 		cleanup_free char *link = u->long_link ? take_ptr(u->long_link) : xstrndup(h + 157, 100);
 		cleanup_free char *name = take_ptr(u->long_name);
 		if (!name) {
-			cleanup_free char *prefix = memcmp(h + 257, "ustar", 6) == 0 ? xstrndup(h + 345, 155) : xstrdup("");
+			cleanup_free char *prefix =
+				memcmp(h + 257, "ustar", 6) == 0 ? xstrndup(h + 345, 155) : xstrdup("");
 			cleanup_free char *base = xstrndup(h, 100);
 			name = *prefix ? xasprintf("%s/%s", prefix, base) : take_ptr(base);
 		}

@@ -19,8 +19,8 @@ struct todo {
 
 struct packer {
 	struct todo *todo;
-	struct buf out;     /* heads and padding that wait to be read */
-	int fd;             /* of the file under way, -1: none */
+	struct buf out; /* heads and padding that wait to be read */
+	int fd;         /* of the file under way, -1: none */
 	char *path;
 	int64_t left, pad;
 	bool ended;
@@ -54,7 +54,8 @@ static void octal(char *field, int size, int64_t v)
 		field[i] = (char)('0' + (v & 7));
 }
 
-static void head(struct buf *out, const char *name, const char *link, char type, mode_t mode, int64_t size, int64_t mtime)
+static void head(struct buf *out, const char *name, const char *link, char type, mode_t mode, int64_t size,
+		 int64_t mtime)
 {
 	char h[BLOCK] = { 0 };
 	unsigned sum = 0;
@@ -203,7 +204,8 @@ static ssize_t file_bytes(struct packer *p, char *bytes, size_t n)
 	}
 	ssize_t k = read(p->fd, bytes, (int64_t)n < p->left ? n : (size_t)p->left);
 	if (k <= 0)
-		return k < 0 ? perry_fail_errno(&p->err, errno, "%s", p->path) : perry_fail(&p->err, PERRY_ESTATE, "%s: shrank while it was copied", p->path);
+		return k < 0 ? perry_fail_errno(&p->err, errno, "%s", p->path)
+			     : perry_fail(&p->err, PERRY_ESTATE, "%s: shrank while it was copied", p->path);
 	p->left -= k;
 	return k;
 }

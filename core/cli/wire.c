@@ -36,7 +36,8 @@ static int put_all(struct conn *c, const char *p, size_t n, struct perry_err **e
 	return 0;
 }
 
-/* Like read(2); -1 with ETIME when the limit is over or a signal came. TLS may hold bytes that the descriptor knows nothing of: it is asked first. */
+/* Like read(2); -1 with ETIME when the limit is over or a signal came. TLS may hold bytes that the descriptor knows
+ * nothing of: it is asked first. */
 static ssize_t read_until(struct conn *c, char *p, size_t n)
 {
 	struct pollfd wait = { .fd = c->fd, .events = POLLIN };
@@ -61,7 +62,9 @@ static ssize_t fill(struct conn *c, struct perry_err **err)
 {
 	for (;;) {
 		char *p = buf_reserve(&c->in, 16384);
-		ssize_t k = c->until ? read_until(c, p, 16384) : c->read ? c->read(c->ctx, p, 16384) : read(c->fd, p, 16384);
+		ssize_t k = c->until  ? read_until(c, p, 16384)
+			    : c->read ? c->read(c->ctx, p, 16384)
+				      : read(c->fd, p, 16384);
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k < 0 && c->until && errno == ETIME)
@@ -77,7 +80,7 @@ static ssize_t fill(struct conn *c, struct perry_err **err)
 char *wire_header(const struct answer *a, const char *name)
 {
 	size_t n = strlen(name);
-	for (const char *line = buf_str(&a->head); *line; ) {
+	for (const char *line = buf_str(&a->head); *line;) {
 		size_t len = strcspn(line, "\r\n");
 		if (len > n && strncasecmp(line, name, n) == 0 && line[n] == ':') {
 			const char *v = line + n + 1;
@@ -121,8 +124,8 @@ static int read_head(struct conn *c, struct answer *a, struct perry_err **err)
 	return 0;
 }
 
-int wire_send(struct conn *c, const char *method, const char *path, const char *host, const char *headers, const void *body, size_t n,
-	      struct answer *out, struct perry_err **err)
+int wire_send(struct conn *c, const char *method, const char *path, const char *host, const char *headers,
+	      const void *body, size_t n, struct answer *out, struct perry_err **err)
 {
 	cleanup_buf struct buf req = { 0 };
 	*out = (struct answer){ 0 };
@@ -173,7 +176,8 @@ ssize_t wire_body(struct conn *c, struct answer *a, void *bytes, size_t n, struc
 			return -1;
 		if (k == 0) {
 			a->ended = true;
-			return a->length == -1 ? 0 : perry_fail(err, PERRY_EUNAVAILABLE, "the agent's answer broke off");
+			return a->length == -1 ? 0
+					       : perry_fail(err, PERRY_EUNAVAILABLE, "the agent's answer broke off");
 		}
 	}
 	size_t k = c->in.len < n ? c->in.len : n;

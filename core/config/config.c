@@ -71,7 +71,8 @@ static int overlay_environment(cJSON *root, struct perry_err **err)
 			continue;
 		if (strcmp(variables[i].key, "port") == 0) {
 			if (str_to_int(text, 1, 65535, &n) < 0)
-				return perry_fail(err, PERRY_EINPUT, "%s: expected a port number, got \"%s\"", variables[i].name, text);
+				return perry_fail(err, PERRY_EINPUT, "%s: expected a port number, got \"%s\"",
+						  variables[i].name, text);
 			put(root, "port", cJSON_CreateNumber((double)n));
 		} else if (strcmp(variables[i].key, "allowHostAccess") == 0) {
 			if (strcmp(text, "true") == 0 || strcmp(text, "1") == 0)
@@ -111,7 +112,8 @@ static int read_file(const char *dir, cJSON **out, struct perry_err **err)
 	return *out ? 0 : -1;
 }
 
-int config_load(const char *dir, struct config **out, void (*warn)(void *, const char *, const char *), void *ctx, struct perry_err **err)
+int config_load(const char *dir, struct config **out, void (*warn)(void *, const char *, const char *), void *ctx,
+		struct perry_err **err)
 {
 	cleanup_json cJSON *file = NULL;
 	cleanup_json cJSON *effective = defaults();
@@ -125,7 +127,9 @@ int config_load(const char *dir, struct config **out, void (*warn)(void *, const
 	if (overlay_environment(effective, err) < 0)
 		return -1;
 	if (!json_at(effective, "tailscale.enabled"))
-		put(effective, "tailscale.enabled", cJSON_CreateBool(*json_str_or(effective, "tailscale.authKey", "") || json_at(effective, "tailscale.credentials")));
+		put(effective, "tailscale.enabled",
+		    cJSON_CreateBool(*json_str_or(effective, "tailscale.authKey", "") ||
+				     json_at(effective, "tailscale.credentials")));
 	table_secrets(effective, teach_redaction, NULL);
 	struct config *c = xcalloc(1, sizeof *c);
 	atomic_init(&c->refs, 1);
@@ -175,7 +179,7 @@ const char *config_origin(const struct config *c, const char *key)
 {
 	const char *name = variable_of(key);
 	if (name)
-		return strcmp(name, "PERRY_PORT") == 0	       ? "env PERRY_PORT"
+		return strcmp(name, "PERRY_PORT") == 0             ? "env PERRY_PORT"
 		       : strcmp(name, "PERRY_NO_HOST_ACCESS") == 0 ? "env PERRY_NO_HOST_ACCESS"
 								   : "env PERRY_TAILSCALE_AUTH_KEY";
 	return json_at(c->file, key) ? "file" : "default";
@@ -239,7 +243,8 @@ static int secret_from_file(const char *name, const char *path, struct secret **
 	if (stat(full, &st) < 0)
 		return perry_fail_errno(err, errno, "secret %s: %s", name, path);
 	if ((st.st_mode & 077) || (st.st_uid != geteuid() && st.st_uid != 0))
-		return perry_fail(err, PERRY_EINPUT, "secret %s: %s must be yours and readable by nobody else (chmod 600)", name, path);
+		return perry_fail(err, PERRY_EINPUT,
+				  "secret %s: %s must be yours and readable by nobody else (chmod 600)", name, path);
 	if (file_read(full, 1 << 20, &text, err) < 0)
 		return -1;
 	while (text.len && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
@@ -256,7 +261,8 @@ static int secret_of_text(const char *name, const char *text, struct secret **ou
 	if (str_starts(text, "env:")) {
 		const char *value = getenv(text + 4);
 		if (!value)
-			return perry_fail(err, PERRY_ENOTFOUND, "secret %s: the agent's environment has no %s", name, text + 4);
+			return perry_fail(err, PERRY_ENOTFOUND, "secret %s: the agent's environment has no %s", name,
+					  text + 4);
 		text = value;
 	}
 	*out = secret_new(text, strlen(text));
@@ -270,17 +276,20 @@ int config_secret(const struct config *c, const char *name, struct secret **out,
 	if (!v || (k && !k->secret) || !cJSON_IsString(v))
 		v = leaf_at(json_at(c->effective, "secrets"), name);
 	if (!cJSON_IsString(v))
-		return perry_fail(err, PERRY_ENOTFOUND, "there is no secret \"%s\" (secrets.%s in config.json)", name, name);
+		return perry_fail(err, PERRY_ENOTFOUND, "there is no secret \"%s\" (secrets.%s in config.json)", name,
+				  name);
 	return secret_of_text(name, v->valuestring, out, err);
 }
 
-int config_secret_by(const struct config *c, const char *key, const char *ref, struct secret **out, struct perry_err **err)
+int config_secret_by(const struct config *c, const char *key, const char *ref, struct secret **out,
+		     struct perry_err **err)
 {
 	if (str_starts(ref, "file:") || str_starts(ref, "env:"))
 		return secret_of_text(key, ref, out, err);
 	const cJSON *v = cJSON_GetObjectItemCaseSensitive(json_at(c->effective, "secrets"), ref);
 	if (!cJSON_IsString(v)) /* not repeated: it may be the secret itself */
-		return perry_fail(err, PERRY_ENOTFOUND, "%s: there is no such entry of \"secrets\" in config.json", key);
+		return perry_fail(err, PERRY_ENOTFOUND, "%s: there is no such entry of \"secrets\" in config.json",
+				  key);
 	return secret_of_text(ref, v->valuestring, out, err);
 }
 

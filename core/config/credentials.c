@@ -1,4 +1,5 @@
-/* tailscale.credentials.NAME: what an API credential consists of. Its secret is only referred to: the objects are shown to hooks and in lists. */
+/* tailscale.credentials.NAME: what an API credential consists of. Its secret is only referred to: the objects are shown
+ * to hooks and in lists. */
 #include <ctype.h>
 #include <string.h>
 
@@ -17,7 +18,8 @@ static int wrong(const struct at *a, const char *field, const char *expected)
 {
 	const cJSON *v = cJSON_GetObjectItemCaseSensitive(a->credential, field);
 	bool typed = v && !cJSON_IsString(v);
-	return perry_fail(a->err, PERRY_EINPUT, "config.json: tailscale.credentials.%s.%s: %s%s%s%s", a->name, field, expected ? "expected " : "", expected ? expected : "does not belong here",
+	return perry_fail(a->err, PERRY_EINPUT, "config.json: tailscale.credentials.%s.%s: %s%s%s%s", a->name, field,
+			  expected ? "expected " : "", expected ? expected : "does not belong here",
 			  typed ? ", got " : "", typed ? json_type_name(v) : "");
 }
 
@@ -36,8 +38,10 @@ static int check_fields(const struct at *a)
 			f++;
 		if (!*f) {
 			const char *near = str_nearest(v->string, fields);
-			return perry_fail(a->err, PERRY_EINPUT, "config.json: tailscale.credentials.%s: no such field \"%s\"%s%s%s", a->name, v->string,
-					  near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+			return perry_fail(a->err, PERRY_EINPUT,
+					  "config.json: tailscale.credentials.%s: no such field \"%s\"%s%s%s", a->name,
+					  v->string, near ? " (did you mean \"" : "", near ? near : "",
+					  near ? "\"?)" : "");
 		}
 		if (!cJSON_IsString(v))
 			return wrong(a, v->string, "string");
@@ -54,7 +58,9 @@ static int check_reference(const struct at *a, const char *field)
 	const cJSON *secrets = cJSON_GetObjectItemCaseSensitive(a->root, "secrets");
 	if (ref && cJSON_IsString(cJSON_GetObjectItemCaseSensitive(secrets, ref)))
 		return 0;
-	return wrong(a, field, "file:PATH, env:NAME or the name of an entry of \"secrets\"; the secret itself does not stand here");
+	return wrong(
+		a, field,
+		"file:PATH, env:NAME or the name of an entry of \"secrets\"; the secret itself does not stand here");
 }
 
 static int check_headscale(const struct at *a)
@@ -89,9 +95,13 @@ static int check_one(const struct at *a)
 		if (!isalnum((unsigned char)a->name[i]) && !strchr("-_", a->name[i]))
 			n = 0;
 	if (n == 0 || n > 64)
-		return perry_fail(a->err, PERRY_EINPUT, "config.json: tailscale.credentials: a name has letters, digits, - and _, at most 64");
+		return perry_fail(
+			a->err, PERRY_EINPUT,
+			"config.json: tailscale.credentials: a name has letters, digits, - and _, at most 64");
 	if (!cJSON_IsObject(a->credential))
-		return perry_fail(a->err, PERRY_EINPUT, "config.json: tailscale.credentials.%s: expected object, got %s", a->name, json_type_name(a->credential));
+		return perry_fail(a->err, PERRY_EINPUT,
+				  "config.json: tailscale.credentials.%s: expected object, got %s", a->name,
+				  json_type_name(a->credential));
 	if (check_fields(a) < 0)
 		return -1;
 	if (url && !str_starts(url, "http://") && !str_starts(url, "https://"))
@@ -119,5 +129,6 @@ const char *config_key_warning(const struct config *c)
 	const cJSON *credentials = config_get(c, "tailscale.credentials");
 	if (!config_str(c, "tailscale.authKey") || (credentials && credentials->child))
 		return NULL;
-	return "no API credential is configured (tailscale.credentials): if this key is not ephemeral, nobody can remove the devices it makes (see: perry tailnet)";
+	return "no API credential is configured (tailscale.credentials): if this key is not ephemeral, nobody can "
+	       "remove the devices it makes (see: perry tailnet)";
 }

@@ -21,14 +21,17 @@ static void keep_masked(void *ctx, const char *path, cJSON *parent, cJSON *value
 	const struct keep *k = ctx;
 	if (strcmp(value->valuestring, MASK) != 0 || strcmp(path, "mcpServers") == 0)
 		return;
-	cleanup_free char *group = xstrndup(path, strlen(path) - (str_ends(path, value->string) ? strlen(value->string) + 1 : 0));
-	const cJSON *at = str_ends(path, value->string) && strlen(path) > strlen(value->string) ? json_at(k->old, group) : k->old;
+	cleanup_free char *group =
+		xstrndup(path, strlen(path) - (str_ends(path, value->string) ? strlen(value->string) + 1 : 0));
+	const cJSON *at =
+		str_ends(path, value->string) && strlen(path) > strlen(value->string) ? json_at(k->old, group) : k->old;
 	const cJSON *old = cJSON_GetObjectItemCaseSensitive(at, value->string);
 	cleanup_free char *name = xstrdup(value->string);
 	json_set(parent, name, cJSON_IsString(old) ? cJSON_Duplicate(old, 1) : NULL);
 }
 
-int config_edit(const char *dir, int (*change)(cJSON *root, void *ctx, struct perry_err **err), void *ctx, struct perry_err **err)
+int config_edit(const char *dir, int (*change)(cJSON *root, void *ctx, struct perry_err **err), void *ctx,
+		struct perry_err **err)
 {
 	cleanup_free char *path = path_join(dir, "config.json");
 	cleanup_free char *lock_path = path_join(dir, "config.lock");
@@ -84,7 +87,8 @@ static int assign(cJSON *root, void *ctx, struct perry_err **err)
 	if (!k && !(table_is_group(a->key) && !a->text)) {
 		cleanup_free char *near = table_nearest(a->key);
 		if (near)
-			return perry_fail(err, PERRY_EINPUT, "there is no configuration key \"%s\" (did you mean \"%s\"?)", a->key, near);
+			return perry_fail(err, PERRY_EINPUT,
+					  "there is no configuration key \"%s\" (did you mean \"%s\"?)", a->key, near);
 		return perry_fail(err, PERRY_EINPUT, "there is no configuration key \"%s\"", a->key);
 	}
 	const char *name = a->key, *dot;
@@ -125,7 +129,9 @@ int config_check_prefix(const char *prefix, const cJSON *workspaces, struct perr
 		const char *name = json_str_or(ws, "name", "");
 		size_t n = strlen(prefix) + strlen(name);
 		if (n > 63)
-			return perry_fail(err, PERRY_EINPUT, "tailscale.hostnamePrefix: %s%s, the hostname of the workspace %s, would have %zu characters; 63 is the most",
+			return perry_fail(err, PERRY_EINPUT,
+					  "tailscale.hostnamePrefix: %s%s, the hostname of the workspace %s, would "
+					  "have %zu characters; 63 is the most",
 					  prefix, name, name, n);
 	}
 	return 0;

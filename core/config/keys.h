@@ -1,5 +1,7 @@
 /* Every key of config.json: X(key, type, secret, min, max, default as JSON text or NULL, one line of description).
- * "*" stands for any one name. Types: see struct config_key. This table drives validation, masking, `agent config`, show-config and docs/config.md. */
+ * "*" stands for any one name. Types: see struct config_key. This table drives validation, masking, `agent config`,
+ * show-config and docs/config.md. */
+/* clang-format off */
 #define CONFIG_KEYS(X) \
 	X("port", "integer", false, 1, 65535, "7391", "port of the loopback listener") \
 	X("bind", "strings", false, 0, 0, "[]", "further addresses to listen on (a token is asked for there)") \
@@ -47,3 +49,4 @@
 	X("networkRange", "string", false, 0, 0, "\"10.213.0.0/16\"", "range that workspaces' own networks (/28 each) are taken from") \
 	X("sshPortRange", "string", false, 0, 0, "\"2200-2400\"", "ports of this machine that workspaces' SSH is published on, 127.0.0.1 only") \
 	X("allowHostEquivalentDocker", "boolean", false, 0, 0, "false", "accept that Docker inside a workspace, without sysbox or userns-remap, is root on this machine")
+/* clang-format on */

@@ -11,7 +11,7 @@ static const struct config_key rows[] = {
 #define X(key, type, secret, min, max, dflt, doc) { key, type, secret, min, max, dflt, doc },
 	CONFIG_KEYS(X)
 #undef X
-	{ NULL, NULL, false, 0, 0, NULL, NULL },
+		{ NULL, NULL, false, 0, 0, NULL, NULL },
 };
 
 const struct config_key *config_keys(void)
@@ -44,7 +44,8 @@ const struct config_key *table_find(const char *path)
 	/* Names of variables and files may hold dots: "credentials.files.~/.npmrc" is one name under "*". */
 	for (const struct config_key *k = rows; k->key; k++) {
 		size_t n = strlen(k->key) - 1;
-		if (str_ends(k->key, ".*") && strcmp(k->type, "string") == 0 && strncmp(k->key, path, n) == 0 && path[n])
+		if (str_ends(k->key, ".*") && strcmp(k->type, "string") == 0 && strncmp(k->key, path, n) == 0 &&
+		    path[n])
 			return k;
 	}
 	return NULL;
@@ -102,8 +103,8 @@ static int check_items(const char *path, const cJSON *arr, bool objects, struct 
 static int check_range(const struct config_key *k, const char *path, double v, struct perry_err **err)
 {
 	if ((k->min || k->max) && (v < (double)k->min || v > (double)k->max))
-		return perry_fail(err, PERRY_EINPUT, "config.json: %s: must be between %lld and %lld, is %g", path, (long long)k->min,
-				  (long long)k->max, v);
+		return perry_fail(err, PERRY_EINPUT, "config.json: %s: must be between %lld and %lld, is %g", path,
+				  (long long)k->min, (long long)k->max, v);
 	return 0;
 }
 
@@ -113,14 +114,18 @@ static int check_form(const char *path, const char *text, struct perry_err **err
 	if (strcmp(path, "sshPortRange") == 0) {
 		int a, b, used = 0;
 		if (sscanf(text, "%d-%d%n", &a, &b, &used) != 2 || text[used] || a < 1 || b > 65535 || a > b)
-			return perry_fail(err, PERRY_EINPUT, "config.json: %s: expected FIRST-LAST (like 2200-2400), got \"%s\"", path, text);
+			return perry_fail(err, PERRY_EINPUT,
+					  "config.json: %s: expected FIRST-LAST (like 2200-2400), got \"%s\"", path,
+					  text);
 	}
 	if (strcmp(path, "networkRange") == 0) {
 		unsigned a, b, c, d, bits;
 		int used = 0;
-		if (sscanf(text, "%u.%u.%u.%u/%u%n", &a, &b, &c, &d, &bits, &used) != 5 || text[used] || a > 255 || b > 255 || c > 255 || d > 255 ||
-		    bits < 8 || bits > 28)
-			return perry_fail(err, PERRY_EINPUT, "config.json: %s: expected an IPv4 range from /8 to /28 (like 10.213.0.0/16), got \"%s\"",
+		if (sscanf(text, "%u.%u.%u.%u/%u%n", &a, &b, &c, &d, &bits, &used) != 5 || text[used] || a > 255 ||
+		    b > 255 || c > 255 || d > 255 || bits < 8 || bits > 28)
+			return perry_fail(err, PERRY_EINPUT,
+					  "config.json: %s: expected an IPv4 range from /8 to /28 (like "
+					  "10.213.0.0/16), got \"%s\"",
 					  path, text);
 	}
 	return 0;
@@ -157,7 +162,8 @@ static int check_value(const struct config_key *k, const char *path, const cJSON
 	return check_items(path, v, strcmp(k->type, "objects") == 0, err);
 }
 
-static int check_group(const cJSON *obj, const char *prefix, void (*warn)(void *, const char *, const char *), void *ctx, struct perry_err **err)
+static int check_group(const cJSON *obj, const char *prefix, void (*warn)(void *, const char *, const char *),
+		       void *ctx, struct perry_err **err)
 {
 	const cJSON *v;
 	cJSON_ArrayForEach(v, obj) {
@@ -204,7 +210,8 @@ static void secrets_in(cJSON *obj, const char *prefix, void (*fn)(void *, const 
 			cJSON_ArrayForEach(server, v) {
 				static const char *const inner[] = { "env", "headers" };
 				for (size_t i = 0; i < ARRAY_LEN(inner); i++) {
-					cJSON *group = cJSON_GetObjectItemCaseSensitive(server, inner[i]), *leaf, *after;
+					cJSON *group = cJSON_GetObjectItemCaseSensitive(server, inner[i]), *leaf,
+					      *after;
 					for (leaf = cJSON_IsObject(group) ? group->child : NULL; leaf; leaf = after) {
 						after = leaf->next;
 						if (cJSON_IsString(leaf))

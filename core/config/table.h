@@ -7,10 +7,12 @@
 const struct config_key *table_find(const char *path);
 /* Is it a strict prefix of a known key ("tailscale")? */
 bool table_is_group(const char *path);
-/* The nearest known key to an unknown path, at the level where it goes wrong. Caller frees; NULL when nothing is near. */
+/* The nearest known key to an unknown path, at the level where it goes wrong. Caller frees; NULL when nothing is near.
+ */
 char *table_nearest(const char *path);
 /* Checks a whole file. warn is called for unknown keys. */
-int table_check(const cJSON *root, void (*warn)(void *ctx, const char *key, const char *nearest), void *ctx, struct perry_err **err);
+int table_check(const cJSON *root, void (*warn)(void *ctx, const char *key, const char *nearest), void *ctx,
+		struct perry_err **err);
 /* Each of tailscale.credentials: its fields, and that no secret stands in it. Part of table_check. */
 int credentials_check(const cJSON *root, struct perry_err **err);
 /* Calls fn for every value of a secret key; fn may change or replace the value in its parent. */

@@ -48,8 +48,8 @@ int docker_archive_put_stream(struct docker *d, const char *id, const char *path
 	return docker_request(d, &req, cancel, &res, err);
 }
 
-int docker_archive_put_files(struct docker *d, const char *id, const char *path, const struct docker_file *files, size_t n,
-			     struct docker_cancel *cancel, struct perry_err **err)
+int docker_archive_put_files(struct docker *d, const char *id, const char *path, const struct docker_file *files,
+			     size_t n, struct docker_cancel *cancel, struct perry_err **err)
 {
 	struct tar_files *f = tar_files_new(files, n);
 	int rc = docker_archive_put_stream(d, id, path, tar_files_fill, f, cancel, err);

@@ -7,10 +7,10 @@
 #include "base/paths.h"
 #include "docker/priv.h"
 
-#define DEFAULT_HOST "unix:///var/run/docker.sock"
-#define MINOR_MIN 41 /* Docker 20.10 */
-#define MINOR_MAX 52 /* Docker 29 */
-#define JSON_MAX (64u << 20)
+#define DEFAULT_HOST   "unix:///var/run/docker.sock"
+#define MINOR_MIN      41 /* Docker 20.10 */
+#define MINOR_MAX      52 /* Docker 29 */
+#define JSON_MAX       (64u << 20)
 #define ERROR_TEXT_MAX 2000
 
 static int set_tls(struct http_options *o, char *files[3], struct perry_err **err)
@@ -154,7 +154,7 @@ static enum perry_code code_of_500(const char *text)
 	} known[] = {
 		{ "container state improper", PERRY_ESTATE }, { "network is being used", PERRY_ECONFLICT },
 		{ "is already in use", PERRY_ECONFLICT },     { "already exists", PERRY_ECONFLICT },
-		{ "invalid argument", PERRY_EINPUT },	      { "invalid reference format", PERRY_EINPUT },
+		{ "invalid argument", PERRY_EINPUT },         { "invalid reference format", PERRY_EINPUT },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (strstr(text, known[i].part))
@@ -234,8 +234,8 @@ int docker_version(struct docker *d, cJSON **out, struct perry_err **err)
 		return transport_failed(d, &res, e, err);
 	if (res.status != 200)
 		return refused(&res, "GET", req.url, err);
-	cleanup_json cJSON *version = docker_json(buf_str(&res.body), res.body.len, "the Docker Engine's /version",
-						  err);
+	cleanup_json cJSON *version =
+		docker_json(buf_str(&res.body), res.body.len, "the Docker Engine's /version", err);
 	if (!version || choose_version(d, version, err) != 0)
 		return -1;
 	if (out)
@@ -334,8 +334,8 @@ int docker_call_until(struct docker *d, const char *method, const char *path, co
 	*out = NULL;
 	if (res.body.len == 0)
 		return 0;
-	cleanup_free char *what = xasprintf("the Docker Engine's answer to %s %.*s", method, (int)strcspn(path, "?"),
-					    path);
+	cleanup_free char *what =
+		xasprintf("the Docker Engine's answer to %s %.*s", method, (int)strcspn(path, "?"), path);
 	*out = docker_json(res.body.data, res.body.len, what, err);
 	return *out ? 0 : -1;
 }

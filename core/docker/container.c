@@ -7,8 +7,8 @@
 #include "docker/demux.h"
 #include "docker/priv.h"
 
-#define COMMIT_MS (60 * 60000)
-#define REMOVING_MS 60000
+#define COMMIT_MS       (60 * 60000)
+#define REMOVING_MS     60000
 #define LOGS_SILENCE_MS 60000
 
 /* "/containers/ID/verb" */

@@ -4,7 +4,7 @@
 
 #include "base/err.h"
 
-#define HEAD_SIZE 8
+#define HEAD_SIZE  8
 #define STREAM_MAX 3 /* 0 to 2 as descriptors, 3: a message of the engine itself */
 
 static int take_head(struct demux *m, struct perry_err **err)

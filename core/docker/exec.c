@@ -8,10 +8,10 @@
 #include "docker/demux.h"
 #include "docker/priv.h"
 
-#define CHUNK (32 * 1024) /* more than a TLS record, so that none is left half read where no poll sees it */
+#define CHUNK         (32 * 1024) /* more than a TLS record, so that none is left half read where no poll sees it */
 #define CHUNKS_A_CALL 2
-#define FLAG_LOOK_MS 50
-#define EXIT_CODE_MS 2000 /* the engine ends the stream before it has noted the exit code */
+#define FLAG_LOOK_MS  50
+#define EXIT_CODE_MS  2000 /* the engine ends the stream before it has noted the exit code */
 
 /* Terminal streams hold back the first key of the sequence that detaches, ctrl-p by default, which shells need. This
  * one nobody types. */
@@ -270,8 +270,8 @@ static int pump(struct docker_stream *s, const struct docker_exec *o, docker_out
 		if (check(cancel, deadline, o->timeout_ms, &left, err) != 0)
 			return -1;
 		if (writing) {
-			ssize_t n = sent < o->input_len ? docker_stream_write(s, o->input + sent, o->input_len - sent)
-							: 0;
+			ssize_t n =
+				sent < o->input_len ? docker_stream_write(s, o->input + sent, o->input_len - sent) : 0;
 			sent += n > 0 ? (size_t)n : 0;
 			if (n < 0 || sent == o->input_len) { /* a process that reads no more is no error */
 				docker_stream_close_input(s);
@@ -290,8 +290,8 @@ int docker_exec(struct docker *d, const char *id, const struct docker_exec *opts
 {
 	struct docker_stream *s = NULL;
 	int64_t deadline = opts->timeout_ms > 0 ? clock_mono_ms() + opts->timeout_ms : 0;
-	int start_ms = opts->timeout_ms > 0 && opts->timeout_ms < DOCKER_TIMEOUT_MS ? opts->timeout_ms
-										    : DOCKER_TIMEOUT_MS;
+	int start_ms =
+		opts->timeout_ms > 0 && opts->timeout_ms < DOCKER_TIMEOUT_MS ? opts->timeout_ms : DOCKER_TIMEOUT_MS;
 	if (open_stream(d, id, opts, opts->input != NULL, start_ms, cancel, &s, err) != 0)
 		return -1;
 	int rc = pump(s, opts, fn, ctx, cancel, deadline, err), left;

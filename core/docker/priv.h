@@ -6,8 +6,8 @@
 #include "docker/docker.h"
 #include "net/http.h"
 
-#define DOCKER_TIMEOUT_MS 60000	    /* of calls that only look or record something */
-#define DOCKER_SLOW_MS (10 * 60000) /* of calls that work on file systems or start processes */
+#define DOCKER_TIMEOUT_MS 60000        /* of calls that only look or record something */
+#define DOCKER_SLOW_MS    (10 * 60000) /* of calls that work on file systems or start processes */
 
 struct docker {
 	char *host; /* as the user knows it */
@@ -56,10 +56,11 @@ struct docker_lines {
 	void *ctx;
 };
 int docker_lines_feed(struct docker_lines *l, const char *bytes,
-		      size_t n);	      /* what fn returned; -1 for an endless line */
+		      size_t n);              /* what fn returned; -1 for an endless line */
 int docker_lines_end(struct docker_lines *l); /* the last one may lack its newline; frees */
 
-/* An archive of these files (borrowed), made while it is read: fill is for http_req. The error of what failed is the caller's; NULL: none. */
+/* An archive of these files (borrowed), made while it is read: fill is for http_req. The error of what failed is the
+ * caller's; NULL: none. */
 struct tar_files;
 struct tar_files *tar_files_new(const struct docker_file *files, size_t n);
 ssize_t tar_files_fill(void *tar_files, char *bytes, size_t n);

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "docker/priv.h"
 
-#define SAFE_DIGITS 15 /* every integer of so many digits is exact in a double */
+#define SAFE_DIGITS    15 /* every integer of so many digits is exact in a double */
 #define LINE_MAX_BYTES (4u << 20)
 
 /* One number at p: text when it is an integer that a double cannot hold. Returns what follows it. */
@@ -130,7 +130,7 @@ bool docker_labels_equal(const cJSON *have, const cJSON *want)
 	if (n != (cJSON_IsObject(want) ? cJSON_GetArraySize(want) : 0))
 		return false;
 	const cJSON *w;
-	cJSON_ArrayForEach (w, want) {
+	cJSON_ArrayForEach(w, want) {
 		const cJSON *h = cJSON_GetObjectItemCaseSensitive(have, w->string);
 		if (!cJSON_IsString(h) || !cJSON_IsString(w) || strcmp(h->valuestring, w->valuestring) != 0)
 			return false;

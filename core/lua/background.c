@@ -171,7 +171,8 @@ static struct job *job_new(struct ops *ops, const char *module, const char *func
 	return j;
 }
 
-void background_add(struct background *b, int lane, struct ops *ops, const char *module, const char *function, const cJSON *arg)
+void background_add(struct background *b, int lane, struct ops *ops, const char *module, const char *function,
+		    const cJSON *arg)
 {
 	struct job *j = job_new(ops, module, function, arg, 0);
 	pthread_mutex_lock(&b->lock);

@@ -1,5 +1,5 @@
-/* Policy sessions with the layers of today's configuration, and what hooks may ask of us. The policy module has checked every request against the kind of
- * hook and the layer's needs before it gets here. */
+/* Policy sessions with the layers of today's configuration, and what hooks may ask of us. The policy module has checked
+ * every request against the kind of hook and the layer's needs before it gets here. */
 #include <pwd.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,17 +14,17 @@
 #include "store/store.h"
 
 #define HTTP_TIMEOUT_MS 10000
-#define HTTP_BODY_MAX (1u << 20)
+#define HTTP_BODY_MAX   (1u << 20)
 #define EXEC_TIMEOUT_MS 30000
 #define EXEC_OUTPUT_MAX (256u << 10)
-#define MAX_LAYERS (PACKS_MAX + 2)
+#define MAX_LAYERS      (PACKS_MAX + 2)
 
 struct lua_hooks {
 	struct lua_host *host;
 	struct config *config;
 	cJSON *public;
 	struct policy_layer layers[MAX_LAYERS + 1]; /* one more for lua_hooks_replace */
-	char *texts[4]; /* what the layers point to */
+	char *texts[4];                             /* what the layers point to */
 	size_t ntexts;
 	struct packs *packs;
 	const char **disabled;
@@ -175,8 +175,7 @@ void run_store_decisions(struct run *r)
 	cleanup_err struct perry_err *e = NULL;
 	if (!cJSON_GetArraySize(r->decisions))
 		return;
-	cJSON_ArrayForEach(row, r->decisions)
-	{
+	cJSON_ArrayForEach(row, r->decisions) {
 		if (!json_at(row, "workspace"))
 			json_set_str(row, "workspace", ws);
 		json_set_str(row, "op", r->op ? op_id(r->op) : NULL);
@@ -283,10 +282,14 @@ static int call_exec(struct lua_hooks *s, const cJSON *args, cJSON **out, struct
 	words[n++] = "--";
 	cJSON_ArrayForEach(word, argv)
 		words[n++] = cJSON_IsString(word) ? word->valuestring : "";
-	struct docker_exec opts = { .argv = words, .input = json_str(args, "input"), .input_len = strlen(json_str_or(args, "input", "")),
-				    .timeout_ms = (int)(json_num_or(args, "timeout", EXEC_TIMEOUT_MS / 1000.0) * 1000) };
+	struct docker_exec opts = { .argv = words,
+				    .input = json_str(args, "input"),
+				    .input_len = strlen(json_str_or(args, "input", "")),
+				    .timeout_ms =
+					    (int)(json_num_or(args, "timeout", EXEC_TIMEOUT_MS / 1000.0) * 1000) };
 	struct docker_exec_result res = { 0 };
-	int rc = docker_exec_collect(s->host->setup.docker, json_str_or(record, "containerId", ""), &opts, EXEC_OUTPUT_MAX, NULL, &res, err);
+	int rc = docker_exec_collect(s->host->setup.docker, json_str_or(record, "containerId", ""), &opts,
+				     EXEC_OUTPUT_MAX, NULL, &res, err);
 	if (rc == 0) {
 		*out = cJSON_CreateObject();
 		json_set_int(*out, "code", res.exit_code);
@@ -311,7 +314,8 @@ static int resolve_all(struct lua_hooks *s, cJSON *j, struct perry_err **err)
 	cJSON *c, *next;
 	for (c = j->child; c; c = next) {
 		next = c->next;
-		if (json_at(c, "$secret") || (cJSON_IsObject(c) && c->child && strcmp(c->child->string, "$concat") == 0)) {
+		if (json_at(c, "$secret") ||
+		    (cJSON_IsObject(c) && c->child && strcmp(c->child->string, "$concat") == 0)) {
 			struct buf text = { 0 };
 			if (resolved(s, c, &text, err) < 0) {
 				buf_free(&text);
@@ -350,8 +354,7 @@ static void outgoing_free(struct outgoing *o)
 static int prepare(struct lua_hooks *s, const cJSON *args, struct outgoing *o, struct perry_err **err)
 {
 	const cJSON *h, *body = json_at(args, "body"), *json = json_at(args, "json");
-	cJSON_ArrayForEach(h, json_at(args, "headers"))
-	{
+	cJSON_ArrayForEach(h, json_at(args, "headers")) {
 		struct buf line = { 0 };
 		if (o->n >= 64)
 			return perry_fail(err, PERRY_EINPUT, "headers: at most 64");
@@ -398,7 +401,10 @@ static int call_http(struct lua_hooks *s, const char *method, const cJSON *args,
 	struct http *http = NULL;
 	cleanup_http_res struct http_res res = { 0 };
 	double seconds = json_num_or(args, "timeout", HTTP_TIMEOUT_MS / 1000.0);
-	struct http_req req = { .method = method, .url = json_str_or(args, "url", ""), .max = HTTP_BODY_MAX, .cancel_fd = -1,
+	struct http_req req = { .method = method,
+				.url = json_str_or(args, "url", ""),
+				.max = HTTP_BODY_MAX,
+				.cancel_fd = -1,
 				.timeout_ms = seconds > 0 && seconds < 60 ? (int)(seconds * 1000) : HTTP_TIMEOUT_MS };
 	int rc = prepare(s, args, &o, err);
 	if (rc == 0)
@@ -428,14 +434,14 @@ static int add_environment(struct lua_hooks *s, const cJSON *more, struct outgoi
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
 		if (getenv(kept[i]))
 			o->lines[o->n++] = xasprintf("%s=%s", kept[i], getenv(kept[i]));
-	cJSON_ArrayForEach(v, more)
-	{
+	cJSON_ArrayForEach(v, more) {
 		struct buf line = { 0 };
 		if (o->n >= 64)
 			return perry_fail(err, PERRY_EINPUT, "env: at most 50 variables");
 		if (!*v->string || strchr(v->string, '='))
 			return perry_fail(err, PERRY_EINPUT, "env: \"%s\" is no name of a variable", v->string);
-		if (strcmp(v->string, "PATH") == 0 || str_starts(v->string, "LD_")) /* another program under the name that was agreed to */
+		if (strcmp(v->string, "PATH") == 0 ||
+		    str_starts(v->string, "LD_")) /* another program under the name that was agreed to */
 			return perry_fail(err, PERRY_EINPUT, "env: %s is not a hook's to set", v->string);
 		buf_addf(&line, "%s=", v->string);
 		int rc = resolved(s, v, &line, err);
@@ -455,19 +461,23 @@ static int call_run(struct lua_hooks *s, const cJSON *args, cJSON **out, struct 
 	struct outgoing o = { 0 };
 	cleanup_process struct process_end end = { 0 };
 	size_t n = 0;
-	cJSON_ArrayForEach(word, argv)
-	{
+	cJSON_ArrayForEach(word, argv) {
 		if (!cJSON_IsString(word)) /* a secret among them: everybody on this machine could read it */
 			return perry_fail(err, PERRY_EINPUT, "argv: expected texts; a secret goes into input or env");
 		words[n++] = word->valuestring;
 	}
 	if (!n || !*words[0] || (strchr(words[0], '/') && words[0][0] != '/'))
-		return perry_fail(err, PERRY_EINPUT, "argv: expected a command's name or absolute path, and its arguments");
+		return perry_fail(err, PERRY_EINPUT,
+				  "argv: expected a command's name or absolute path, and its arguments");
 	int rc = add_environment(s, json_at(args, "env"), &o, err);
 	if (rc == 0 && input && (rc = resolved(s, input, &o.body, err)) < 0)
 		perry_wrap(err, "input");
-	struct process p = { .argv = words, .env = (const char *const *)o.lines, .dir = json_str(args, "cwd"), .input = buf_str(&o.body),
-			     .input_len = o.body.len, .max_output = EXEC_OUTPUT_MAX,
+	struct process p = { .argv = words,
+			     .env = (const char *const *)o.lines,
+			     .dir = json_str(args, "cwd"),
+			     .input = buf_str(&o.body),
+			     .input_len = o.body.len,
+			     .max_output = EXEC_OUTPUT_MAX,
 			     .timeout_ms = seconds > 0 && seconds <= 60 ? (int)(seconds * 1000) : EXEC_TIMEOUT_MS };
 	if (rc == 0)
 		rc = process_run(&p, &end, err);
@@ -502,7 +512,8 @@ int hooks_call(void *ctx, const char *layer, const char *name, const cJSON *args
 		return store_kv_get(store, layer, json_str_or(args, "key", ""), out, err);
 	if (strcmp(name, "kv.set") == 0) {
 		const cJSON *value = json_at(args, "value");
-		return store_kv_set(store, layer, json_str_or(args, "key", ""), cJSON_IsNull(value) ? NULL : value, err);
+		return store_kv_set(store, layer, json_str_or(args, "key", ""), cJSON_IsNull(value) ? NULL : value,
+				    err);
 	}
 	return perry_fail(err, PERRY_EINPUT, "there is no perry.%s", name);
 }

@@ -90,11 +90,20 @@ static int search(lua_State *L)
 static void open_libraries(lua_State *L)
 {
 	static const luaL_Reg libs[] = {
-		{ LUA_GNAME, luaopen_base },	     { LUA_LOADLIBNAME, luaopen_package }, { LUA_TABLIBNAME, luaopen_table },
-		{ LUA_STRLIBNAME, luaopen_string },  { LUA_MATHLIBNAME, luaopen_math },	   { LUA_UTF8LIBNAME, luaopen_utf8 },
-		{ "base", lib_base },		     { "docker", lib_docker },		   { "files", lib_files },
-		{ "store", lib_store },		     { "op", lib_op },			   { "policy", lib_policy },
-		{ "net", lib_net },		     { "tailnet", lib_tailnet },
+		{ LUA_GNAME, luaopen_base },
+		{ LUA_LOADLIBNAME, luaopen_package },
+		{ LUA_TABLIBNAME, luaopen_table },
+		{ LUA_STRLIBNAME, luaopen_string },
+		{ LUA_MATHLIBNAME, luaopen_math },
+		{ LUA_UTF8LIBNAME, luaopen_utf8 },
+		{ "base", lib_base },
+		{ "docker", lib_docker },
+		{ "files", lib_files },
+		{ "store", lib_store },
+		{ "op", lib_op },
+		{ "policy", lib_policy },
+		{ "net", lib_net },
+		{ "tailnet", lib_tailnet },
 	};
 	box_open(L);
 	json_open(L);
@@ -150,8 +159,8 @@ static void run_end(struct run *r)
 	perry_err_free(r->err);
 }
 
-int run_lua(struct lua_host *h, struct op *op, struct ops *ops, const char *module, const char *function, const cJSON *arg, cJSON **result,
-	    struct perry_err **err)
+int run_lua(struct lua_host *h, struct op *op, struct ops *ops, const char *module, const char *function,
+	    const cJSON *arg, cJSON **result, struct perry_err **err)
 {
 	struct run r = { .host = h, .op = op, .ops = ops, .module = module, .function = function, .arg = (cJSON *)arg };
 	lua_State *L = luaL_newstate();
@@ -178,8 +187,8 @@ int lua_runner(void *host, struct op *op, cJSON **result, struct perry_err **err
 	return run_lua(host, op, NULL, "lifecycle", op_kind(op), NULL, result, err);
 }
 
-int lua_host_plan(struct lua_host *h, const char *kind, const char *name, const cJSON *request, const cJSON *caller, cJSON **out,
-		  struct perry_err **err)
+int lua_host_plan(struct lua_host *h, const char *kind, const char *name, const cJSON *request, const cJSON *caller,
+		  cJSON **out, struct perry_err **err)
 {
 	cleanup_json cJSON *arg = cJSON_CreateObject();
 	json_set_str(arg, "kind", kind);
@@ -189,7 +198,8 @@ int lua_host_plan(struct lua_host *h, const char *kind, const char *name, const 
 	return run_lua(h, NULL, NULL, "plan", "dry_run", arg, out, err);
 }
 
-int lua_host_admit(struct lua_host *h, const char *action, const char *name, const cJSON *caller, struct perry_err **err)
+int lua_host_admit(struct lua_host *h, const char *action, const char *name, const cJSON *caller,
+		   struct perry_err **err)
 {
 	cleanup_json cJSON *arg = cJSON_CreateObject();
 	json_set_str(arg, "action", action);

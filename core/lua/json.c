@@ -50,8 +50,7 @@ static void push(lua_State *L, const cJSON *j, int depth)
 		return;
 	case cJSON_Array:
 		lua_createtable(L, cJSON_GetArraySize(j), 0);
-		cJSON_ArrayForEach(item, j)
-		{
+		cJSON_ArrayForEach(item, j) {
 			push(L, item, depth + 1);
 			lua_rawseti(L, -2, ++n);
 		}
@@ -59,8 +58,7 @@ static void push(lua_State *L, const cJSON *j, int depth)
 		return;
 	case cJSON_Object:
 		lua_newtable(L);
-		cJSON_ArrayForEach(item, j)
-		{
+		cJSON_ArrayForEach(item, j) {
 			lua_pushstring(L, item->string);
 			push(L, item, depth + 1);
 			lua_rawset(L, -3);
@@ -124,7 +122,8 @@ static cJSON *take_object(lua_State *L, int idx, int depth, struct perry_err **e
 	for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
 		cJSON *v = NULL;
 		if (lua_type(L, -2) != LUA_TSTRING)
-			perry_fail(err, PERRY_EINTERNAL, "a key of type %s is no JSON", lua_typename(L, lua_type(L, -2)));
+			perry_fail(err, PERRY_EINTERNAL, "a key of type %s is no JSON",
+				   lua_typename(L, lua_type(L, -2)));
 		else
 			v = take(L, lua_gettop(L), depth + 1, err);
 		if (!v) {

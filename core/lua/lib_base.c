@@ -117,7 +117,8 @@ static int l_fail(lua_State *L)
 	return box_raise(L, b);
 }
 
-/* guard: a message handler for xpcall: an error of our own Lua leaves its traceback in the log; one of the core passes. */
+/* guard: a message handler for xpcall: an error of our own Lua leaves its traceback in the log; one of the core passes.
+ */
 int lua_guard(lua_State *L)
 {
 	if (lua_type(L, 1) != LUA_TSTRING)
@@ -200,10 +201,28 @@ static int l_stopping(lua_State *L)
 int lib_base(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
-		{ "list", l_list },   { "canonical", l_canonical }, { "decode", l_decode }, { "sha256", l_sha256 },   { "random", l_random },
-		{ "quote", l_quote }, { "now", l_now }, { "time", l_time }, { "mono", l_mono },	    { "sleep", l_sleep },     { "log", l_log },
-		{ "fail", l_fail },   { "config", l_config },	    { "later", l_later },   { "leave_later", l_leave_later }, { "guard", lua_guard },   { "version", l_version }, { "hostname", l_hostname },
-		{ "stopping", l_stopping }, { "run_id", l_run_id }, { "policy_places", l_policy_places }, { 0 },
+		{ "list", l_list },
+		{ "canonical", l_canonical },
+		{ "decode", l_decode },
+		{ "sha256", l_sha256 },
+		{ "random", l_random },
+		{ "quote", l_quote },
+		{ "now", l_now },
+		{ "time", l_time },
+		{ "mono", l_mono },
+		{ "sleep", l_sleep },
+		{ "log", l_log },
+		{ "fail", l_fail },
+		{ "config", l_config },
+		{ "later", l_later },
+		{ "leave_later", l_leave_later },
+		{ "guard", lua_guard },
+		{ "version", l_version },
+		{ "hostname", l_hostname },
+		{ "stopping", l_stopping },
+		{ "run_id", l_run_id },
+		{ "policy_places", l_policy_places },
+		{ 0 },
 	};
 	luaL_newlib(L, fns);
 	lua_pushlightuserdata(L, NULL);

@@ -1,4 +1,5 @@
-/* require "docker": the engine. Names are the engine's; what is absent comes back as nil from looks, and as success from removals. */
+/* require "docker": the engine. Names are the engine's; what is absent comes back as nil from looks, and as success
+ * from removals. */
 #include <poll.h>
 #include <string.h>
 
@@ -7,9 +8,9 @@
 #include "base/mem.h"
 #include "lua/internal.h"
 
-#define EXEC_OUTPUT_MAX (64 * 1024)
+#define EXEC_OUTPUT_MAX   (64 * 1024)
 #define PROGRESS_LINE_MAX 512
-#define SEND_MS 5000
+#define SEND_MS           5000
 
 static struct docker *engine(lua_State *L)
 {
@@ -218,7 +219,8 @@ static int image_context(struct box *b)
 		if (!str_starts(e->path, "image/"))
 			continue;
 		mode_t mode = (size_t)(e->end - e->data) > 2 && memcmp(e->data, "#!", 2) == 0 ? 0755 : 0644;
-		if (tar_add_file(b->tar, e->path + strlen("image/"), e->data, (size_t)(e->end - e->data), mode, 0, 0, &b->err) < 0)
+		if (tar_add_file(b->tar, e->path + strlen("image/"), e->data, (size_t)(e->end - e->data), mode, 0, 0,
+				 &b->err) < 0)
 			return -1;
 	}
 	return tar_finish(take_ptr(b->tar), &b->buf, &b->err);
@@ -234,7 +236,8 @@ static int l_image_build(lua_State *L)
 	json_arg(L, 2, b, &b->in);
 	int rc = image_context(b);
 	if (rc == 0)
-		rc = docker_image_build(engine(L), &b->buf, tag, b->in, no_cache, progress_line, &p, cancel_of(L), &b->err);
+		rc = docker_image_build(engine(L), &b->buf, tag, b->in, no_cache, progress_line, &p, cancel_of(L),
+					&b->err);
 	return box_ok(L, b, rc);
 }
 
@@ -295,15 +298,17 @@ static void push_exec(lua_State *L, const struct box *b)
 	lua_setfield(L, -2, "stderr");
 }
 
-/* exec(container, argv [, {user, cwd, input, timeout, step, cancel=false}]): {code, stdout, stderr}, the end of each at least; a bundle as input is
- * written as it is. step: its output is progress of that step. */
+/* exec(container, argv [, {user, cwd, input, timeout, step, cancel=false}]): {code, stdout, stderr}, the end of each at
+ * least; a bundle as input is written as it is. step: its output is progress of that step. */
 static int l_exec(lua_State *L)
 {
 	const char *id = luaL_checkstring(L, 1);
 	struct box *b = box_new(L);
 	argv_arg(L, 2, b);
 	struct exec_run e = { .b = b, .progress = { .op = run_of(L)->op, .step = opt_field(L, 3, "step") } };
-	struct docker_exec opts = { .argv = (const char *const *)b->list, .user = opt_field(L, 3, "user"), .cwd = opt_field(L, 3, "cwd") };
+	struct docker_exec opts = { .argv = (const char *const *)b->list,
+				    .user = opt_field(L, 3, "user"),
+				    .cwd = opt_field(L, 3, "cwd") };
 	struct docker_cancel *cancel = cancel_of(L);
 	struct box *bundle = NULL;
 	e.progressing = e.progress.step != NULL;
@@ -374,12 +379,14 @@ static int wait_for_end(struct box *b, struct docker_cancel *cancel, int64_t unt
 			return perry_fail(&b->err, PERRY_ECANCELLED, "cancelled");
 		if (left <= 0)
 			return perry_fail(&b->err, PERRY_ETIMEOUT, "the command did not end in time");
-		struct pollfd p[2] = { { .fd = docker_stream_fd(b->stream), .events = POLLIN }, { .fd = cancel ? cancel->fd : -1, .events = POLLIN } };
+		struct pollfd p[2] = { { .fd = docker_stream_fd(b->stream), .events = POLLIN },
+				       { .fd = cancel ? cancel->fd : -1, .events = POLLIN } };
 		poll(p, 2, left < 1000 ? (int)left : 1000);
 	}
 }
 
-/* exec_wait(box, timeout): {code, stdout, stderr}, once. After an error the command may go on; its box is not waited for again. */
+/* exec_wait(box, timeout): {code, stdout, stderr}, once. After an error the command may go on; its box is not waited
+ * for again. */
 static int l_exec_wait(lua_State *L)
 {
 	struct box *b = luaL_checkudata(L, 1, "perry.box");

@@ -1,5 +1,5 @@
-/* require "files": looks at files of this machine, and bundles: what `perry-step apply` puts into a workspace. A bundle's bytes may be secrets; they
- * are never Lua values. */
+/* require "files": looks at files of this machine, and bundles: what `perry-step apply` puts into a workspace. A
+ * bundle's bytes may be secrets; they are never Lua values. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +14,10 @@
 #include "base/paths.h"
 #include "lua/internal.h"
 
-#define FILE_MAX (16u << 20)
+#define FILE_MAX   (16u << 20)
 #define BUNDLE_MAX (48u << 20)
-#define ENV_PATH "/run/perry/env"
-#define ACK_MAX (64 * 1024)
+#define ENV_PATH   "/run/perry/env"
+#define ACK_MAX    (64 * 1024)
 
 /* --- looks --- */
 
@@ -113,7 +113,8 @@ static int l_names(lua_State *L)
 
 static int resolve(struct run *r, const cJSON *value, int depth, struct buf *out, struct perry_err **err)
 {
-	const cJSON *part, *name = cJSON_GetObjectItemCaseSensitive(value, "$secret"), *parts = cJSON_GetObjectItemCaseSensitive(value, "$concat");
+	const cJSON *part, *name = cJSON_GetObjectItemCaseSensitive(value, "$secret"),
+			   *parts = cJSON_GetObjectItemCaseSensitive(value, "$concat");
 	if (cJSON_IsString(value)) {
 		buf_adds(out, value->valuestring);
 		return 0;
@@ -148,7 +149,8 @@ static int l_bundle(lua_State *L)
 	return 1;
 }
 
-static void entry_head(struct buf *to, const char *kind, unsigned mode, const char *owner, size_t size, const char *path)
+static void entry_head(struct buf *to, const char *kind, unsigned mode, const char *owner, size_t size,
+		       const char *path)
 {
 	buf_addf(to, "%s %o %s %zu %zu\n%s", kind, mode, owner, size, strlen(path), path);
 }
@@ -166,11 +168,12 @@ static int check_size(struct box *b, size_t more, const char *what)
 {
 	if (b->buf.len + more <= BUNDLE_MAX)
 		return 0;
-	return perry_fail(&b->err, PERRY_ETOOLARGE, "%s: all files of a workspace together are more than %u MiB", what, BUNDLE_MAX >> 20);
+	return perry_fail(&b->err, PERRY_ETOOLARGE, "%s: all files of a workspace together are more than %u MiB", what,
+			  BUNDLE_MAX >> 20);
 }
 
-/* add(bundle, {path, kind="file"|"default"|"block", mode=0600, owner="user"|"root", and one of text, host (a file of this machine), value (text or
- * references)}). */
+/* add(bundle, {path, kind="file"|"default"|"block", mode=0600, owner="user"|"root", and one of text, host (a file of
+ * this machine), value (text or references)}). */
 static int l_add(lua_State *L)
 {
 	struct box *bundle = luaL_checkudata(L, 1, "perry.box");
@@ -213,8 +216,7 @@ static int l_env(lua_State *L)
 	const cJSON *v;
 	struct box *b = box_new(L);
 	json_arg(L, 2, b, &b->in);
-	cJSON_ArrayForEach(v, b->in)
-	{
+	cJSON_ArrayForEach(v, b->in) {
 		struct buf plain = { 0 };
 		if (secret_resolve(run_of(L), v, &plain, &b->err) < 0) {
 			perry_wrap(&b->err, "environment variable %s", v->string);
@@ -261,7 +263,8 @@ static int ack_output(void *ctx, int fd, const char *bytes, size_t n)
 }
 
 /* Sends the bundle and waits for init's word. 1: it said done or failed, 0: it did not. */
-static int converse(struct docker_stream *s, const struct buf *bundle, struct docker_cancel *cancel, int timeout_ms, struct buf *said)
+static int converse(struct docker_stream *s, const struct buf *bundle, struct docker_cancel *cancel, int timeout_ms,
+		    struct buf *said)
 {
 	int64_t until = clock_mono_ms() + timeout_ms;
 	size_t sent = 0;
@@ -274,14 +277,15 @@ static int converse(struct docker_stream *s, const struct buf *bundle, struct do
 		int64_t left = until - clock_mono_ms();
 		if (n < 0 || more <= 0 || left <= 0 || atomic_load(&cancel->set))
 			return 0;
-		struct pollfd p[2] = { { .fd = docker_stream_fd(s), .events = (short)(sent < bundle->len ? POLLIN | POLLOUT : POLLIN) },
+		struct pollfd p[2] = { { .fd = docker_stream_fd(s),
+					 .events = (short)(sent < bundle->len ? POLLIN | POLLOUT : POLLIN) },
 				       { .fd = cancel->fd, .events = POLLIN } };
 		poll(p, 2, left > 1000 ? 1000 : (int)left);
 	}
 }
 
-/* boot(container, bundle, timeout_ms): starts it and hands the bundle over. Gives what init said ("...done\n" or with the failures), or nil when it said
- * nothing in time (then an exec must deliver). Errors are those of the start. */
+/* boot(container, bundle, timeout_ms): starts it and hands the bundle over. Gives what init said ("...done\n" or with
+ * the failures), or nil when it said nothing in time (then an exec must deliver). Errors are those of the start. */
 static int l_boot(lua_State *L)
 {
 	const char *id = luaL_checkstring(L, 1);
@@ -298,7 +302,8 @@ static int l_boot(lua_State *L)
 	}
 	if (docker_container_start(d, id, &b->err) < 0)
 		return box_raise(L, b);
-	bool told = b->stream && converse(b->stream, &bundle->buf, r->op ? op_cancel_flag(r->op) : &none, timeout, &b->buf);
+	bool told =
+		b->stream && converse(b->stream, &bundle->buf, r->op ? op_cancel_flag(r->op) : &none, timeout, &b->buf);
 	if (told)
 		lua_pushlstring(L, buf_str(&b->buf), b->buf.len);
 	else
@@ -310,8 +315,16 @@ static int l_boot(lua_State *L)
 int lib_files(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
-		{ "home", l_home },	{ "expand", l_expand }, { "stat", l_stat }, { "read", l_read }, { "names", l_names },
-		{ "bundle", l_bundle }, { "add", l_add },	{ "env", l_env },   { "seal", l_seal }, { "boot", l_boot },
+		{ "home", l_home },
+		{ "expand", l_expand },
+		{ "stat", l_stat },
+		{ "read", l_read },
+		{ "names", l_names },
+		{ "bundle", l_bundle },
+		{ "add", l_add },
+		{ "env", l_env },
+		{ "seal", l_seal },
+		{ "boot", l_boot },
 		{ 0 },
 	};
 	luaL_newlib(L, fns);

@@ -1,4 +1,5 @@
-/* require "net": which addresses and ports of this machine are taken; and the tools volume, which one thread fills for all. */
+/* require "net": which addresses and ports of this machine are taken; and the tools volume, which one thread fills for
+ * all. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -26,7 +27,8 @@ static int l_routes(lua_State *L)
 		if (sscanf(line, "%*s %x %*s %*s %*s %*s %*s %x", &dest, &mask) != 2 || mask == 0)
 			continue;
 		struct in_addr a = { dest };
-		snprintf(text, sizeof text, "%s/%d", inet_ntop(AF_INET, &a, addr, sizeof addr), __builtin_popcount(mask));
+		snprintf(text, sizeof text, "%s/%d", inet_ntop(AF_INET, &a, addr, sizeof addr),
+			 __builtin_popcount(mask));
 		lua_pushstring(L, text); /* short: it does not raise but for want of memory */
 		lua_rawseti(L, -2, ++n);
 	}
@@ -38,7 +40,9 @@ static int l_routes(lua_State *L)
 /* port_free(port): can 127.0.0.1:port be bound now? */
 static int l_port_free(lua_State *L)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)luaL_checkinteger(L, 1)), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)luaL_checkinteger(L, 1)),
+				 .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 	bool is_free = true;
 	if (fd >= 0) {
@@ -72,7 +76,8 @@ static int tools_of(struct lua_host *h, const struct tools **out, struct perry_e
 	return 0;
 }
 
-/* tools(): name of the tools volume, whether this process has seen it complete, and why tailscale is not on it (nil: it is). */
+/* tools(): name of the tools volume, whether this process has seen it complete, and why tailscale is not on it (nil: it
+ * is). */
 static int l_tools(lua_State *L)
 {
 	struct lua_host *h = run_of(L)->host;
@@ -108,7 +113,8 @@ static int l_tools_put(lua_State *L)
 	struct box *b = box_new(L);
 	int rc = tools_of(r->host, &t, &b->err);
 	if (rc == 0)
-		rc = docker_archive_put_files(r->host->setup.docker, container, "/opt/perry", t->files, t->n, r->op ? op_cancel_flag(r->op) : NULL, &b->err);
+		rc = docker_archive_put_files(r->host->setup.docker, container, "/opt/perry", t->files, t->n,
+					      r->op ? op_cancel_flag(r->op) : NULL, &b->err);
 	return box_ok(L, b, rc);
 }
 
@@ -132,8 +138,8 @@ static int l_tools_complete(lua_State *L)
 	return 1;
 }
 
-/* locked(what, fn): runs fn while no other run is in a locked(what) of its own. Errors pass. what: "tools" (the tools volume is filled), "networks"
- * (a network is neither a workspace's nor a spare one for a moment). */
+/* locked(what, fn): runs fn while no other run is in a locked(what) of its own. Errors pass. what: "tools" (the tools
+ * volume is filled), "networks" (a network is neither a workspace's nor a spare one for a moment). */
 static int l_locked(lua_State *L)
 {
 	static const char *const names[] = { "tools", "networks", NULL };
@@ -150,8 +156,10 @@ static int l_locked(lua_State *L)
 int lib_net(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
-		{ "routes", l_routes },	      { "port_free", l_port_free },	      { "tools", l_tools },   { "tools_seen", l_tools_seen },
-		{ "tools_put", l_tools_put }, { "tools_complete", l_tools_complete }, { "locked", l_locked }, { 0 },
+		{ "routes", l_routes },       { "port_free", l_port_free },
+		{ "tools", l_tools },         { "tools_seen", l_tools_seen },
+		{ "tools_put", l_tools_put }, { "tools_complete", l_tools_complete },
+		{ "locked", l_locked },       { 0 },
 	};
 	luaL_newlib(L, fns);
 	return 1;

@@ -1,4 +1,5 @@
-/* require "op": the operation that runs, its steps and its events; and the submission of others (only the boot does that). */
+/* require "op": the operation that runs, its steps and its events; and the submission of others (only the boot does
+ * that). */
 #include <string.h>
 
 #include "base/log.h"
@@ -49,7 +50,8 @@ static int l_steps(lua_State *L)
 static int l_step(lua_State *L)
 {
 	struct op *op = current(L);
-	const char *step = luaL_checkstring(L, 1), *status = luaL_checkstring(L, 2), *message = luaL_optstring(L, 3, NULL);
+	const char *step = luaL_checkstring(L, 1), *status = luaL_checkstring(L, 2),
+		   *message = luaL_optstring(L, 3, NULL);
 	struct box *b = box_new(L);
 	json_arg(L, 4, b, &b->in);
 	return box_ok(L, b, op_step(op, step, status, message, b->in, &b->err));
@@ -118,8 +120,11 @@ static int l_submit(lua_State *L)
 int lib_op(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
-		{ "info", l_info },	    { "steps", l_steps },	  { "step", l_step },	{ "progress", l_progress }, { "check", l_check },
-		{ "stopping", l_stopping }, { "save_plan", l_save_plan }, { "event", l_event }, { "submit", l_submit },	    { 0 },
+		{ "info", l_info },           { "steps", l_steps },
+		{ "step", l_step },           { "progress", l_progress },
+		{ "check", l_check },         { "stopping", l_stopping },
+		{ "save_plan", l_save_plan }, { "event", l_event },
+		{ "submit", l_submit },       { 0 },
 	};
 	luaL_newlib(L, fns);
 	return 1;

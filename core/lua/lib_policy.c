@@ -2,8 +2,8 @@
 #include "base/mem.h"
 #include "lua/internal.h"
 
-/* plan(facts [, only_look]): {image, env, container, hostname, join, errors, hash}. only_look: it is not noted as a decision, its rows come along
- * as "decisions". */
+/* plan(facts [, only_look]): {image, env, container, hostname, join, errors, hash}. only_look: it is not noted as a
+ * decision, its rows come along as "decisions". */
 static int l_plan(lua_State *L)
 {
 	struct run *r = run_of(L);
@@ -41,7 +41,8 @@ static int l_ask(lua_State *L)
 	return box_json(L, b, policy_ask(s, point, b->in, b->in2, &b->out, r->decisions, &b->err));
 }
 
-/* look(point, facts [, extra]): {answer, rows}. Nothing is noted as a decision, unless note(rows) is called with them. */
+/* look(point, facts [, extra]): {answer, rows}. Nothing is noted as a decision, unless note(rows) is called with them.
+ */
 static int l_look(lua_State *L)
 {
 	const char *point = luaL_checkstring(L, 1);
@@ -72,7 +73,8 @@ static int l_note(lua_State *L)
 	return box_ok(L, b, 0);
 }
 
-/* engine(): facts of the engine {version, runtimes, userns, cgroup, cpus, memory, os, arch}, asked once and remembered; refresh: again. */
+/* engine(): facts of the engine {version, runtimes, userns, cgroup, cpus, memory, os, arch}, asked once and remembered;
+ * refresh: again. */
 static int l_engine(lua_State *L)
 {
 	struct lua_host *h = run_of(L)->host;
@@ -98,7 +100,13 @@ static int l_set_engine(lua_State *L)
 
 int lib_policy(lua_State *L)
 {
-	static const luaL_Reg fns[] = { { "plan", l_plan }, { "ask", l_ask }, { "look", l_look }, { "note", l_note }, { "engine", l_engine }, { "set_engine", l_set_engine }, { 0 } };
+	static const luaL_Reg fns[] = { { "plan", l_plan },
+					{ "ask", l_ask },
+					{ "look", l_look },
+					{ "note", l_note },
+					{ "engine", l_engine },
+					{ "set_engine", l_set_engine },
+					{ 0 } };
 	luaL_newlib(L, fns);
 	return 1;
 }

@@ -1,4 +1,5 @@
-/* require "store": records of workspaces, and what must be unique on the machine. A change of a record reaches the fleet at once. */
+/* require "store": records of workspaces, and what must be unique on the machine. A change of a record reaches the
+ * fleet at once. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -31,8 +32,8 @@ static int l_list(lua_State *L)
 	return box_json(L, b, store_ws_list(host(L)->setup.store, &b->out, &b->err));
 }
 
-/* count(owner [, before]): how many workspaces there are, and how many of them are this owner's; before: only those that were stored before
- * the one of that name. */
+/* count(owner [, before]): how many workspaces there are, and how many of them are this owner's; before: only those
+ * that were stored before the one of that name. */
 static int l_count(lua_State *L)
 {
 	const char *owner = luaL_optstring(L, 1, NULL), *before = luaL_optstring(L, 2, NULL);
@@ -40,8 +41,7 @@ static int l_count(lua_State *L)
 	int all = 0, owned = 0;
 	struct box *b = box_new(L);
 	int rc = store_ws_list(host(L)->setup.store, &b->out, &b->err);
-	cJSON_ArrayForEach(record, b->out)
-	{
+	cJSON_ArrayForEach(record, b->out) {
 		if (before && str_eq(json_str(record, "name"), before))
 			break;
 		all++;
@@ -184,7 +184,8 @@ static int l_kv_set(lua_State *L)
 	const char *key = luaL_checkstring(L, 1);
 	struct box *b = box_new(L);
 	json_arg(L, 2, b, &b->in);
-	return box_ok(L, b, store_kv_set(host(L)->setup.store, "perry", key, cJSON_IsNull(b->in) ? NULL : b->in, &b->err));
+	return box_ok(L, b,
+		      store_kv_set(host(L)->setup.store, "perry", key, cJSON_IsNull(b->in) ? NULL : b->in, &b->err));
 }
 
 /* outbox([workspace]): rows, oldest first. */
@@ -219,7 +220,8 @@ static int l_outbox_delete(lua_State *L)
 	return box_ok(L, b, store_outbox_delete(host(L)->setup.store, id, &b->err));
 }
 
-/* take_spare(): a network {name, subnet} that is ready, or nil. It is the caller's; in the store it stays listed until save_spares. */
+/* take_spare(): a network {name, subnet} that is ready, or nil. It is the caller's; in the store it stays listed until
+ * save_spares. */
 static int l_take_spare(lua_State *L)
 {
 	struct lua_host *h = host(L);

@@ -1,5 +1,6 @@
-/* require "tailnet": auth keys, and the control server's API by the credentials of config.json. A key is a box here: it can be written to an exec's
- * standard input (input) and nothing else; no Lua value, log or record ever has its text. */
+/* require "tailnet": auth keys, and the control server's API by the credentials of config.json. A key is a box here: it
+ * can be written to an exec's standard input (input) and nothing else; no Lua value, log or record ever has its text.
+ */
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
@@ -18,13 +19,13 @@
 #include "tailscale/control.h"
 #include "tailscale/local.h"
 
-#define KEY_MAX 512
-#define MINT_EXPIRY_S 600
+#define KEY_MAX           512
+#define MINT_EXPIRY_S     600
 #define MINT_EXPIRY_MAX_S (24 * 3600)
-#define FETCH_TIMEOUT_MS 10000
-#define FETCH_MAX (1u << 20)
-#define DEFAULT_TAG "tag:perry-workspace"
-#define TAILSCALE_URL "https://api.tailscale.com"
+#define FETCH_TIMEOUT_MS  10000
+#define FETCH_MAX         (1u << 20)
+#define DEFAULT_TAG       "tag:perry-workspace"
+#define TAILSCALE_URL     "https://api.tailscale.com"
 
 /* --- credentials --- */
 
@@ -57,7 +58,9 @@ static int access_open(struct run *r, const char *name, int timeout_ms, struct a
 {
 	const cJSON *one = credential_of(r, name);
 	if (!cJSON_IsObject(one))
-		return perry_fail(err, PERRY_ENOTFOUND, name ? "there is no tailscale.credentials.%s in config.json" : "there is no API credential (tailscale.credentials) in config.json",
+		return perry_fail(err, PERRY_ENOTFOUND,
+				  name ? "there is no tailscale.credentials.%s in config.json"
+				       : "there is no API credential (tailscale.credentials) in config.json",
 				  name);
 	const char *field = json_str(one, "apiKey") ? "apiKey" : "clientSecret";
 	cleanup_free char *key = xasprintf("tailscale.credentials.%s.%s", one->string, field);
@@ -86,7 +89,8 @@ static const char *credential_url(const cJSON *one)
 	return url && *url ? url : TAILSCALE_URL;
 }
 
-/* "https://hs.example/" and "https://hs.example" are one server. Tailscale's own (no login server, or one of its names) has one API. */
+/* "https://hs.example/" and "https://hs.example" are one server. Tailscale's own (no login server, or one of its names)
+ * has one API. */
 static bool same_server(const char *login_server, const cJSON *one)
 {
 	const char *url = credential_url(one);
@@ -106,7 +110,8 @@ static bool same_server(const char *login_server, const cJSON *one)
 static int no_key(struct perry_err **err)
 {
 	return perry_fail(err, PERRY_EINPUT,
-			  "no auth key is configured: perry tailnet setup, or PERRY_TAILSCALE_AUTH_KEY in the agent's environment");
+			  "no auth key is configured: perry tailnet setup, or PERRY_TAILSCALE_AUTH_KEY in the agent's "
+			  "environment");
 }
 
 static int key_of_config(struct run *r, struct buf *out, struct perry_err **err)
@@ -127,7 +132,8 @@ static int key_of_file(const cJSON *key, struct buf *out, struct perry_err **err
 	if (stat(path, &st) < 0)
 		return perry_fail_errno(err, errno, "the auth key's file %s", path);
 	if ((st.st_mode & 077) || (st.st_uid != geteuid() && st.st_uid != 0))
-		return perry_fail(err, PERRY_EINPUT, "the auth key's file %s must be yours and readable by nobody else (chmod 600)", path);
+		return perry_fail(err, PERRY_EINPUT,
+				  "the auth key's file %s must be yours and readable by nobody else (chmod 600)", path);
 	return file_read(path, 64 << 10, out, err);
 }
 
@@ -135,7 +141,8 @@ static int key_of_env(const cJSON *key, struct buf *out, struct perry_err **err)
 {
 	const char *name = json_str_or(key, "name", ""), *value = getenv(name);
 	if (!value || !*value)
-		return perry_fail(err, PERRY_ENOTFOUND, "the agent's environment has no %s, which should hold the auth key", name);
+		return perry_fail(err, PERRY_ENOTFOUND,
+				  "the agent's environment has no %s, which should hold the auth key", name);
 	buf_adds(out, value);
 	return 0;
 }
@@ -146,7 +153,7 @@ struct about {
 	char *id, *login_server;
 	int64_t expires_ms;
 	bool minted, ephemeral;
-	bool tagged;            /* what it makes has tags, for certain */
+	bool tagged; /* what it makes has tags, for certain */
 };
 
 static int seconds_of(const cJSON *expiry, int64_t *out, struct perry_err **err)
@@ -160,19 +167,24 @@ static int seconds_of(const cJSON *expiry, int64_t *out, struct perry_err **err)
 		*out = 0;
 	if (*out >= 60 && *out <= MINT_EXPIRY_MAX_S)
 		return 0;
-	return perry_fail(err, PERRY_EINPUT, "perry.key.mint: expiry: expected seconds or a time such as \"10m\", from a minute to a day");
+	return perry_fail(err, PERRY_EINPUT,
+			  "perry.key.mint: expiry: expected seconds or a time such as \"10m\", from a minute to a day");
 }
 
-/* The answer's, else the configured ones, else the default one; none for keys that a Headscale user owns. At most 31, borrowed. */
+/* The answer's, else the configured ones, else the default one; none for keys that a Headscale user owns. At most 31,
+ * borrowed. */
 static int tags_of(const struct run *r, const cJSON *key, const char *out[32], struct perry_err **err)
 {
-	const cJSON *tags = cJSON_GetObjectItemCaseSensitive(key, "tags"), *tag, *one = credential_of(r, json_str(key, "credential"));
+	const cJSON *tags = cJSON_GetObjectItemCaseSensitive(key, "tags"), *tag,
+		    *one = credential_of(r, json_str(key, "credential"));
 	size_t n = 0;
 	if (!cJSON_GetArraySize(tags))
 		tags = config_get(r->config, "tailscale.tags");
 	cJSON_ArrayForEach(tag, tags) {
 		if (!cJSON_IsString(tag) || !str_starts(tag->valuestring, "tag:") || n == 31)
-			return perry_fail(err, PERRY_EINPUT, "perry.key.mint: tags: expected at most 31 texts such as \"%s\"", DEFAULT_TAG);
+			return perry_fail(err, PERRY_EINPUT,
+					  "perry.key.mint: tags: expected at most 31 texts such as \"%s\"",
+					  DEFAULT_TAG);
 		out[n++] = tag->valuestring;
 	}
 	if (n == 0 && !json_str(one, "user"))
@@ -194,9 +206,17 @@ static int key_of_mint(struct run *r, const cJSON *key, struct buf *out, struct 
 	if (rc == 0)
 		rc = access_open(r, name, 0, &a, err);
 	if (rc == 0)
-		rc = tags_of(r, key, tags, err) < 0 || seconds_of(cJSON_GetObjectItemCaseSensitive(key, "expiry"), &expiry, err) < 0 ? -1 : 0;
+		rc = tags_of(r, key, tags, err) < 0 ||
+				     seconds_of(cJSON_GetObjectItemCaseSensitive(key, "expiry"), &expiry, err) < 0
+			     ? -1
+			     : 0;
 	if (rc == 0)
-		rc = control_mint(a.control, &(struct control_mint){ .tags = tags, .ephemeral = about->ephemeral, .expiry_s = (int)expiry, .description = description }, &made, err);
+		rc = control_mint(a.control,
+				  &(struct control_mint){ .tags = tags,
+							  .ephemeral = about->ephemeral,
+							  .expiry_s = (int)expiry,
+							  .description = description },
+				  &made, err);
 	if (rc == 0) {
 		const cJSON *one = credential_of(r, name);
 		buf_add(out, secret_reveal(made.key), secret_len(made.key));
@@ -218,13 +238,15 @@ static const char *pointed(const cJSON *j, const char *pointer)
 		size_t n = strcspn(++pointer, "/");
 		struct buf step = { 0 };
 		for (size_t i = 0; i < n; i++) {
-			bool escaped = pointer[i] == '~' && i + 1 < n && (pointer[i + 1] == '0' || pointer[i + 1] == '1');
+			bool escaped =
+				pointer[i] == '~' && i + 1 < n && (pointer[i + 1] == '0' || pointer[i + 1] == '1');
 			buf_addc(&step, !escaped ? pointer[i] : pointer[i + 1] == '0' ? '~' : '/');
 			i += escaped;
 		}
 		long long index = -1;
 		if (cJSON_IsArray(j))
-			j = str_to_int(buf_str(&step), 0, INT32_MAX, &index) < 0 ? NULL : cJSON_GetArrayItem(j, (int)index);
+			j = str_to_int(buf_str(&step), 0, INT32_MAX, &index) < 0 ? NULL
+										 : cJSON_GetArrayItem(j, (int)index);
 		else
 			j = cJSON_GetObjectItemCaseSensitive(j, buf_str(&step));
 		buf_free(&step);
@@ -242,11 +264,13 @@ static void wipe_texts(cJSON *j)
 	}
 }
 
-static int fetched(const struct http_res *res, const cJSON *key, const char *shown, struct buf *out, struct perry_err **err)
+static int fetched(const struct http_res *res, const cJSON *key, const char *shown, struct buf *out,
+		   struct perry_err **err)
 {
 	const char *pointer = json_str(key, "pointer");
 	if (res->status < 200 || res->status > 299)
-		return perry_fail(err, PERRY_EUNAVAILABLE, "the auth key could not be fetched: %s answers %d", shown, res->status);
+		return perry_fail(err, PERRY_EUNAVAILABLE, "the auth key could not be fetched: %s answers %d", shown,
+				  res->status);
 	if (!pointer || !*pointer) {
 		buf_add(out, buf_str(&res->body), res->body.len);
 		return 0;
@@ -258,8 +282,11 @@ static int fetched(const struct http_res *res, const cJSON *key, const char *sho
 	if (text)
 		buf_adds(out, text);
 	else
-		rc = perry_fail(err, PERRY_EINPUT, j ? "the auth key could not be fetched: the answer of %s has no text at \"%s\""
-						     : "the auth key could not be fetched: the answer of %s is no JSON, where \"%s\" is asked for", shown, pointer);
+		rc = perry_fail(
+			err, PERRY_EINPUT,
+			j ? "the auth key could not be fetched: the answer of %s has no text at \"%s\""
+			  : "the auth key could not be fetched: the answer of %s is no JSON, where \"%s\" is asked for",
+			shown, pointer);
 	wipe_texts(j);
 	cJSON_Delete(j);
 	return rc;
@@ -292,14 +319,20 @@ static int key_of_http(struct run *r, const cJSON *key, struct buf *out, struct 
 	struct http *http = NULL;
 	struct http_res res = { 0 };
 	struct docker_cancel *cancel = cancel_of(r);
-	int rc = str_starts(url, "http://") || str_starts(url, "https://") ? 0 : perry_fail(err, PERRY_EINPUT, "perry.key.http: url: expected http(s)://...");
+	int rc = str_starts(url, "http://") || str_starts(url, "https://")
+			 ? 0
+			 : perry_fail(err, PERRY_EINPUT, "perry.key.http: url: expected http(s)://...");
 	if (rc == 0)
 		rc = header_lines(r, cJSON_GetObjectItemCaseSensitive(key, "headers"), lines, err);
 	if (rc == 0)
 		rc = http_new(&http, &options, err);
 	if (rc == 0) {
-		const struct http_req req = { .url = url, .headers = (const char *const *)lines, .max = FETCH_MAX, .timeout_ms = FETCH_TIMEOUT_MS,
-					      .cancelled = cancel ? &cancel->set : NULL, .cancel_fd = cancel ? cancel->fd : -1 };
+		const struct http_req req = { .url = url,
+					      .headers = (const char *const *)lines,
+					      .max = FETCH_MAX,
+					      .timeout_ms = FETCH_TIMEOUT_MS,
+					      .cancelled = cancel ? &cancel->set : NULL,
+					      .cancel_fd = cancel ? cancel->fd : -1 };
 		rc = http_do(http, &req, &res, err);
 		if (rc < 0)
 			perry_wrap(err, "the auth key could not be fetched");
@@ -324,24 +357,25 @@ int lua_key_check(const char *key, const char *where, struct perry_err **err)
 	static const struct {
 		const char *prefix, *what;
 	} wrong[] = {
-		{ "tskey-api-", "an API access token" },
-		{ "tskey-client-", "the secret of an OAuth client" },
-		{ "tskey-webhook-", "the secret of a webhook" },
-		{ "tskey-scim-", "a SCIM key" },
+		{ "tskey-api-", "an API access token" },         { "tskey-client-", "the secret of an OAuth client" },
+		{ "tskey-webhook-", "the secret of a webhook" }, { "tskey-scim-", "a SCIM key" },
 		{ "hskey-api-", "a Headscale API key" },
 	};
 	size_t n = strlen(key);
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
 		if (str_starts(key, wrong[i].prefix))
 			return perry_fail(err, PERRY_EINPUT,
-					  "%s is %s (%s...), not an auth key: make an auth key (tskey-auth-...), or name it under tailscale.credentials in "
+					  "%s is %s (%s...), not an auth key: make an auth key (tskey-auth-...), or "
+					  "name it under tailscale.credentials in "
 					  "config.json, and keys are made with it",
 					  where, wrong[i].what, wrong[i].prefix);
 	bool word = n >= 8 && n <= KEY_MAX;
 	for (const char *p = key; word && *p; p++)
 		word = isgraph((unsigned char)*p) && *p != '"' && *p != '\\';
 	if (!word)
-		return perry_fail(err, PERRY_EINPUT, "%s is no auth key: expected one word of 8 to %d characters, such as tskey-auth-...", where, KEY_MAX);
+		return perry_fail(err, PERRY_EINPUT,
+				  "%s is no auth key: expected one word of 8 to %d characters, such as tskey-auth-...",
+				  where, KEY_MAX);
 	return 0;
 }
 
@@ -358,8 +392,8 @@ static void fingerprint(struct run *r, const char *key, char out[17])
 	out[16] = 0;
 }
 
-/* The first time that a workspace gets a key with which code in it could make devices of a user: those that come later are not taken for his without
- * the token (core/agent/who/identity.c). */
+/* The first time that a workspace gets a key with which code in it could make devices of a user: those that come later
+ * are not taken for his without the token (core/agent/who/identity.c). */
 static void note_given(struct run *r)
 {
 	cleanup_json cJSON *since = NULL, *now = cJSON_CreateNumber((double)clock_ms());
@@ -389,8 +423,9 @@ static int resolve(struct run *r, const cJSON *key, struct box *secret, struct a
 	return lua_key_check(buf_str(b), where, err);
 }
 
-/* key(answer): the auth_key hook's answer ({"$key": {kind=...}}) as {secret=box, kind, fingerprint}, and for a key that was made: credential, id, ephemeral,
- * expires (ms) and, where the credential's server is none of Tailscale's, loginServer. */
+/* key(answer): the auth_key hook's answer ({"$key": {kind=...}}) as {secret=box, kind, fingerprint}, and for a key that
+ * was made: credential, id, ephemeral, expires (ms) and, where the credential's server is none of Tailscale's,
+ * loginServer. */
 static int l_key(lua_State *L)
 {
 	struct run *r = run_of(L);
@@ -429,7 +464,8 @@ static int l_key(lua_State *L)
 	return 1;
 }
 
-/* configured(): {source="file" or "env NAME", fingerprint, error} of the configured key, which is given to nobody; nil: there is none. */
+/* configured(): {source="file" or "env NAME", fingerprint, error} of the configured key, which is given to nobody; nil:
+ * there is none. */
 static int l_configured(lua_State *L)
 {
 	struct run *r = run_of(L);
@@ -448,7 +484,8 @@ static int l_configured(lua_State *L)
 	return box_json(L, b, 0);
 }
 
-/* input(fields [, key]): one line of JSON with the fields, and the key's text as "key"; for docker.exec's option "bundle". */
+/* input(fields [, key]): one line of JSON with the fields, and the key's text as "key"; for docker.exec's option
+ * "bundle". */
 static int l_input(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);
@@ -472,7 +509,8 @@ static int l_input(lua_State *L)
 	return 1;
 }
 
-/* credential([login_server]): the name of the first credential of that control server (none given: Tailscale's), or nil. */
+/* credential([login_server]): the name of the first credential of that control server (none given: Tailscale's), or
+ * nil. */
 static int l_credential(lua_State *L)
 {
 	const char *login_server = luaL_optstring(L, 1, NULL);
@@ -602,7 +640,8 @@ static int look_around(struct run *r, cJSON **out, struct perry_err **err)
 	return rc;
 }
 
-/* peers(): {tailnet, names={[id] = first label}} of the devices that this machine sees on its tailnet; nil when it is on none. */
+/* peers(): {tailnet, names={[id] = first label}} of the devices that this machine sees on its tailnet; nil when it is
+ * on none. */
 static int l_peers(lua_State *L)
 {
 	const cJSON *peer;
@@ -623,9 +662,18 @@ static int l_peers(lua_State *L)
 int lib_tailnet(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
-		{ "key", l_key },	  { "configured", l_configured }, { "input", l_input }, { "credential", l_credential },	{ "about", l_about },	    { "serves", l_serves },
+		{ "key", l_key },
+		{ "configured", l_configured },
+		{ "input", l_input },
+		{ "credential", l_credential },
+		{ "about", l_about },
+		{ "serves", l_serves },
 		{ "credentials", l_credentials },
-		{ "devices", l_devices }, { "device", l_device }, { "device_delete", l_device_delete }, { "key_revoke", l_key_revoke }, { "peers", l_peers },
+		{ "devices", l_devices },
+		{ "device", l_device },
+		{ "device_delete", l_device_delete },
+		{ "key_revoke", l_key_revoke },
+		{ "peers", l_peers },
 		{ 0 },
 	};
 	luaL_newlib(L, fns);

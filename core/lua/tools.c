@@ -1,4 +1,5 @@
-/* Which of our programs go onto the tools volume: perry-step always, tailscale and tailscaled where both are to be had and run in any image. */
+/* Which of our programs go onto the tools volume: perry-step always, tailscale and tailscaled where both are to be had
+ * and run in any image. */
 #include "lua/tools.h"
 
 #include <elf.h>
@@ -38,7 +39,8 @@ static bool runs_anywhere(const char *path, const char *step, char **why)
 		return false;
 	}
 	for (unsigned i = 0; i < head.e_phnum; i++)
-		if (pread(fd, &part, sizeof part, (off_t)(head.e_phoff + i * sizeof part)) != (ssize_t)sizeof part || part.p_type == PT_INTERP) {
+		if (pread(fd, &part, sizeof part, (off_t)(head.e_phoff + i * sizeof part)) != (ssize_t)sizeof part ||
+		    part.p_type == PT_INTERP) {
 			*why = xasprintf("%s is not linked statically", path);
 			return false;
 		}

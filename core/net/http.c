@@ -11,13 +11,13 @@
 #include "base/mem.h"
 #include "net/http_priv.h"
 
-#define CONNECT_MS 10000
-#define KEEP 8
+#define CONNECT_MS   10000
+#define KEEP         8
 #define FLAG_LOOK_MS 50 /* how often a flag without a descriptor is looked at */
 #define LONG_WAIT_MS 60000
 
 struct http {
-	char *base;	 /* prefix of each URL without a slash at its end, or NULL */
+	char *base;      /* prefix of each URL without a slash at its end, or NULL */
 	char *unix_path; /* of a unix socket, or NULL */
 	char *ca, *cert, *key;
 	bool insecure, env_proxy;

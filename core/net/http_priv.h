@@ -6,7 +6,7 @@
 #include "net/http.h"
 
 #define HTTP_DEFAULT_MAX (16u << 20)
-#define HTTP_HEAD_MAX (64u << 10)
+#define HTTP_HEAD_MAX    (64u << 10)
 
 /* One transfer handle with a connection cache of its own, so that no lock is held while it works. */
 struct http_slot {

@@ -106,7 +106,8 @@ void http_stream_free(struct http_stream *s)
 	free(s);
 }
 
-/* A stream may live for days, and curl's handles take 28 KB and two descriptors: what needs no TLS goes on without them. */
+/* A stream may live for days, and curl's handles take 28 KB and two descriptors: what needs no TLS goes on without
+ * them. */
 static void leave_curl(struct http_stream *s)
 {
 	int fd = s->tls ? -1 : fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
@@ -208,8 +209,8 @@ static void recv_refusal(struct http_stream *s, struct http_call *c)
 {
 	cleanup_buf struct buf raw = { 0 };
 	char bytes[4096], value[64];
-	bool chunked = http_header(c->res, "Transfer-Encoding", value, sizeof value) &&
-		       strcasecmp(value, "chunked") == 0;
+	bool chunked =
+		http_header(c->res, "Transfer-Encoding", value, sizeof value) && strcasecmp(value, "chunked") == 0;
 	size_t length = !chunked && http_header(c->res, "Content-Length", value, sizeof value)
 				? strtoul(value, NULL, 10)
 				: HTTP_DEFAULT_MAX;

@@ -266,8 +266,8 @@ static enum MHD_Result queue_answer(struct server *s, struct server_req *r)
 		return MHD_NO;
 	conn_phase(r->conn, PHASE_SENDING);
 	if (!resp)
-		return stopped ? queue_error(r->mhd, 503, "the server is stopping", true) :
-				 queue_error(r->mhd, 500, "no answer was given", true);
+		return stopped ? queue_error(r->mhd, 503, "the server is stopping", true)
+			       : queue_error(r->mhd, 500, "no answer was given", true);
 	enum MHD_Result rc = MHD_queue_response(r->mhd, (unsigned)status, resp);
 	MHD_destroy_response(resp);
 	return rc;

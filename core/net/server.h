@@ -18,21 +18,21 @@ struct server_req;
 struct server_peer {
 	int tag;
 	bool is_unix;
-	uid_t uid;           /* of a unix peer */
+	uid_t uid; /* of a unix peer */
 	pid_t pid;
-	char addr[64];       /* of a TCP peer, "127.0.0.1" */
-	uint16_t port;       /* of a TCP peer */
+	char addr[64]; /* of a TCP peer, "127.0.0.1" */
+	uint16_t port; /* of a TCP peer */
 };
 
 struct server_limits {
-	size_t max_body;        /* bytes; 413 beyond. Default 1 MiB */
-	size_t max_head;        /* bytes; 431 beyond. Default 16 KiB */
-	int head_timeout_ms;    /* the whole request head must arrive within; default 10 s */
-	int body_timeout_ms;    /* and the whole body; default 30 s */
-	int idle_timeout_s;     /* kept-alive connections; default 60 */
-	int max_per_peer;       /* connections per address or uid; default 64 */
-	int max_connections;    /* in all; default 512 */
-	int threads;            /* default: cores */
+	size_t max_body;     /* bytes; 413 beyond. Default 1 MiB */
+	size_t max_head;     /* bytes; 431 beyond. Default 16 KiB */
+	int head_timeout_ms; /* the whole request head must arrive within; default 10 s */
+	int body_timeout_ms; /* and the whole body; default 30 s */
+	int idle_timeout_s;  /* kept-alive connections; default 60 */
+	int max_per_peer;    /* connections per address or uid; default 64 */
+	int max_connections; /* in all; default 512 */
+	int threads;         /* default: cores */
 };
 
 /* Called with the whole body read (within limits). Must reply, suspend, start an event stream or upgrade before it
@@ -58,9 +58,9 @@ int listen_tcp(const char *addr, uint16_t port, int *fd, uint16_t *bound, struct
 /* The request; borrowed until it was answered. Malformed percent-escapes never reach the handler (400). */
 const struct server_peer *req_peer(const struct server_req *r);
 const char *req_method(const struct server_req *r);
-const char *req_path(const struct server_req *r);                        /* decoded, without the query */
-const char *req_header(const struct server_req *r, const char *name);    /* or NULL */
-const char *req_query(const struct server_req *r, const char *name);     /* decoded, or NULL */
+const char *req_path(const struct server_req *r);                     /* decoded, without the query */
+const char *req_header(const struct server_req *r, const char *name); /* or NULL */
+const char *req_query(const struct server_req *r, const char *name);  /* decoded, or NULL */
 const struct buf *req_body(const struct server_req *r);
 
 /* Extra response headers: pairs name, value, ending with NULL; or NULL. */
@@ -76,8 +76,8 @@ void reply_static(struct server_req *r, int status, const char *content_type, co
 /* Suspend: the handler may return; some thread replies later, exactly once (by any of reply..., req_sse,
  * req_websocket). gone (may be NULL) is called once, from a server thread, if the client hangs up before that; a reply
  * is still owed (it is dropped). A reply waits for a gone that is running on another thread, and none runs after it:
- * hold no lock in a reply that gone takes. Once more for a request that was suspended without gone: adds it, and calls it at
- * once when the client has left meanwhile. */
+ * hold no lock in a reply that gone takes. Once more for a request that was suspended without gone: adds it, and calls
+ * it at once when the client has left meanwhile. */
 void req_suspend(struct server_req *r, void (*gone)(void *ctx, struct server_req *r), void *ctx);
 
 /* Server-sent events: replies 200 text/event-stream; push from any thread; a client that does not read is cut off after
@@ -87,7 +87,7 @@ void req_suspend(struct server_req *r, void (*gone)(void *ctx, struct server_req
 struct sse;
 struct sse *req_sse(struct server_req *r, void (*closed)(void *ctx, struct sse *s), void *ctx);
 int sse_push(struct sse *s, const char *id, const char *event, const char *data); /* id and event may be NULL */
-size_t sse_backlog(struct sse *s); /* bytes pushed and not sent yet */
+size_t sse_backlog(struct sse *s);                                                /* bytes pushed and not sent yet */
 void sse_close(struct sse *s); /* ends the stream; closed is still called */
 void sse_free(struct sse *s);  /* gives up the caller's reference */
 

@@ -15,16 +15,16 @@
 #include "base/clock.h"
 #include "net/server_priv.h"
 
-#define SWEEP_MS 250
-#define LINGER_MS 1000
-#define LINGER_BYTES (1 << 20)
+#define SWEEP_MS      250
+#define LINGER_MS     1000
+#define LINGER_BYTES  (1 << 20)
 #define MAX_LINGERING 64
-#define SENDING_MS (300 * 1000)
-#define PING_MS (20 * 1000)
+#define SENDING_MS    (300 * 1000)
+#define PING_MS       (20 * 1000)
 /* In epoll's data: a listener's index, or a connection's descriptor with its generation; the wake descriptor has its
  * own. */
 #define DATA_LISTENER (1ull << 63)
-#define DATA_WAKE (1ull << 62)
+#define DATA_WAKE     (1ull << 62)
 
 static uint64_t conn_data(const struct conn *c)
 {

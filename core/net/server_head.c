@@ -84,8 +84,8 @@ int head_judge(const char *bytes, size_t n, size_t max_head, const char **text)
 		len--;
 		if (lines && !len)
 			return 1;
-		int status = lines ? judge_header_line(bytes + at, len, text)
-				   : judge_request_line(bytes + at, len, text);
+		int status =
+			lines ? judge_header_line(bytes + at, len, text) : judge_request_line(bytes + at, len, text);
 		if (status)
 			return status;
 		if (++lines > MAX_LINES) {

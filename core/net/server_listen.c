@@ -93,8 +93,8 @@ int listen_tcp(const char *addr, uint16_t port, int *out, uint16_t *bound_port, 
 		len = sizeof sa;
 		if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
 			return perry_fail_errno(err, errno, "cannot listen on %s", what);
-		*bound_port = ntohs(v6 ? ((struct sockaddr_in6 *)&sa)->sin6_port
-				       : ((struct sockaddr_in *)&sa)->sin_port);
+		*bound_port =
+			ntohs(v6 ? ((struct sockaddr_in6 *)&sa)->sin6_port : ((struct sockaddr_in *)&sa)->sin_port);
 	}
 	*out = fd;
 	fd = -1;

@@ -28,13 +28,13 @@ struct peer_count {
 
 struct conn {
 	int fd;
-	uint32_t gen;              /* tells a late event from one of the descriptor's next owner */
-	enum conn_state state;     /* under server.lock */
-	bool started;              /* libmicrohttpd announced it; under server.lock */
-	bool slow;                 /* cut off by the sweep; under server.lock */
+	uint32_t gen;          /* tells a late event from one of the descriptor's next owner */
+	enum conn_state state; /* under server.lock */
+	bool started;          /* libmicrohttpd announced it; under server.lock */
+	bool slow;             /* cut off by the sweep; under server.lock */
 	struct server_peer peer;
-	int64_t since;             /* CONN_HEAD, CONN_LINGER: mono ms; accept thread only */
-	size_t drained;            /* CONN_LINGER: bytes thrown away; accept thread only */
+	int64_t since;  /* CONN_HEAD, CONN_LINGER: mono ms; accept thread only */
+	size_t drained; /* CONN_LINGER: bytes thrown away; accept thread only */
 	atomic_int phase;
 	_Atomic int64_t phase_since; /* mono ms */
 	/* Who wants to know of a hang-up; under server.lock, at most one of the two. */
@@ -43,7 +43,7 @@ struct conn {
 };
 
 struct listener {
-	int fd, tag;               /* fd -1: a free place */
+	int fd, tag; /* fd -1: a free place */
 	bool is_unix;
 };
 enum { MAX_LISTENERS = 32 };
@@ -57,56 +57,56 @@ struct server {
 	struct listener listeners[MAX_LISTENERS];
 	int epoll_fd, wake_fd;
 	pthread_t thread;
-	bool running;              /* the accept thread exists */
-	bool paused;               /* out of descriptors; accept thread only */
-	int lingering;             /* accept thread only */
+	bool running;  /* the accept thread exists */
+	bool paused;   /* out of descriptors; accept thread only */
+	int lingering; /* accept thread only */
 
-	pthread_mutex_t lock;      /* below; taken after req.lock and sse.lock, never before */
-	pthread_cond_t emptied;    /* nconns became 0 */
+	pthread_mutex_t lock;   /* below; taken after req.lock and sse.lock, never before */
+	pthread_cond_t emptied; /* nconns became 0 */
 	bool stopping;
-	struct conn **conns;       /* by descriptor */
+	struct conn **conns; /* by descriptor */
 	int nslots, nconns;
 	uint32_t next_gen;
 	struct peer_count *peers;
 	int npeers;
-	struct sse *sses;          /* open event streams */
+	struct sse *sses; /* open event streams */
 };
 
 struct pair {
 	struct pair *next;
-	const char *name, *value;  /* both in the same allocation */
+	const char *name, *value; /* both in the same allocation */
 };
 
 enum req_state { REQ_NEW, REQ_SUSPENDED, REQ_ANSWERED };
 
 struct server_req {
-	atomic_int refs;           /* libmicrohttpd's, and the owner's while suspended */
-	struct server *server;     /* not after the connection is gone */
+	atomic_int refs;       /* libmicrohttpd's, and the owner's while suspended */
+	struct server *server; /* not after the connection is gone */
 	struct MHD_Connection *mhd;
 	struct conn *conn;
 	struct server_peer peer;
-	char *method;              /* a copy once suspended, else libmicrohttpd's */
+	char *method; /* a copy once suspended, else libmicrohttpd's */
 	bool method_owned;
-	char *path;                /* decoded */
-	char *raw_query;           /* "" when there is none */
+	char *path;      /* decoded */
+	char *raw_query; /* "" when there is none */
 	bool bad_uri;
-	bool begun;                /* the head was judged */
-	bool entered;              /* the handler was called */
+	bool begun;   /* the head was judged */
+	bool entered; /* the handler was called */
 	uint64_t body_seen;
-	int early_status;          /* decided before the body came: answered when it is in */
+	int early_status; /* decided before the body came: answered when it is in */
 	const char *early_text;
 	struct buf body;
-	struct pair *query;        /* parsed on first use */
+	struct pair *query; /* parsed on first use */
 	bool query_parsed;
-	struct pair *headers;      /* the copy of a suspended request */
+	struct pair *headers; /* the copy of a suspended request */
 	bool headers_copied;
 
 	pthread_mutex_t lock;
-	pthread_cond_t quiet;      /* gone is not running any more */
+	pthread_cond_t quiet; /* gone is not running any more */
 	enum req_state state;
 	bool was_suspended;
-	bool dropped;              /* the connection does without the answer */
-	bool stopped;              /* ... because the server stops */
+	bool dropped; /* the connection does without the answer */
+	bool stopped; /* ... because the server stops */
 	bool gone_told, gone_running;
 	pthread_t gone_thread;
 	void (*gone)(void *ctx, struct server_req *r);
@@ -114,9 +114,9 @@ struct server_req {
 	int status;
 	struct MHD_Response *response;
 
-	server_upgraded upgraded;  /* called exactly once */
+	server_upgraded upgraded; /* called exactly once */
 	void *upgraded_ctx;
-	bool upgrade_told;         /* that there will be no upgrade */
+	bool upgrade_told; /* that there will be no upgrade */
 	atomic_bool upgrade_done;
 };
 
@@ -125,7 +125,8 @@ void server_error_text(struct buf *out, const char *text); /* {"error":"text"}; 
 
 /* server_accept.c */
 int accept_start(struct server *s, struct perry_err **err);
-int accept_listen(struct server *s, int index, struct perry_err **err); /* under listen_lock: connections come from now on */
+int accept_listen(struct server *s, int index,
+		  struct perry_err **err); /* under listen_lock: connections come from now on */
 void accept_stop(struct server *s);
 void conn_phase(struct conn *c, enum conn_phase phase);
 /* Watch for a hang-up; false when the server is stopping. r or e is told through req_hangup, sse_hangup. */

@@ -6,21 +6,21 @@
 #include "net/server_priv.h"
 
 #define BACKLOG_MAX (1 << 20)
-#define BLOCK 8192
+#define BLOCK       8192
 
 struct sse {
-	atomic_int refs;           /* the owner's, libmicrohttpd's, those of walks */
+	atomic_int refs; /* the owner's, libmicrohttpd's, those of walks */
 	struct server *server;
-	struct conn *conn;         /* for the server thread, while it reads */
-	int fd;                    /* -1 once the stream is over; under lock, as what follows */
+	struct conn *conn; /* for the server thread, while it reads */
+	int fd;            /* -1 once the stream is over; under lock, as what follows */
 	struct MHD_Connection *mhd;
 	void (*closed)(void *ctx, struct sse *s);
 	void *ctx;
 	pthread_mutex_t lock;
 	struct buf backlog;
-	size_t sent;               /* of the backlog's front */
+	size_t sent; /* of the backlog's front */
 	bool suspended, ending, cut, watched;
-	struct sse *next, **prev;  /* the server's list, under server.lock; prev NULL: not in it */
+	struct sse *next, **prev; /* the server's list, under server.lock; prev NULL: not in it */
 };
 
 void sse_ref(struct sse *e)

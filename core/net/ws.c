@@ -13,7 +13,7 @@
 #include "base/str.h"
 
 #define READ_BUDGET (256 << 10) /* of one ws_on_readable, so that one fast peer does not starve the loop's others */
-#define MAX_PONGS 256           /* unsent; a peer that pings and does not read */
+#define MAX_PONGS   256         /* unsent; a peer that pings and does not read */
 
 struct ws {
 	int fd;
@@ -24,7 +24,7 @@ struct ws {
 	struct buf early;
 	size_t budget;
 	bool failed;
-	uint16_t code;      /* what the peer sent */
+	uint16_t code; /* what the peer sent */
 	char reason[124];
 	/* A close frame overtakes what is queued and ends the sending, so ours waits until the rest is out. */
 	bool closing;

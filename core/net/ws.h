@@ -24,16 +24,18 @@ void ws_feed_early(struct ws *w, const char *bytes, size_t n);
 int ws_fd(const struct ws *w);
 bool ws_wants_write(const struct ws *w);
 bool ws_wants_read(const struct ws *w);
-/* It stopped reading for the sake of the loop's others: call ws_on_readable again although the descriptor may be silent (TLS reads ahead). */
+/* It stopped reading for the sake of the loop's others: call ws_on_readable again although the descriptor may be silent
+ * (TLS reads ahead). */
 bool ws_read_more(const struct ws *w);
 /* Both return 0 while the connection lives, -1 when it is over (closed, broken, protocol error). */
 int ws_on_readable(struct ws *w);
 int ws_on_writable(struct ws *w);
 int ws_send(struct ws *w, bool binary, const void *bytes, size_t n); /* queues a copy */
 size_t ws_backlog(const struct ws *w);                               /* bytes queued and not sent */
-void ws_close(struct ws *w, uint16_t code, const char *reason);      /* a close frame, after what is queued; libwslay takes no 1012-1014 */
-uint16_t ws_close_code(const struct ws *w, const char **reason);     /* what the peer sent, 0 when none */
-void ws_free(struct ws *w);                                          /* closes fd */
+void ws_close(struct ws *w, uint16_t code,
+	      const char *reason); /* a close frame, after what is queued; libwslay takes no 1012-1014 */
+uint16_t ws_close_code(const struct ws *w, const char **reason); /* what the peer sent, 0 when none */
+void ws_free(struct ws *w);                                      /* closes fd */
 
 /* Client side of the handshake: key_out has 32 bytes; accept_ok checks the server's Sec-WebSocket-Accept. */
 void ws_client_key(char key_out[32]);

@@ -1,4 +1,5 @@
-/* The table of workspaces. Each change goes through entry_change(), which forgets the rendered text and tells of a changed status. */
+/* The table of workspaces. Each change goes through entry_change(), which forgets the rendered text and tells of a
+ * changed status. */
 #include "ops/fleet.h"
 
 #include <errno.h>
@@ -169,7 +170,8 @@ static bool was_deleted(const struct fleet *f, const cJSON *record)
 /* A copy of the same workspace that was read before what we have. */
 static bool is_older(const cJSON *record, const cJSON *have)
 {
-	return have && str_eq(json_str(record, "id"), json_str(have, "id")) && json_int_or(record, "rev", 0) < json_int_or(have, "rev", 0);
+	return have && str_eq(json_str(record, "id"), json_str(have, "id")) &&
+	       json_int_or(record, "rev", 0) < json_int_or(have, "rev", 0);
 }
 
 void fleet_put(struct fleet *f, const char *name, const cJSON *record)
@@ -306,8 +308,7 @@ void fleet_gone(struct fleet *f, const char *id)
 static const cJSON *listed(const struct entry *e, const cJSON *containers)
 {
 	const cJSON *row, *found = NULL;
-	cJSON_ArrayForEach(row, containers)
-	{
+	cJSON_ArrayForEach(row, containers) {
 		const cJSON *c = json_at(row, "container");
 		if (!str_eq(json_str(row, "workspace"), e->name) || !is_the_one(e, json_str(row, "name"), c))
 			continue;

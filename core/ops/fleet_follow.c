@@ -1,5 +1,6 @@
-/* The thread that follows the engine. The stream is opened first and the list is asked for while its events wait in the socket, so nothing falls
- * between the two; an event only says "look at this container". When the stream breaks, the same again. */
+/* The thread that follows the engine. The stream is opened first and the list is asked for while its events wait in the
+ * socket, so nothing falls between the two; an event only says "look at this container". When the stream breaks, the
+ * same again. */
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -11,9 +12,10 @@
 #include "ops/fleet_priv.h"
 #include "store/store.h"
 
-/* Between two tries; the longest is short enough for "true within a second" after the engine's return, and a try that fails is one system call. */
+/* Between two tries; the longest is short enough for "true within a second" after the engine's return, and a try that
+ * fails is one system call. */
 #define RETRY_FIRST_MS 50
-#define RETRY_MAX_MS 500
+#define RETRY_MAX_MS   500
 
 struct follow {
 	struct fleet *f;
@@ -59,7 +61,8 @@ static void look_at(struct fleet *f, const char *id)
 /* What is done in a container does not change its state, and there is much of it. */
 static bool is_noise(const char *action)
 {
-	static const char *const noise[] = { "exec_", "attach", "resize", "top", "archive-path", "extract-to-dir", "copy", "commit", "export" };
+	static const char *const noise[] = { "exec_",          "attach", "resize", "top",   "archive-path",
+					     "extract-to-dir", "copy",   "commit", "export" };
 	for (size_t i = 0; i < ARRAY_LEN(noise); i++)
 		if (str_starts(action, noise[i]))
 			return true;
@@ -104,8 +107,7 @@ static void on_ready(void *ctx)
 		return;
 	}
 	const cJSON *c;
-	cJSON_ArrayForEach(c, list)
-	{
+	cJSON_ArrayForEach(c, list) {
 		cJSON *row = row_of(c);
 		if (row)
 			json_push(rows, row);

@@ -27,11 +27,11 @@ struct fleet {
 	struct docker_cancel cancel; /* of the event stream */
 	pthread_mutex_t lock;        /* of all below */
 	pthread_cond_t changed;
-	struct entry *entries;       /* by creation */
+	struct entry *entries; /* by creation */
 	char *(*render)(const cJSON *record);
 	char *deleted[FLEET_DELETED];
 	unsigned ndeleted;
-	bool known;                  /* the engine's list was in at least once */
+	bool known; /* the engine's list was in at least once */
 	bool up, closing;
 	char *error;
 };

@@ -1,5 +1,5 @@
-/* Everything happens under the hub's lock, subscribers' functions included: that gives all of them one order, and makes unsubscribing final.
- * The store is handed kept events without waiting for the disk. */
+/* Everything happens under the hub's lock, subscribers' functions included: that gives all of them one order, and makes
+ * unsubscribing final. The store is handed kept events without waiting for the disk. */
 #include "ops/hub.h"
 
 #include <pthread.h>

@@ -205,8 +205,7 @@ static cJSON *find_step(struct op *op, const char *id)
 void op_restore_steps(struct op *op)
 {
 	const cJSON *old;
-	cJSON_ArrayForEach(old, json_at(op->journal, "steps"))
-	{
+	cJSON_ArrayForEach(old, json_at(op->journal, "steps")) {
 		cJSON *step = cJSON_CreateObject();
 		json_set_str(step, "id", json_str(old, "id"));
 		json_set_str(step, "label", json_str(old, "label"));
@@ -220,8 +219,7 @@ void op_steps(struct op *op, const cJSON *steps)
 	const cJSON *known;
 	cleanup_json cJSON *patch = cJSON_CreateObject();
 	pthread_mutex_lock(&op->lock);
-	cJSON_ArrayForEach(known, steps)
-	{
+	cJSON_ArrayForEach(known, steps) {
 		cJSON *step = find_step(op, json_str_or(known, "id", ""));
 		json_set_str(step, "label", json_str(known, "label"));
 		if (!json_str(step, "status"))
@@ -253,9 +251,11 @@ static bool ends_well(const char *status)
 	return strcmp(status, "done") == 0 || strcmp(status, "skipped") == 0 || strcmp(status, "pending") == 0;
 }
 
-int op_step(struct op *op, const char *id, const char *status, const char *message, const cJSON *data, struct perry_err **err)
+int op_step(struct op *op, const char *id, const char *status, const char *message, const cJSON *data,
+	    struct perry_err **err)
 {
-	/* What breaks off because the agent stops has not failed: it stays "running" in the journal and goes on at the next start. */
+	/* What breaks off because the agent stops has not failed: it stays "running" in the journal and goes on at the
+	 * next start. */
 	if (op_stopping(op) && !ends_well(status) && strcmp(status, "running") != 0)
 		return 0;
 	cleanup_free char *label = note_step(op, id, status, message);
@@ -311,7 +311,8 @@ int op_wait(struct op *op, int timeout_ms)
 	int rc = 0;
 	pthread_mutex_lock(&op->lock);
 	while (!op->ended && rc != ETIMEDOUT)
-		rc = timeout_ms < 0 ? pthread_cond_wait(&op->changed, &op->lock) : pthread_cond_timedwait(&op->changed, &op->lock, &until);
+		rc = timeout_ms < 0 ? pthread_cond_wait(&op->changed, &op->lock)
+				    : pthread_cond_timedwait(&op->changed, &op->lock, &until);
 	bool ended = op->ended;
 	pthread_mutex_unlock(&op->lock);
 	return ended ? 0 : -1;
@@ -359,7 +360,8 @@ static struct perry_err *end_error(const struct op *op, struct perry_err *take_e
 	return e;
 }
 
-/* Under no lock, before the claim goes: the journal must say how it ended before another operation on the workspace begins. */
+/* Under no lock, before the claim goes: the journal must say how it ended before another operation on the workspace
+ * begins. */
 static void record_end(struct op *op, const char *state, const struct perry_err *e)
 {
 	cleanup_json cJSON *patch = cJSON_CreateObject();
@@ -369,8 +371,8 @@ static void record_end(struct op *op, const char *state, const struct perry_err 
 	if (e)
 		json_set(patch, "error", error_json(e));
 	if (store_op_patch(op->ops->setup.store, op->id, patch, &err))
-		log_error("operations", "%s of %s ended but that could not be recorded: %s", op->kind, op->workspace ? op->workspace : "everything",
-			  perry_msg(err));
+		log_error("operations", "%s of %s ended but that could not be recorded: %s", op->kind,
+			  op->workspace ? op->workspace : "everything", perry_msg(err));
 }
 
 void op_end(struct op *op, cJSON *take_result, struct perry_err *take_err)

@@ -155,7 +155,8 @@ static void pump(struct ops *o)
 	} while (op);
 }
 
-/* Under o->lock: takes it out of the queue, so that only the caller ends it. Recovered ones run in any case: they have something to undo. */
+/* Under o->lock: takes it out of the queue, so that only the caller ends it. Recovered ones run in any case: they have
+ * something to undo. */
 static bool unqueue(struct op *op)
 {
 	if (op->phase != OP_QUEUED || op->recovered)
@@ -229,8 +230,9 @@ static int judge(struct ops *o, const struct op *new, struct op **join, struct o
 				*join = op;
 			continue;
 		}
-		if (str_eq(op->source, new->workspace) || (new->source && str_eq(op->workspace, new->source)))
-			return busy(op, op->source && str_eq(op->source, new->workspace) ? op->source : new->source, err);
+		if (str_eq(op->source, new->workspace) || (new->source &&str_eq(op->workspace, new->source)))
+			return busy(op, op->source && str_eq(op->source, new->workspace) ? op->source : new->source,
+				    err);
 		if (str_eq(op->workspace, new->workspace))
 			last = op;
 	}
@@ -239,12 +241,15 @@ static int judge(struct ops *o, const struct op *new, struct op **join, struct o
 	if (!last)
 		return 0;
 	/* Whoever works on it is never cancelled by policy. */
-	bool dying = atomic_load(&last->cancel.set), polite = strcmp(json_str_or(new->caller, "kind", ""), "policy") == 0;
+	bool dying = atomic_load(&last->cancel.set),
+	     polite = strcmp(json_str_or(new->caller, "kind", ""), "policy") == 0;
 	if (strcmp(new->kind, "start") == 0 && is_kind(last, "start", "create") && !dying)
 		*join = last;
-	else if (!polite && is_kind(new, "stop", "delete") && (is_kind(last, "start", "create") || is_kind(last, "restart", "clone")))
+	else if (!polite && is_kind(new, "stop", "delete") &&
+		 (is_kind(last, "start", "create") || is_kind(last, "restart", "clone")))
 		*after = last;
-	else if (is_kind(new, "create", "clone") && !dying && (is_kind(last, "start", "create") || is_kind(last, "clone", "clone")))
+	else if (is_kind(new, "create", "clone") && !dying &&
+		 (is_kind(last, "start", "create") || is_kind(last, "clone", "clone")))
 		return perry_fail(err, PERRY_ECONFLICT, "Workspace '%s' already exists", new->workspace);
 	else
 		return busy(last, new->workspace, err);
@@ -264,12 +269,13 @@ static int journal_begin(struct ops *o, const struct op *op, struct perry_err **
 	return store_op_begin(o->setup.store, row, err);
 }
 
-int ops_submit(struct ops *o, const char *kind, const char *workspace, const cJSON *input, const cJSON *caller, struct op **out,
-	       struct perry_err **err)
+int ops_submit(struct ops *o, const char *kind, const char *workspace, const cJSON *input, const cJSON *caller,
+	       struct op **out, struct perry_err **err)
 {
 	struct op *op = op_new(o, kind, workspace, input, caller), *join = NULL, *after = NULL;
 	pthread_mutex_lock(&o->lock);
-	int rc = o->stopping ? perry_fail(err, PERRY_EUNAVAILABLE, "the agent is stopping") : judge(o, op, &join, &after, err);
+	int rc = o->stopping ? perry_fail(err, PERRY_EUNAVAILABLE, "the agent is stopping")
+			     : judge(o, op, &join, &after, err);
 	if (rc == 0 && join) {
 		*out = op_ref(join);
 	} else if (rc == 0) {

@@ -1,10 +1,14 @@
-/* Operations: one operation is one worker thread; it claims its workspace, is journalled step by step, can be cancelled and is followed through the hub.
- * Rules of claims: start joins a running start or create. stop and delete cancel a running create/start/restart/clone, wait for its end and then run.
- * One whose caller is of kind "policy" (the idle hook's) cancels nothing: every overlap is busy. create (or clone to) a name that is being made is PERRY_ECONFLICT "Workspace 'x' already exists"; every other overlap on one workspace is
- * PERRY_ECONFLICT "Workspace 'x' is busy: <kind> since TIME". A clone also holds its "sourceName", together with other clones of it. Operations
- * without a workspace (prune, build): a second one of that kind joins the first. At most maxOperations run, the rest queue.
- * Events: {"kind":"operation","operation":ID,"action":KIND,"workspace","state":"queued"|"running"|"recover"|"done"|"failed"|"cancelled",
- * "caller","error"}, {"kind":"step","operation","action","workspace","step","label","status","message"}, {"kind":"progress","operation","workspace","step","line"}. */
+/* Operations: one operation is one worker thread; it claims its workspace, is journalled step by step, can be cancelled
+ * and is followed through the hub. Rules of claims: start joins a running start or create. stop and delete cancel a
+ * running create/start/restart/clone, wait for its end and then run. One whose caller is of kind "policy" (the idle
+ * hook's) cancels nothing: every overlap is busy. create (or clone to) a name that is being made is PERRY_ECONFLICT
+ * "Workspace 'x' already exists"; every other overlap on one workspace is PERRY_ECONFLICT "Workspace 'x' is busy:
+ * <kind> since TIME". A clone also holds its "sourceName", together with other clones of it. Operations without a
+ * workspace (prune, build): a second one of that kind joins the first. At most maxOperations run, the rest queue.
+ * Events:
+ * {"kind":"operation","operation":ID,"action":KIND,"workspace","state":"queued"|"running"|"recover"|"done"|"failed"|"cancelled",
+ * "caller","error"}, {"kind":"step","operation","action","workspace","step","label","status","message"},
+ * {"kind":"progress","operation","workspace","step","line"}. */
 #ifndef PERRY_OPS_OPS_H
 #define PERRY_OPS_OPS_H
 #include <stdatomic.h>
@@ -32,18 +36,21 @@ struct ops_setup {
 	void *ctx;
 };
 int ops_new(struct ops **out, const struct ops_setup *setup, struct perry_err **err);
-/* Re-submits every operation the journal holds as not ended (state "recover" in events: which workspace, which step). Returns how many. */
+/* Re-submits every operation the journal holds as not ended (state "recover" in events: which workspace, which step).
+ * Returns how many. */
 int ops_recover(struct ops *o, struct perry_err **err);
-/* No new operations (PERRY_EUNAVAILABLE); running ones are cancelled with "agent stopping" and stay open in the journal for the next start, as
- * those that were queued. Waits at most grace_ms; returns how many still run (then o and what it works on must not be freed). */
+/* No new operations (PERRY_EUNAVAILABLE); running ones are cancelled with "agent stopping" and stay open in the journal
+ * for the next start, as those that were queued. Waits at most grace_ms; returns how many still run (then o and what it
+ * works on must not be freed). */
 int ops_stop(struct ops *o, int grace_ms);
 void ops_free(struct ops *o); /* after an ops_stop that returned 0 */
 
-/* kind: "create","start","stop","restart","delete","clone","sync","prune","build". workspace: the claimed name. input and caller are copied.
- * Gives a reference to the operation, new or joined. */
-int ops_submit(struct ops *o, const char *kind, const char *workspace, const cJSON *input, const cJSON *caller, struct op **out, struct perry_err **err);
-struct op *ops_find(struct ops *o, const char *id);  /* a reference or NULL; the newest that ended are still found */
-cJSON *ops_running(struct ops *o);                   /* [{id, kind, workspace, state: "queued"|"running", started, step}] */
+/* kind: "create","start","stop","restart","delete","clone","sync","prune","build". workspace: the claimed name. input
+ * and caller are copied. Gives a reference to the operation, new or joined. */
+int ops_submit(struct ops *o, const char *kind, const char *workspace, const cJSON *input, const cJSON *caller,
+	       struct op **out, struct perry_err **err);
+struct op *ops_find(struct ops *o, const char *id); /* a reference or NULL; the newest that ended are still found */
+cJSON *ops_running(struct ops *o); /* [{id, kind, workspace, state: "queued"|"running", started, step}] */
 /* Asks it to end; one that still queues ends at once. PERRY_ENOTFOUND, PERRY_ESTATE when it has ended. */
 int ops_cancel(struct ops *o, const char *id, const char *why, struct perry_err **err);
 
@@ -54,20 +61,22 @@ const char *op_kind(const struct op *op);
 const char *op_workspace(const struct op *op);
 const cJSON *op_input(const struct op *op);
 const cJSON *op_caller(const struct op *op);
-bool op_recovered(const struct op *op);              /* begun by an agent that was killed */
-const cJSON *op_journal(const struct op *op);        /* the journal record as found at recovery (steps done before), or NULL */
+bool op_recovered(const struct op *op);       /* begun by an agent that was killed */
+const cJSON *op_journal(const struct op *op); /* the journal record as found at recovery (steps done before), or NULL */
 struct docker_cancel *op_cancel_flag(struct op *op); /* passed to engine calls; set by ops_cancel */
 int op_check(struct op *op, struct perry_err **err); /* PERRY_ECANCELLED with the reason when cancelled */
-bool op_stopping(struct op *op);                     /* cancelled because the agent stops: leave everything as it is, it goes on later */
-/* Steps: journal, fleet startup and event in one. "running", "error", "cancelled" and data are durable on return, "done" and "skipped" by the next
- * one that is (a step is idempotent: a lost "done" runs it again). The list of steps known in advance is announced first (id, label pairs as [{"id","label"}]). */
+bool op_stopping(struct op *op); /* cancelled because the agent stops: leave everything as it is, it goes on later */
+/* Steps: journal, fleet startup and event in one. "running", "error", "cancelled" and data are durable on return,
+ * "done" and "skipped" by the next one that is (a step is idempotent: a lost "done" runs it again). The list of steps
+ * known in advance is announced first (id, label pairs as [{"id","label"}]). */
 void op_steps(struct op *op, const cJSON *steps);
-int op_step(struct op *op, const char *step, const char *status, const char *message, const cJSON *data, struct perry_err **err);
+int op_step(struct op *op, const char *step, const char *status, const char *message, const cJSON *data,
+	    struct perry_err **err);
 void op_progress(struct op *op, const char *step, const char *line); /* a progress line, an event that is not kept */
 int op_save_plan(struct op *op, const cJSON *plan, struct perry_err **err);
 /* Calls fn once when the operation has ended (at once when it has already). */
 void op_on_end(struct op *op, void (*fn)(void *ctx, struct op *op), void *ctx);
-int op_wait(struct op *op, int timeout_ms);          /* 0 when ended, -1 on timeout (timeout_ms < 0: for ever) */
+int op_wait(struct op *op, int timeout_ms); /* 0 when ended, -1 on timeout (timeout_ms < 0: for ever) */
 /* After the end: the result (borrowed) or the error (borrowed). */
 const cJSON *op_result(const struct op *op);
 const struct perry_err *op_error(const struct op *op);

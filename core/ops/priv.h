@@ -1,4 +1,5 @@
-/* Inside of the operations. Locks: ops->lock (lists, claims, phases), then op->lock (cancellation, steps, end); none is held over a journal write. */
+/* Inside of the operations. Locks: ops->lock (lists, claims, phases), then op->lock (cancellation, steps, end); none is
+ * held over a journal write. */
 #ifndef PERRY_OPS_PRIV_H
 #define PERRY_OPS_PRIV_H
 #include <pthread.h>
@@ -9,7 +10,7 @@ enum op_phase {
 	OP_SUBMITTED, /* claimed, its journal row is being written */
 	OP_QUEUED,    /* waits for a slot or for the operation before it */
 	OP_RUNNING,
-	OP_ENDED,     /* its claim is gone */
+	OP_ENDED, /* its claim is gone */
 };
 
 struct op_end {
@@ -35,10 +36,10 @@ struct op {
 	/* Under lock. */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	char *why;        /* cancelled, because */
-	bool stopping;    /* ... because the agent stops */
+	char *why;     /* cancelled, because */
+	bool stopping; /* ... because the agent stops */
 	cJSON *steps;
-	char *step;       /* the last one that began */
+	char *step; /* the last one that began */
 	bool ended;
 	struct op_end *on_end;
 	struct docker_cancel cancel;

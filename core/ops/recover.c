@@ -24,8 +24,7 @@ static const cJSON *later_on(const cJSON *record)
 static const char *step_of(const cJSON *record)
 {
 	const cJSON *step;
-	cJSON_ArrayForEach(step, json_at(record, "steps"))
-	{
+	cJSON_ArrayForEach(step, json_at(record, "steps")) {
 		const char *status = json_str_or(step, "status", "");
 		if (strcmp(status, "done") != 0 && strcmp(status, "skipped") != 0)
 			return json_str(step, "id");
@@ -54,7 +53,8 @@ static bool worth_it(struct ops *o, const cJSON *record)
 	const cJSON *later = later_on(record);
 	if (later) {
 		/* It was being cancelled for the later one, which puts right whatever it left behind. */
-		cleanup_free char *text = xasprintf("cancelled by %s of the same workspace", json_str_or(later, "kind", "?"));
+		cleanup_free char *text =
+			xasprintf("cancelled by %s of the same workspace", json_str_or(later, "kind", "?"));
 		give_up(o, id, "cancelled", PERRY_ECANCELLED, text);
 		return false;
 	}
@@ -72,8 +72,8 @@ static bool worth_it(struct ops *o, const cJSON *record)
 
 static void take_up(struct ops *o, const cJSON *record)
 {
-	struct op *op = op_new(o, json_str_or(record, "kind", "?"), json_str(record, "workspace"), json_at(record, "request"),
-			       json_at(record, "caller"));
+	struct op *op = op_new(o, json_str_or(record, "kind", "?"), json_str(record, "workspace"),
+			       json_at(record, "request"), json_at(record, "caller"));
 	snprintf(op->id, sizeof op->id, "%s", json_str(record, "id"));
 	op->started = json_int_or(record, "started", op->started);
 	op->journal = cJSON_Duplicate(record, 1);
@@ -81,8 +81,8 @@ static void take_up(struct ops *o, const cJSON *record)
 	op->journalled = true;
 	op_restore_steps(op);
 	const char *step = step_of(record);
-	log_info("operations", "%s of %s goes on%s%s", op->kind, op->workspace ? op->workspace : "everything", step ? " at " : "",
-		 step ? step : "");
+	log_info("operations", "%s of %s goes on%s%s", op->kind, op->workspace ? op->workspace : "everything",
+		 step ? " at " : "", step ? step : "");
 	op_publish(op, "recover", step);
 	pthread_mutex_lock(&o->lock);
 	ops_claim(o, op, NULL);
@@ -98,8 +98,7 @@ int ops_recover(struct ops *o, struct perry_err **err)
 	int count = 0;
 	if (store_ops_open(o->setup.store, &records, err))
 		return -1;
-	cJSON_ArrayForEach(record, records)
-	{
+	cJSON_ArrayForEach(record, records) {
 		if (!worth_it(o, record))
 			continue;
 		take_up(o, record);

@@ -4,6 +4,7 @@
 #ifndef PERRY_POLICY_FACTS_H
 #define PERRY_POLICY_FACTS_H
 
+/* clang-format off */
 #define POLICY_FACTS(X) \
 	X("ws.name") X("ws.labels") X("ws.labels.*") X("ws.created") X("ws.owner") X("ws.repo") \
 	X("ws.repo.url") X("ws.repo.host") X("ws.repo.owner") X("ws.repo.name") X("ws.branch") \
@@ -49,5 +50,6 @@
 	X("req.caller.tags") X("req.caller.node_id") X("req.caller.address") X("req.caller.approved") \
 	X("req.caller.workspace") X("req.caller.own") X("req.caller.unproven") \
 	X("req.node") X("req.node.login") X("req.node.tagged")
+/* clang-format on */
 
 #endif

@@ -5,14 +5,14 @@
 #include "policy/policy.h"
 
 #define LAYER_MAX_FILE (256u << 10)
-#define LAYER_MAX_LIB (1u << 20)
+#define LAYER_MAX_LIB  (1u << 20)
 
 /* One file of a layer's folder, whatever it is. */
 struct layer_file {
-	char *path, *shown;	   /* shown: the home folder abbreviated as ~ */
+	char *path, *shown;        /* shown: the home folder abbreviated as ~ */
 	const struct point *point; /* NULL: no hook point has this name */
-	bool off;		   /* NAME.lua.off */
-	char *stem;		   /* the name without .lua */
+	bool off;                  /* NAME.lua.off */
+	char *stem;                /* the name without .lua */
 	char *text;
 	size_t len;
 	char hash[65];

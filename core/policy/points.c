@@ -87,7 +87,8 @@ const char *point_kind_name(enum point_kind kind)
 char *point_arguments(const struct point *p)
 {
 	const char *subject = strcmp(p->name, "authorize") == 0 ? "req" : "ws";
-	return xasprintf("%s%s%s%s", subject, p->kind == POINT_DECISION ? ", base" : "", *p->extra ? ", " : "", p->extra);
+	return xasprintf("%s%s%s%s", subject, p->kind == POINT_DECISION ? ", base" : "", *p->extra ? ", " : "",
+			 p->extra);
 }
 
 static size_t skip_blanks(const char *text, size_t i, size_t n)

@@ -14,12 +14,13 @@ enum point_rule {
 	RULE_REPORT,  /* shown on the workspace, nothing is undone */
 };
 
-#define DECISION_CPU 100
+#define DECISION_CPU  100
 #define DECISION_WALL 10000
-#define ACTION_CPU 5000
-#define ACTION_WALL 60000
+#define ACTION_CPU    5000
+#define ACTION_WALL   60000
 
 /* X(name, kind, result, rule, cpu ms, wall ms, further argument or "", since, summary) */
+/* clang-format off */
 #define POLICY_POINTS(X) \
 	X(admit, CONSENT, consent, REFUSE, DECISION_CPU, DECISION_WALL, "", 1, \
 	  "may this happen at all: who, what, which workspace") \
@@ -57,10 +58,12 @@ enum point_rule {
 	X(on_agent_start, ACTION, none, REPORT, ACTION_CPU, ACTION_WALL, "ev", 1, "the agent has started") \
 	X(on_agent_stop, ACTION, none, REPORT, ACTION_CPU, ACTION_WALL, "ev", 1, \
 	  "the agent is about to stop; waited for")
+/* clang-format on */
 
 /* What a hook may ask of the agent. LOOK: decisions, consents (authorize excepted) and actions. TOUCH: actions
  * only. X(name, class, need, summary);
  * need is the member of a pack's "needs" that allows it. */
+/* clang-format off */
 #define POLICY_CALLS(X) \
 	X("docker.inspect", LOOK, "docker", \
 	  "what the engine says of a container, image, volume or network; nil when there is none") \
@@ -71,9 +74,11 @@ enum point_rule {
 	X("kv.get", LOOK, "kv", "a value that this layer kept; nil when there is none") \
 	X("kv.set", TOUCH, "kv", "keeps a value for this layer; nil removes it") \
 	X("run", TOUCH, "run", "runs a command on the agent's machine and gives {code, stdout, stderr}")
+/* clang-format on */
 
 /* What hooks find under perry., all of it: the calls above and what is answered inside the policy process.
  * X(name, summary) */
+/* clang-format off */
 #define POLICY_LOCALS(X) \
 	X("config", "a value of config.json, by dotted key; secrets come as references") \
 	X("setting", "a setting of this pack") \
@@ -91,6 +96,7 @@ enum point_rule {
 	X("key.env", "join with the key in a variable of the agent") \
 	X("key.mint", "join with a key made for this workspace") \
 	X("key.http", "join with a key that the agent fetches")
+/* clang-format on */
 
 #define POLICY_API 1 /* what "-- perry: api=N" in line 1 of a hook may say at most */
 
@@ -103,9 +109,9 @@ struct point {
 	int since;
 	const char *summary;
 };
-extern const struct point policy_point_table[]; /* ends with name NULL */
-const struct point *point_find(const char *name);    /* or NULL */
-const char *point_nearest(const char *name);         /* or NULL */
+extern const struct point policy_point_table[];   /* ends with name NULL */
+const struct point *point_find(const char *name); /* or NULL */
+const char *point_nearest(const char *name);      /* or NULL */
 const char *point_kind_name(enum point_kind kind);
 char *point_arguments(const struct point *p); /* "ws, base, plan"; the caller's */
 

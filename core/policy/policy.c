@@ -93,7 +93,8 @@ static void open_packed(const struct policy_setup *setup, const struct policy_la
 	cJSON_ArrayForEach(f, cJSON_GetObjectItemCaseSensitive(layer->packed, "files")) {
 		const char *text = json_str_or(f, "text", "");
 		char hash[65];
-		if (str_starts(json_str_or(f, "point", ""), "on_") && layer_muted(setup, layer->name, json_str(f, "point")))
+		if (str_starts(json_str_or(f, "point", ""), "on_") &&
+		    layer_muted(setup, layer->name, json_str(f, "point")))
 			continue;
 		sha256_hex(text, strlen(text), hash);
 		json_set_str(hashes, json_str_or(f, "file", "?"), hash);

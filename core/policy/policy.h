@@ -27,17 +27,17 @@ struct policy_layer {
 	const char *dir;     /* the folder of hook files */
 	const cJSON *packed; /* instead of the folder: what policy_pack_up made of one; or NULL */
 	const char *lib_dir; /* for require, or NULL */
-	uid_t owner;	     /* who must own the files (or root) */
+	uid_t owner;         /* who must own the files (or root) */
 	bool follow_links;   /* the user's own layer only */
 	const cJSON *needs;  /* a pack's needs, or NULL: everything its kind of hook may */
 	const cJSON *settings;
-	const struct pack *pack; /* its files are these, from memory; dir and lib_dir are NULL */
+	const struct pack *pack;        /* its files are these, from memory; dir and lib_dir are NULL */
 	const struct perry_err *broken; /* why the layer cannot be used: opening it fails with this */
 };
 struct policy_setup {
 	const struct policy_layer *layers;
 	size_t nlayers;
-	const cJSON *config;	     /* the public configuration for perry.config */
+	const cJSON *config;         /* the public configuration for perry.config */
 	const char *const *disabled; /* "acme/on_deleted", NULL-terminated, or NULL */
 	/* Does what a hook asked for and that its kind and layer may: name "docker.inspect", "http.get", "kv.set", ...
 	 * Called on the asking thread. */

@@ -6,12 +6,12 @@
 #include "policy/result.h"
 
 static const struct field spec_fields[] = {
-	{ "cpus", "number" },	 { "memory", "size" },	      { "shm", "size" },
-	{ "pids", "count" },	 { "privileged", "boolean" }, { "runtime", "string" },
+	{ "cpus", "number" },    { "memory", "size" },        { "shm", "size" },
+	{ "pids", "count" },     { "privileged", "boolean" }, { "runtime", "string" },
 	{ "network", "string" }, { "capabilities", "list" },  { "devices", "list" },
-	{ "mounts", "list" },	 { "labels", "map" },	      { "security", "list" },
-	{ "sysctls", "map" },	 { "hosts", "list" },	      { "dns", "list" },
-	{ "gpus", "any" },	 { "docker", "any" },	      { 0 },
+	{ "mounts", "list" },    { "labels", "map" },         { "security", "list" },
+	{ "sysctls", "map" },    { "hosts", "list" },         { "dns", "list" },
+	{ "gpus", "any" },       { "docker", "any" },         { 0 },
 };
 
 static const char *const own_places[] = { "/opt/perry", "/run/perry", "/proc", "/sys", "/dev", NULL };

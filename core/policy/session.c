@@ -22,8 +22,8 @@
 #include "policy/result.h"
 
 /* One exchange may ask and say this much; a loop around pcall(perry.http.get) uses next to no CPU of its own. */
-#define MAX_CALLS 256
-#define MAX_LOGS 500
+#define MAX_CALLS        256
+#define MAX_LOGS         500
 #define MAX_ANSWERING_MS (10 * 60 * 1000)
 
 /* -- how a process ended -- */
@@ -75,7 +75,7 @@ static void end_child(struct policy_session *s)
 
 static const char *doing(const struct point *point)
 {
-	return !point			      ? "making the plan"
+	return !point                         ? "making the plan"
 	       : point->kind == POINT_ACTION  ? "running"
 	       : point->kind == POINT_CONSENT ? "asking"
 					      : "deciding";
@@ -94,7 +94,7 @@ int record_fail(const struct policy_session *s, cJSON *record, struct perry_err 
 		const char *cause = json_str_or(record, "cause", "");
 		buf_addf(&text, "%s%s%s",
 			 strcmp(cause, "type") == 0 && file ? file
-			 : place			    ? place
+			 : place                            ? place
 							    : "",
 			 place ? ": " : "", message);
 		if (strcmp(cause, "table") != 0)

@@ -19,10 +19,11 @@ struct policy_session {
 	bool heard; /* the process has said something: a lost one is not replaced silently any more */
 	bool dead;
 	int calls, logs; /* of the current exchange */
-	cJSON *opening;	 /* kept for one more try, until heard */
-	cJSON *later;	 /* point -> the hooks of an action, which go along with the first question for it: a plan asks none */
-	cJSON *hashes;	 /* file as shown -> hash */
-	cJSON *needs;	 /* layer -> its needs; no member: everything */
+	cJSON *opening;  /* kept for one more try, until heard */
+	cJSON *later;    /* point -> the hooks of an action, which go along with the first question for it: a plan asks
+			    none */
+	cJSON *hashes;   /* file as shown -> hash */
+	cJSON *needs;    /* layer -> its needs; no member: everything */
 	cJSON *settings; /* layer -> the values of its settings; packs only */
 	cJSON *allowed_mounts;
 	int (*call)(void *ctx, const char *layer, const char *name, const cJSON *args, cJSON **out,

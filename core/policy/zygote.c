@@ -22,7 +22,7 @@
 #include "policy/child/confine.h"
 
 #define MAX_CHILDREN 512
-#define SOCKET_FD 3
+#define SOCKET_FD    3
 static const char respawn_word[] = "policy-zygote";
 
 extern char **environ;

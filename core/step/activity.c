@@ -14,9 +14,9 @@
 #include "step/sockets.h"
 #include "step/step.h"
 
-#define CGROUP "/sys/fs/cgroup"
-#define PTS "/dev/pts"
-#define PORTS_MAX 64
+#define CGROUP        "/sys/fs/cgroup"
+#define PTS           "/dev/pts"
+#define PORTS_MAX     64
 #define TAILSCALED_MS 500
 
 /* --- counters --- */
@@ -34,7 +34,8 @@ static bool line_value(const char *text, const char *key, unsigned long long *ou
 static void print_cpu(struct text *out)
 {
 	unsigned long long n;
-	char *v2 = read_file(CGROUP "/cpu.stat", NULL), *v1 = v2 ? NULL : read_file(CGROUP "/cpuacct/cpuacct.usage", NULL);
+	char *v2 = read_file(CGROUP "/cpu.stat", NULL),
+	     *v1 = v2 ? NULL : read_file(CGROUP "/cpuacct/cpuacct.usage", NULL);
 	if (v2 && line_value(v2, "usage_usec", &n))
 		text_addf(out, ",\"cpuUsec\":%llu", n);
 	else if (v1 && sscanf(v1, "%llu", &n) == 1)
@@ -56,7 +57,8 @@ static unsigned long long sum_io(const char *text)
 static void print_io(struct text *out)
 {
 	unsigned long long n;
-	char *v2 = read_file(CGROUP "/io.stat", NULL), *v1 = v2 ? NULL : read_file(CGROUP "/blkio/blkio.throttle.io_service_bytes_recursive", NULL);
+	char *v2 = read_file(CGROUP "/io.stat", NULL),
+	     *v1 = v2 ? NULL : read_file(CGROUP "/blkio/blkio.throttle.io_service_bytes_recursive", NULL);
 	if (v2)
 		text_addf(out, ",\"ioBytes\":%llu", sum_io(v2));
 	else if (v1 && line_value(v1, "Total", &n))
@@ -65,7 +67,8 @@ static void print_io(struct text *out)
 	free(v1);
 }
 
-/* Between containers inside, bytes pass more than one of these; through eth0 they come and go once. The tailnet's go through it, too, encrypted. */
+/* Between containers inside, bytes pass more than one of these; through eth0 they come and go once. The tailnet's go
+ * through it, too, encrypted. */
 static bool is_inner(const char *name)
 {
 	static const char *const inner[] = { "lo", "veth", "docker", "br-", "podman", "cni", "tailscale" };
@@ -83,7 +86,8 @@ static void print_network(struct text *out)
 		unsigned long long r, t;
 		char name[32];
 		*end = 0;
-		if (sscanf(line, " %31[^:]: %llu %*u %*u %*u %*u %*u %*u %*u %llu", name, &r, &t) != 3 || is_inner(name))
+		if (sscanf(line, " %31[^:]: %llu %*u %*u %*u %*u %*u %*u %*u %llu", name, &r, &t) != 3 ||
+		    is_inner(name))
 			continue;
 		rx += r;
 		tx += t;
@@ -93,7 +97,8 @@ static void print_network(struct text *out)
 	free(table);
 }
 
-/* What a loopback server is sent never passes the tailnet's interface, and there may be none: tailscaled itself counts, by path. */
+/* What a loopback server is sent never passes the tailnet's interface, and there may be none: tailscaled itself counts,
+ * by path. */
 static void print_tailnet(struct text *out)
 {
 	static const char counter[] = "\ntailscaled_inbound_bytes_total{";
@@ -116,7 +121,8 @@ static void print_tailnet(struct text *out)
 static void print_accepted(struct text *out)
 {
 	unsigned long long n;
-	char *text = read_file("/proc/net/snmp", NULL), *names = text ? strstr(text, "Tcp:") : NULL, *values = names ? strstr(names + 4, "\nTcp:") : NULL;
+	char *text = read_file("/proc/net/snmp", NULL), *names = text ? strstr(text, "Tcp:") : NULL,
+	     *values = names ? strstr(names + 4, "\nTcp:") : NULL;
 	if (values && sscanf(values, " Tcp: %*d %*d %*d %*d %*u %llu", &n) == 1)
 		text_addf(out, ",\"accepted\":%llu", n);
 	free(text);
@@ -137,7 +143,8 @@ static void print_terminals(struct text *out)
 	if (d)
 		closedir(d);
 	if (typed)
-		text_addf(out, ",\"typed\":%lld,\"printed\":%lld", (long long)(now > typed ? now - typed : 0), (long long)(now > printed ? now - printed : 0));
+		text_addf(out, ",\"typed\":%lld,\"printed\":%lld", (long long)(now > typed ? now - typed : 0),
+			  (long long)(now > printed ? now - printed : 0));
 }
 
 /* --- connections --- */
@@ -181,7 +188,8 @@ static void sort(void *v, size_t n, size_t size, int (*compare)(const void *, co
 }
 
 /* Does the other end of it belong to the workspace? One that tailscaled holds stands for a client on the tailnet. */
-static bool is_own(const struct tcp_socket *s, const struct tcp_socket *all, size_t n, const unsigned long long *relays, size_t nrelays)
+static bool is_own(const struct tcp_socket *s, const struct tcp_socket *all, size_t n, const unsigned long long *relays,
+		   size_t nrelays)
 {
 	struct tcp_socket wanted = { .port = s->peer_port, .peer_port = s->port };
 	memcpy(wanted.addr, s->peer, 16);

@@ -18,18 +18,108 @@
 static const struct {
 	const char *program, *agent;
 } agents[] = {
-	{ "claude", "claude" },	    { "claude-code", "claude" }, { "codex", "codex" },	     { "opencode", "opencode" }, { "opencode-ai", "opencode" },
-	{ "aider", "aider" },	    { "aider-chat", "aider" },	 { "gemini", "gemini" },     { "gemini-cli", "gemini" }, { "goose", "goose" },
-	{ "crush", "crush" },	    { "amp", "amp" },		 { "cursor-agent", "cursor-agent" }, { "copilot", "copilot" }, { "qwen", "qwen" },
-	{ "qwen-code", "qwen" },    { "auggie", "auggie" },	 { "cline", "cline" },	     { "openhands", "openhands" },
+	{ "claude", "claude" },
+	{ "claude-code", "claude" },
+	{ "codex", "codex" },
+	{ "opencode", "opencode" },
+	{ "opencode-ai", "opencode" },
+	{ "aider", "aider" },
+	{ "aider-chat", "aider" },
+	{ "gemini", "gemini" },
+	{ "gemini-cli", "gemini" },
+	{ "goose", "goose" },
+	{ "crush", "crush" },
+	{ "amp", "amp" },
+	{ "cursor-agent", "cursor-agent" },
+	{ "copilot", "copilot" },
+	{ "qwen", "qwen" },
+	{ "qwen-code", "qwen" },
+	{ "auggie", "auggie" },
+	{ "cline", "cline" },
+	{ "openhands", "openhands" },
 };
 
 static const char *const builds[] = {
-	"make", "gmake", "ninja", "cmake", "meson", "scons", "bazel", "bear", "ccache", "gcc", "g++", "cc", "c++", "cc1", "cc1plus", "clang", "clang++", "ld",
-	"lld", "mold", "cargo", "rustc", "rustup", "go", "compile", "link", "zig", "ghc", "stack", "cabal", "swiftc", "javac", "mvn", "gradle", "gradlew", "sbt",
-	"dotnet", "mix", "npm", "pnpm", "yarn", "npx", "tsc", "webpack", "rollup", "turbo", "nx", "jest", "vitest", "mocha", "playwright", "pip", "pip3", "uv",
-	"poetry", "tox", "pytest", "bundle", "gem", "composer", "nix", "nix-build", "docker-buildx", "buildctl", "apt", "apt-get", "dpkg", "apk", "dnf", "git",
-	"git-remote-http", "curl", "wget", "rsync", "scp", "sftp-server", "ctest", "terraform", "ansible-playbook", "ffmpeg",
+	"make",
+	"gmake",
+	"ninja",
+	"cmake",
+	"meson",
+	"scons",
+	"bazel",
+	"bear",
+	"ccache",
+	"gcc",
+	"g++",
+	"cc",
+	"c++",
+	"cc1",
+	"cc1plus",
+	"clang",
+	"clang++",
+	"ld",
+	"lld",
+	"mold",
+	"cargo",
+	"rustc",
+	"rustup",
+	"go",
+	"compile",
+	"link",
+	"zig",
+	"ghc",
+	"stack",
+	"cabal",
+	"swiftc",
+	"javac",
+	"mvn",
+	"gradle",
+	"gradlew",
+	"sbt",
+	"dotnet",
+	"mix",
+	"npm",
+	"pnpm",
+	"yarn",
+	"npx",
+	"tsc",
+	"webpack",
+	"rollup",
+	"turbo",
+	"nx",
+	"jest",
+	"vitest",
+	"mocha",
+	"playwright",
+	"pip",
+	"pip3",
+	"uv",
+	"poetry",
+	"tox",
+	"pytest",
+	"bundle",
+	"gem",
+	"composer",
+	"nix",
+	"nix-build",
+	"docker-buildx",
+	"buildctl",
+	"apt",
+	"apt-get",
+	"dpkg",
+	"apk",
+	"dnf",
+	"git",
+	"git-remote-http",
+	"curl",
+	"wget",
+	"rsync",
+	"scp",
+	"sftp-server",
+	"ctest",
+	"terraform",
+	"ansible-playbook",
+	"ffmpeg",
 };
 
 static bool is_interpreter(const char *name)
@@ -130,7 +220,8 @@ static bool named_like(const struct proc *p, const char *prefix)
 	return p && !strncmp(p->name, prefix, strlen(prefix));
 }
 
-/* A session is a child of the server that listens, whatever it forks on its own; those of Tailscale SSH are children of tailscaled. */
+/* A session is a child of the server that listens, whatever it forks on its own; those of Tailscale SSH are children of
+ * tailscaled. */
 static bool is_ssh_session(const struct scan *s, const struct proc *p)
 {
 	const struct proc *parent = parent_of(s, p);
@@ -188,7 +279,8 @@ bool activity_processes(struct text *out)
 		if (p->pid == 1 || named_like(p, "perry-"))
 			continue;
 		ssh += is_ssh_session(&s, p);
-		/* A session that came and went between two samples has left the page faults of its process with the server. */
+		/* A session that came and went between two samples has left the page faults of its process with the
+		 * server. */
 		if (named_like(p, "sshd") && !named_like(parent_of(&s, p), "sshd"))
 			ended += p->faults;
 		tailscaled |= named_like(p, "tailscaled");

@@ -1,8 +1,8 @@
-/* apply: a bundle of files from standard input into their places, those in the home as its user, all read before the first is written.
- *   perry-bundle LENGTH                    of all that follows this line
- *   KIND MODE OWNER SIZE PATHLENGTH        each entry's line, then the path and the bytes, without separators
- *   end READY                              READY 1: what waits for the environment may go on
- * KIND: file (replaces), default (only where there is none), block (the part of a text file between our marks). OWNER: user or root. */
+/* apply: a bundle of files from standard input into their places, those in the home as its user, all read before the
+ * first is written. perry-bundle LENGTH                    of all that follows this line KIND MODE OWNER SIZE
+ * PATHLENGTH        each entry's line, then the path and the bytes, without separators end READY READY 1: what waits
+ * for the environment may go on KIND: file (replaces), default (only where there is none), block (the part of a text
+ * file between our marks). OWNER: user or root. */
 #include "step/step.h"
 
 #include <errno.h>
@@ -15,9 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define BUNDLE_MAX (64u << 20)
+#define BUNDLE_MAX  (64u << 20)
 #define BLOCK_BEGIN "# >>> perry: these lines are replaced at every sync >>>\n"
-#define BLOCK_END "# <<< perry <<<\n"
+#define BLOCK_END   "# <<< perry <<<\n"
 
 struct entry {
 	struct entry *next;
@@ -36,7 +36,8 @@ struct bundle {
 	bool ready;
 };
 
-/* Exactly one bundle, whose first line says how long it is: nobody needs to close the stream. NULL: none came within wait_ms, or not all of it. */
+/* Exactly one bundle, whose first line says how long it is: nobody needs to close the stream. NULL: none came within
+ * wait_ms, or not all of it. */
 static char *read_bundle(int fd, int wait_ms, size_t *len)
 {
 	static const char head[] = "perry-bundle ";
@@ -50,7 +51,8 @@ static char *read_bundle(int fd, int wait_ms, size_t *len)
 			return NULL;
 	} while (line[n++] != '\n');
 	line[n] = 0;
-	if (strncmp(line, head, sizeof head - 1) || sscanf(line + sizeof head - 1, "%zu", len) != 1 || *len > BUNDLE_MAX)
+	if (strncmp(line, head, sizeof head - 1) || sscanf(line + sizeof head - 1, "%zu", len) != 1 ||
+	    *len > BUNDLE_MAX)
 		return NULL;
 	char *all = xrealloc(NULL, *len + 1);
 	for (n = 0; n < *len;) {
@@ -72,7 +74,8 @@ static const char *parse_entry(struct bundle *b, const char *line)
 	unsigned mode;
 	size_t size, path;
 	int used = 0;
-	if (sscanf(line, "%15s %o %15s %zu %zu\n%n", kind, &mode, owner, &size, &path, &used) != 5 || !used || line[used - 1] != '\n')
+	if (sscanf(line, "%15s %o %15s %zu %zu\n%n", kind, &mode, owner, &size, &path, &used) != 5 || !used ||
+	    line[used - 1] != '\n')
 		return "an entry's line is malformed";
 	b->at += (size_t)used;
 	if (path < 2 || path > 4000 || path > b->len - b->at || size > b->len - b->at - path)
@@ -128,7 +131,8 @@ static void parents(const char *path, mode_t mode)
 static char *with_block(const char *path, const struct entry *e, size_t *len)
 {
 	size_t have = 0;
-	char *old = read_file(path, &have), *begin = old ? strstr(old, BLOCK_BEGIN) : NULL, *end = begin ? strstr(begin, BLOCK_END) : NULL;
+	char *old = read_file(path, &have), *begin = old ? strstr(old, BLOCK_BEGIN) : NULL,
+	     *end = begin ? strstr(begin, BLOCK_END) : NULL;
 	size_t before = begin && end ? (size_t)(begin - old) : have;
 	const char *after = begin && end ? end + strlen(BLOCK_END) : "";
 	bool newline = before && old[before - 1] != '\n';
@@ -212,7 +216,8 @@ static int put_all(const struct bundle *b, const struct user *u, bool as_user, i
 	return failed;
 }
 
-/* In a child, because becoming the user is for good: a link planted in the home leads no further than the user could go. */
+/* In a child, because becoming the user is for good: a link planted in the home leads no further than the user could
+ * go. */
 static int put_as_user(const struct bundle *b, const struct user *u, int report)
 {
 	int status;

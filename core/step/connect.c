@@ -1,4 +1,5 @@
-/* connect: standard input and output joined to a server in the workspace, also to one that is bound to a loopback address. */
+/* connect: standard input and output joined to a server in the workspace, also to one that is bound to a loopback
+ * address. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>

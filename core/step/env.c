@@ -57,7 +57,8 @@ const char *vars_get(const struct vars *e, const char *name)
 	return i < e->n ? e->v[i] + len + 1 : NULL;
 }
 
-/* One word of shell text up to its newline: 'quoted' parts, \x outside of them, other bytes as they are. Unquotes in place; NULL when a quote stays open. */
+/* One word of shell text up to its newline: 'quoted' parts, \x outside of them, other bytes as they are. Unquotes in
+ * place; NULL when a quote stays open. */
 static char *unquote(char *s, char **end)
 {
 	char *out = s;

@@ -1,4 +1,5 @@
-/* exec: one command or login shell of a user, in a session of its own, under a supervisor that keeps the record for kill. */
+/* exec: one command or login shell of a user, in a session of its own, under a supervisor that keeps the record for
+ * kill. */
 #include "step/step.h"
 
 #include <errno.h>
@@ -12,7 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The engine made these pipes and terminals as root; the user must be able to open /dev/stdout or its terminal by name. */
+/* The engine made these pipes and terminals as root; the user must be able to open /dev/stdout or its terminal by name.
+ */
 static void give_stdio(const struct user *u)
 {
 	for (int fd = 0; fd < 3; fd++) {
@@ -42,13 +44,15 @@ static int run_supervised(struct launch *l, const char *record)
 {
 	sigset_t watched;
 	int go[2];
-	/* On a terminal that the engine made for us we are its session's leader: let go of it, so that the child can have a session with it. */
+	/* On a terminal that the engine made for us we are its session's leader: let go of it, so that the child can
+	 * have a session with it. */
 	bool tty = isatty(0), own = tty && getsid(0) == getpid();
 	sigemptyset(&watched);
 	for (const int *s = (const int[]){ SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, 0 }; *s; s++)
 		sigaddset(&watched, *s);
 	if (own) {
-		/* Letting go of a terminal hangs up on its foreground group, which is ours; blocked instead of ignored it would be passed on later. */
+		/* Letting go of a terminal hangs up on its foreground group, which is ours; blocked instead of ignored
+		 * it would be passed on later. */
 		signal(SIGHUP, SIG_IGN);
 		ioctl(0, TIOCNOTTY);
 		signal(SIGHUP, SIG_DFL);
@@ -122,8 +126,13 @@ static char **login_argv(struct launch *l, char **cmd, const char *shell)
 int cmd_exec(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "id", required_argument, 0, 'i' },	{ "user", required_argument, 0, 'u' },  { "cwd", required_argument, 0, 'c' },
-		{ "login", no_argument, 0, 'l' },	{ "shell", required_argument, 0, 's' }, { "size", required_argument, 0, 'z' }, { 0 },
+		{ "id", required_argument, 0, 'i' },
+		{ "user", required_argument, 0, 'u' },
+		{ "cwd", required_argument, 0, 'c' },
+		{ "login", no_argument, 0, 'l' },
+		{ "shell", required_argument, 0, 's' },
+		{ "size", required_argument, 0, 'z' },
+		{ 0 },
 	};
 	struct winsize size = { 0 };
 	const char *id = NULL, *user = WORKSPACE_USER, *shell = NULL;
@@ -132,13 +141,26 @@ int cmd_exec(int argc, char **argv)
 	int o;
 	while ((o = getopt_long(argc, argv, "+", options, NULL)) != -1) {
 		switch (o) {
-		case 'i': id = optarg; break;
-		case 'u': user = optarg; break;
-		case 'c': l.cwd = optarg; break;
-		case 'l': login = true; break;
-		case 's': shell = optarg; break;
-		case 'z': sscanf(optarg, "%hux%hu", &size.ws_col, &size.ws_row); break;
-		default: return EXIT_USAGE;
+		case 'i':
+			id = optarg;
+			break;
+		case 'u':
+			user = optarg;
+			break;
+		case 'c':
+			l.cwd = optarg;
+			break;
+		case 'l':
+			login = true;
+			break;
+		case 's':
+			shell = optarg;
+			break;
+		case 'z':
+			sscanf(optarg, "%hux%hu", &size.ws_col, &size.ws_row);
+			break;
+		default:
+			return EXIT_USAGE;
 		}
 	}
 	/* The engine sets a terminal's size only once the command runs, which may have asked already. */
@@ -165,8 +187,9 @@ int cmd_exec(int argc, char **argv)
 	return run_supervised(&l, record);
 }
 
-/* The login shell of the workspace image: sshd and su start it as "perry-sh -c CMD" or "-perry-sh". It adds the workspace's environment
- * and becomes the real shell with the same arguments, so that a remote command, sftp, rsync and a terminal all see the same. */
+/* The login shell of the workspace image: sshd and su start it as "perry-sh -c CMD" or "-perry-sh". It adds the
+ * workspace's environment and becomes the real shell with the same arguments, so that a remote command, sftp, rsync and
+ * a terminal all see the same. */
 int cmd_shell(int argc, char **argv)
 {
 	struct launch l = { 0 };

@@ -64,7 +64,8 @@ static bool is_new(const char *dir)
 	struct dirent *e;
 	bool found = false;
 	while (d && (e = readdir(d)))
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && strcmp(e->d_name, ".perry") && strcmp(e->d_name, "lost+found"))
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && strcmp(e->d_name, ".perry") &&
+		    strcmp(e->d_name, "lost+found"))
 			found = true;
 	if (d)
 		closedir(d);
@@ -81,7 +82,8 @@ static void own_home(const struct user *u)
 		return;
 	}
 	if (st.st_uid != u->uid && st.st_uid != 0) {
-		/* The home comes from an image whose user had another number: its files would be out of reach. Root's stay root's. */
+		/* The home comes from an image whose user had another number: its files would be out of reach. Root's
+		 * stay root's. */
 		reown.from = st.st_uid;
 		reown.uid = u->uid;
 		reown.gid = u->gid;
@@ -132,7 +134,8 @@ static pid_t make_key(const char *type)
 		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 		dup2(null, 0);
 		dup2(null, 1);
-		execl("/usr/bin/ssh-keygen", "ssh-keygen", "-q", "-t", type, "-N", "", "-C", "perry", "-f", file, (char *)NULL);
+		execl("/usr/bin/ssh-keygen", "ssh-keygen", "-q", "-t", type, "-N", "", "-C", "perry", "-f", file,
+		      (char *)NULL);
 		_exit(EXIT_NOT_FOUND);
 	}
 	free(file);

@@ -1,5 +1,5 @@
-/* init: process 1 of every workspace. Makes the user ready, waits for the environment, keeps the image's services running, reaps, and ends all
- * of it in order when it is told to. */
+/* init: process 1 of every workspace. Makes the user ready, waits for the environment, keeps the image's services
+ * running, reaps, and ends all of it in order when it is told to. */
 #include "step/home.h"
 #include "step/step.h"
 #include "step/tailnet.h"
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define READY_WAIT_MS 10000
-#define STOP_WAIT_MS 8000 /* less than the ten seconds after which an engine kills */
+#define STOP_WAIT_MS  8000 /* less than the ten seconds after which an engine kills */
 
 static pid_t services;           /* runsvdir */
 static long long services_again; /* when it may be started again */
@@ -54,7 +54,8 @@ static void wait_signal(int ms)
 
 static const char *runsvdir(void)
 {
-	static const char *const paths[] = { "/usr/bin/runsvdir", "/sbin/runsvdir", "/usr/sbin/runsvdir", "/bin/runsvdir", "/command/runsvdir" };
+	static const char *const paths[] = { "/usr/bin/runsvdir", "/sbin/runsvdir", "/usr/sbin/runsvdir",
+					     "/bin/runsvdir", "/command/runsvdir" };
 	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
 		if (!access(paths[i], X_OK))
 			return paths[i];
@@ -141,7 +142,8 @@ static void sweep_one(void *ctx, const struct proc *p)
 	struct sweep *s = ctx;
 	if (p->pid == getpid() || p->state == 'Z' || p->state == 'X')
 		return;
-	/* The agent's ear: it has nothing to end in order, and the agent begins a new one as long as the container is there. */
+	/* The agent's ear: it has nothing to end in order, and the agent begins a new one as long as the container is
+	 * there. */
 	if (has_name(p->pid, "perry-watch")) {
 		kill(p->pid, SIGKILL);
 		return;
@@ -156,12 +158,15 @@ static void sweep_one(void *ctx, const struct proc *p)
 		char *name = read_file(path, NULL);
 		size_t used = strlen(s->names);
 		if (name)
-			snprintf(s->names + used, sizeof s->names - used, " %.*s(%d)", (int)strcspn(name, "\n"), name, (int)p->pid);
+			snprintf(s->names + used, sizeof s->names - used, " %.*s(%d)", (int)strcspn(name, "\n"), name,
+				 (int)p->pid);
 		free(name);
 		return;
 	}
-	/* Supervisors of ours end with what they supervise; runsv tells its own service; twice told, many programs give up their clean end. */
-	if (has_name(p->pid, "perry-step") || has_name(p->pid, "runsv") || has_name(p->ppid, "runsv") || (tailnet && p->ppid == tailnet))
+	/* Supervisors of ours end with what they supervise; runsv tells its own service; twice told, many programs give
+	 * up their clean end. */
+	if (has_name(p->pid, "perry-step") || has_name(p->pid, "runsv") || has_name(p->ppid, "runsv") ||
+	    (tailnet && p->ppid == tailnet))
 		return;
 	if (!s->terminals_only || p->tty)
 		kill(p->pid, s->sig);
@@ -189,7 +194,8 @@ static int stop_all(void)
 		wait_signal(s.left || s.supervisors ? 10 : 0);
 		sweep(0, false, &s);
 		long long took = now_ms() - began;
-		/* runsv sleeps a second when its service ran for less than that: with nothing left to supervise it is not waited for. */
+		/* runsv sleeps a second when its service ran for less than that: with nothing left to supervise it is
+		 * not waited for. */
 		if (!s.left && (!s.supervisors || took > 100))
 			break;
 		if (!hung_up && took > 50) { /* shells on a terminal ignore TERM and leave when it hangs up */
@@ -205,7 +211,8 @@ static int stop_all(void)
 	return 0;
 }
 
-/* The environment and the files of the home come on standard input, when somebody is attached there: a round trip less than an exec. */
+/* The environment and the files of the home come on standard input, when somebody is attached there: a round trip less
+ * than an exec. */
 static void take_bundle(void)
 {
 	struct stat st;
@@ -224,7 +231,8 @@ int cmd_init(int argc, char **argv)
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	umask(022);
-	if (chdir("/") || make_dirs(RUN_DIR, 0755) || chmod(RUN_DIR, 0755) || make_dirs(EXEC_DIR, 0700) || make_dirs(STEPS_DIR, 0700))
+	if (chdir("/") || make_dirs(RUN_DIR, 0755) || chmod(RUN_DIR, 0755) || make_dirs(EXEC_DIR, 0700) ||
+	    make_dirs(STEPS_DIR, 0700))
 		say(RUN_DIR ": %s", strerror(errno));
 	keep_image_environment();
 	tailnet = tailnet_start();

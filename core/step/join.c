@@ -1,8 +1,10 @@
-/* join: brings this workspace onto its tailnet under the wanted name, whatever state tailscaled is in, and says in one line of JSON how it went.
- *   standard input: one object {hostname, key, login_server, accept_dns, accept_routes, ssh, timeout: seconds, again}; key may be missing
- *   standard output: {"did", "state", "dnsName", "ip", "nodeId", "keyExpiry", "tun", "magicDns", "health": [], "taken": {nodeId, online}, "error"}
- * did: "nothing" (all was as wanted), "set" (the name or a flag was changed), "up". taken: the device that has the wanted name. again: the name is asked for
- * once more, because who had it is gone. leave: logs out, and says {"left", "nodeId", "error", "timeout"}. Both exit with 0, also when the answer has an error. */
+/* join: brings this workspace onto its tailnet under the wanted name, whatever state tailscaled is in, and says in one
+ * line of JSON how it went. standard input: one object {hostname, key, login_server, accept_dns, accept_routes, ssh,
+ * timeout: seconds, again}; key may be missing standard output: {"did", "state", "dnsName", "ip", "nodeId",
+ * "keyExpiry", "tun", "magicDns", "health": [], "taken": {nodeId, online}, "error"} did: "nothing" (all was as wanted),
+ * "set" (the name or a flag was changed), "up". taken: the device that has the wanted name. again: the name is asked
+ * for once more, because who had it is gone. leave: logs out, and says {"left", "nodeId", "error", "timeout"}. Both
+ * exit with 0, also when the answer has an error. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -22,12 +24,12 @@
 #include "step/step.h"
 #include "step/tailnet.h"
 
-#define CALL_MS 5000
-#define LOOK_MS 20
-#define RENAME_MS 5000 /* until control has answered with the new name */
-#define OUTPUT_MAX 16384
-#define ONLINE_MS 5000
-#define LOCK_FILE TAILNET_DIR "/lock"
+#define CALL_MS         5000
+#define LOOK_MS         20
+#define RENAME_MS       5000 /* until control has answered with the new name */
+#define OUTPUT_MAX      16384
+#define ONLINE_MS       5000
+#define LOCK_FILE       TAILNET_DIR "/lock"
 #define DEFAULT_CONTROL "https://controlplane.tailscale.com"
 
 struct wanted {
@@ -95,8 +97,9 @@ static bool name_is_for(const char *dns_name, const char *label)
 
 /* --- asking tailscaled --- */
 
-/* Until it has made up its mind: running, or waiting for something that we or the user must do. With what it remembers of the tailnet it says that it runs
- * before the control server has let it in again, which may also refuse; without an answer it does run, on that memory. */
+/* Until it has made up its mind: running, or waiting for something that we or the user must do. With what it remembers
+ * of the tailnet it says that it runs before the control server has let it in again, which may also refuse; without an
+ * answer it does run, on that memory. */
 static bool wait_settled(struct state *s, const struct wanted *w, char **error)
 {
 	long long remembered = 0;
@@ -104,12 +107,14 @@ static bool wait_settled(struct state *s, const struct wanted *w, char **error)
 		bool answers = state_get(s, "status?peers=false");
 		if (is(s, "Running") && !remembered)
 			remembered = now_ms();
-		if (is(s, "Running") && (json_is(json_get(s->self, "Online"), "true") || now_ms() - remembered > ONLINE_MS))
+		if (is(s, "Running") &&
+		    (json_is(json_get(s->self, "Online"), "true") || now_ms() - remembered > ONLINE_MS))
 			return true;
 		if (answers && !is(s, "Running") && !is(s, "NoState") && !is(s, "Starting"))
 			return true;
 		if (left_ms(w) <= 0 && !is(s, "Running")) {
-			*error = answers ? xstrdup("no answer from the control server in time") : xstrdup("tailscaled does not answer; " TAILSCALED_LOG " says more");
+			*error = answers ? xstrdup("no answer from the control server in time")
+					 : xstrdup("tailscaled does not answer; " TAILSCALED_LOG " says more");
 			return false;
 		}
 		sleep_ms(LOOK_MS);
@@ -173,7 +178,8 @@ static bool adjust(const struct wanted *w, bool *changed, bool *relogin, char **
 	} flags[] = { { "CorpDNS", w->accept_dns }, { "RouteAll", w->accept_routes }, { "RunSSH", w->ssh } };
 	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
 		if (json_is(json_get(prefs, flags[i].pref), "true") != flags[i].wanted)
-			text_addf(&t, "%s\"%sSet\":true,\"%s\":%s", t.n > 1 ? "," : "", flags[i].pref, flags[i].pref, flags[i].wanted ? "true" : "false");
+			text_addf(&t, "%s\"%sSet\":true,\"%s\":%s", t.n > 1 ? "," : "", flags[i].pref, flags[i].pref,
+				  flags[i].wanted ? "true" : "false");
 	*changed = t.n > 1;
 	text_addf(&t, "}");
 	*relogin = url && *url && strcmp(url, w->login_server ? w->login_server : DEFAULT_CONTROL);
@@ -188,7 +194,8 @@ static bool adjust(const struct wanted *w, bool *changed, bool *relogin, char **
 
 /* --- tailscale up --- */
 
-/* Outlives us, should we be killed, just long enough to take the key away. The end of it is the end of the pipe that we hold. */
+/* Outlives us, should we be killed, just long enough to take the key away. The end of it is the end of the pipe that we
+ * hold. */
 static int guard_key_file(void)
 {
 	int pipefd[2];
@@ -217,7 +224,8 @@ static int guard_key_file(void)
 	return pipefd[1];
 }
 
-/* Runs argv until its end or the deadline. Its output, at most OUTPUT_MAX of it, the caller's; *code: its exit code, -1 when it was killed by us. */
+/* Runs argv until its end or the deadline. Its output, at most OUTPUT_MAX of it, the caller's; *code: its exit code, -1
+ * when it was killed by us. */
 static char *run_tailscale(char **argv, long long until, int *code)
 {
 	int pipefd[2], null = open("/dev/null", O_RDONLY | O_CLOEXEC), status;
@@ -410,7 +418,8 @@ static void print_taken(const struct wanted *w, struct text *t)
 	while (json_next(json_get(all.all, "Peer"), &at, NULL, &peer)) {
 		char *name = json_str(json_get(peer, "DNSName")), *id = json_str(json_get(peer, "ID"));
 		if (id && first_label_is(name, w->hostname)) {
-			text_addf(t, ",\"taken\":{\"online\":%s,\"nodeId\":", json_is(json_get(peer, "Online"), "true") ? "true" : "false");
+			text_addf(t, ",\"taken\":{\"online\":%s,\"nodeId\":",
+				  json_is(json_get(peer, "Online"), "true") ? "true" : "false");
 			text_quote(t, id);
 			text_addf(t, "}");
 		}
@@ -503,9 +512,13 @@ static void read_wanted(struct wanted *w)
 	if (!in.s)
 		die(EXIT_USAGE, "join needs one JSON object on its standard input");
 	*w = (struct wanted){
-		.hostname = json_str(json_get(in, "hostname")), .key = json_str(json_get(in, "key")), .login_server = json_str(json_get(in, "login_server")),
-		.accept_dns = wish(in, "accept_dns"), .accept_routes = wish(in, "accept_routes"),
-		.ssh = wish(in, "ssh"), .again = wish(in, "again"),
+		.hostname = json_str(json_get(in, "hostname")),
+		.key = json_str(json_get(in, "key")),
+		.login_server = json_str(json_get(in, "login_server")),
+		.accept_dns = wish(in, "accept_dns"),
+		.accept_routes = wish(in, "accept_routes"),
+		.ssh = wish(in, "ssh"),
+		.again = wish(in, "again"),
 	};
 	if (!json_int(json_get(in, "timeout"), 1, 3600, &seconds))
 		seconds = 30;

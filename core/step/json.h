@@ -1,4 +1,5 @@
-/* JSON without a tree: looks into a text, and makes new ones. A value is the piece of text that it stands in, so what is copied stays as it was. */
+/* JSON without a tree: looks into a text, and makes new ones. A value is the piece of text that it stands in, so what
+ * is copied stays as it was. */
 #ifndef PERRY_STEP_JSON_H
 #define PERRY_STEP_JSON_H
 #include <stdbool.h>
@@ -9,14 +10,19 @@ struct span {
 	size_t n;
 };
 
-/* The value when text is exactly one, at most 64 levels deep, else nothing. The others take only values that come from here. */
+/* The value when text is exactly one, at most 64 levels deep, else nothing. The others take only values that come from
+ * here. */
 struct span json_check(const char *text, size_t n);
-struct span json_get(struct span obj, const char *key); /* a member (the last of that name), or nothing; nothing of what is no object, too */
-/* Goes through an object's or a list's members. *at is 0 at first; key (may be NULL) is nothing in a list. False at the end. */
+struct span
+json_get(struct span obj,
+	 const char *key); /* a member (the last of that name), or nothing; nothing of what is no object, too */
+/* Goes through an object's or a list's members. *at is 0 at first; key (may be NULL) is nothing in a list. False at the
+ * end. */
 bool json_next(struct span in, size_t *at, struct span *key, struct span *value);
 char *json_str(struct span v); /* decoded, cut at a NUL; caller frees; NULL when it is no string */
 bool json_int(struct span v, long long min, long long max, long long *out);
-long long json_time(struct span v); /* "2026-12-01T10:00:00Z", which Go writes with or without a fraction, in milliseconds; 0: none */
+long long json_time(struct span v);            /* "2026-12-01T10:00:00Z", which Go writes with or without a fraction, in
+						  milliseconds; 0: none */
 bool json_is(struct span v, const char *text); /* v reads exactly so: true, null, "a" */
 
 /* A text under construction; s is NUL-terminated once anything was added. The caller frees s. */
@@ -26,6 +32,7 @@ struct text {
 };
 void text_add(struct text *t, const char *s, size_t n);
 void text_addf(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void text_quote(struct text *t, const char *s); /* as a JSON string; bytes that are no ASCII go in as they are when they are UTF-8, else as '?' */
+void text_quote(struct text *t, const char *s); /* as a JSON string; bytes that are no ASCII go in as they are when they
+						   are UTF-8, else as '?' */
 
 #endif

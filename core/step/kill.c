@@ -20,7 +20,9 @@ static bool gone_within(pid_t leader, long long ms, int again)
 
 int cmd_kill(int argc, char **argv)
 {
-	static const struct option options[] = { { "signal", required_argument, 0, 's' }, { "grace", required_argument, 0, 'g' }, { 0 } };
+	static const struct option options[] = { { "signal", required_argument, 0, 's' },
+						 { "grace", required_argument, 0, 'g' },
+						 { 0 } };
 	double grace = -1;
 	int sig = SIGTERM, o;
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {

@@ -83,8 +83,8 @@ static void enter(const struct launch *l)
 		return;
 	}
 	char *full = cwd[0] == '~' && (cwd[1] == '/' || !cwd[1]) ? xasprintf("%s%s", home, cwd + 1)
-		     : cwd[0] == '/'				     ? xstrdup(cwd)
-								     : xasprintf("%s/%s", home, cwd);
+		     : cwd[0] == '/'                             ? xstrdup(cwd)
+								 : xasprintf("%s/%s", home, cwd);
 	if (chdir(full))
 		die(EXIT_CANNOT_RUN, "cannot enter %s: %s", full, strerror(errno));
 	free(full);
@@ -106,5 +106,6 @@ void launch_exec(struct launch *l)
 	const char *what = l->shell ? l->shell : l->argv[0];
 	if (e == ENOENT || e == ENOTDIR)
 		die(EXIT_NOT_FOUND, "%s: command not found", what);
-	die(EXIT_CANNOT_RUN, "%s: %s", what, e == ENOEXEC ? "cannot be run: its interpreter or format is missing here" : strerror(e));
+	die(EXIT_CANNOT_RUN, "%s: %s", what,
+	    e == ENOEXEC ? "cannot be run: its interpreter or format is missing here" : strerror(e));
 }

@@ -20,8 +20,9 @@ int local_open(const char *method, const char *path, const char *headers, const 
 	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = TAILSCALED_SOCKET };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), saved;
 	/* Any other Host, and any Origin, is refused. */
-	char *head = xasprintf("%s /localapi/v0/%s HTTP/1.0\r\nHost: local-tailscaled.sock\r\n%sContent-Length: %zu\r\n\r\n", method, path,
-			       headers ? headers : "", body ? strlen(body) : 0);
+	char *head =
+		xasprintf("%s /localapi/v0/%s HTTP/1.0\r\nHost: local-tailscaled.sock\r\n%sContent-Length: %zu\r\n\r\n",
+			  method, path, headers ? headers : "", body ? strlen(body) : 0);
 	int rc = fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof addr) || write_all(fd, head, strlen(head)) ||
 		 (body && write_all(fd, body, strlen(body))) || fcntl(fd, F_SETFL, O_NONBLOCK);
 	saved = errno;
@@ -76,7 +77,8 @@ static char *read_all(int fd, int timeout_ms, size_t *len)
 	return text;
 }
 
-int local_call(const char *method, const char *path, const char *headers, const char *body, int timeout_ms, struct local_answer *out)
+int local_call(const char *method, const char *path, const char *headers, const char *body, int timeout_ms,
+	       struct local_answer *out)
 {
 	size_t len = 0;
 	int fd = local_open(method, path, headers, body), saved;

@@ -1,5 +1,6 @@
-/* look: how this workspace stands on its tailnet, and which of the given addresses its tailscaled knows as devices that may be reached. For doctor.
- *   standard output: {"state", "magicDns", "sees": [ADDRESS...]}, or {"error"} when tailscaled does not answer */
+/* look: how this workspace stands on its tailnet, and which of the given addresses its tailscaled knows as devices that
+ * may be reached. For doctor. standard output: {"state", "magicDns", "sees": [ADDRESS...]}, or {"error"} when
+ * tailscaled does not answer */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,8 @@ static bool knows(const char *address)
 {
 	struct local_answer a;
 	char *path = xasprintf("whois?addr=%s", address);
-	bool is = strspn(address, "0123456789abcdef.:") == strlen(address) && !local_call("GET", path, NULL, NULL, CALL_MS, &a) && a.status == 200;
+	bool is = strspn(address, "0123456789abcdef.:") == strlen(address) &&
+		  !local_call("GET", path, NULL, NULL, CALL_MS, &a) && a.status == 200;
 	free(path);
 	return is;
 }
@@ -32,7 +34,8 @@ int cmd_look(int argc, char **argv)
 	char *state = json_str(json_get(all, "BackendState"));
 	text_addf(&t, "{\"state\":");
 	text_quote(&t, state ? state : "");
-	text_addf(&t, ",\"magicDns\":%s,\"sees\":[", json_is(json_get(json_get(all, "CurrentTailnet"), "MagicDNSEnabled"), "false") ? "false" : "true");
+	text_addf(&t, ",\"magicDns\":%s,\"sees\":[",
+		  json_is(json_get(json_get(all, "CurrentTailnet"), "MagicDNSEnabled"), "false") ? "false" : "true");
 	for (int i = 1; i < argc; i++)
 		if (knows(argv[i])) {
 			text_addf(&t, "%s\"%s\"", comma, argv[i]);

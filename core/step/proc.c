@@ -22,8 +22,8 @@ int proc_read(pid_t pid, struct proc *out)
 	*out = (struct proc){ .pid = pid };
 	if (p && name)
 		snprintf(out->name, sizeof out->name, "%.*s", (int)(p - name - 1), name + 1);
-	int got = p ? sscanf(p + 1, " %c %d %d %d %d %*d %*u %*u %llu %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &out->state, &ppid, &group,
-			     &session, &out->tty, &out->faults, &out->start)
+	int got = p ? sscanf(p + 1, " %c %d %d %d %d %*d %*u %*u %llu %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+			     &out->state, &ppid, &group, &session, &out->tty, &out->faults, &out->start)
 		    : 0;
 	free(text);
 	if (got != 7)
@@ -54,7 +54,8 @@ struct session_job {
 static void signal_member(void *ctx, const struct proc *p)
 {
 	struct session_job *job = ctx;
-	if ((p->session != job->leader && p->group != job->leader && p->pid != job->leader) || p->state == 'Z' || p->state == 'X' || p->pid == getpid())
+	if ((p->session != job->leader && p->group != job->leader && p->pid != job->leader) || p->state == 'Z' ||
+	    p->state == 'X' || p->pid == getpid())
 		return;
 	job->count++;
 	if (job->sig)

@@ -1,5 +1,6 @@
-/* run: a command once per key, whoever asks and however often. A supervisor that belongs to no caller runs it and keeps its output and code;
- * every caller, the first one too, only follows the files: /run/perry/steps/KEY/{lock,out,pid,code}. */
+/* run: a command once per key, whoever asks and however often. A supervisor that belongs to no caller runs it and keeps
+ * its output and code; every caller, the first one too, only follows the files:
+ * /run/perry/steps/KEY/{lock,out,pid,code}. */
 #include "step/step.h"
 
 #include <errno.h>
@@ -99,7 +100,8 @@ static void supervise(struct launch *l, const struct step *st, int out)
 		char byte;
 		setsid();
 		close(go[1]);
-		if (fchown(pipefd[1], l->user.uid, (gid_t)-1) || dup2(pipefd[1], 1) < 0 || dup2(pipefd[1], 2) < 0 || read(go[0], &byte, 1) != 1)
+		if (fchown(pipefd[1], l->user.uid, (gid_t)-1) || dup2(pipefd[1], 1) < 0 || dup2(pipefd[1], 2) < 0 ||
+		    read(go[0], &byte, 1) != 1)
 			_exit(EXIT_STEP);
 		launch_exec(l);
 	}
@@ -136,10 +138,12 @@ static void ensure_started(struct launch *l, const char *user, const struct step
 		die(EXIT_STEP, "%s: %s", st->out, strerror(errno));
 	if (access(st->code, F_OK) && !flock(out, LOCK_EX | LOCK_NB)) {
 		if (!access(st->pid, F_OK)) {
-			/* It was begun and its supervisor is dead (killed, out of memory): it may have done anything, so it is not begun again. */
+			/* It was begun and its supervisor is dead (killed, out of memory): it may have done anything,
+			 * so it is not begun again. */
 			if (!record_read(st->pid, &p))
 				proc_signal_session(p.pid, SIGKILL);
-			dprintf(out, "[perry] the supervisor of this command was killed; the command is taken as killed too\n");
+			dprintf(out, "[perry] the supervisor of this command was killed; the command is taken as "
+				     "killed too\n");
 			put_file(st->code, "137\n", 0600);
 		} else if (l) {
 			launch_prepare(l, user);
@@ -191,17 +195,26 @@ static int follow(const struct step *st)
 
 int cmd_run(int argc, char **argv)
 {
-	static const struct option options[] = { { "key", required_argument, 0, 'k' }, { "user", required_argument, 0, 'u' },
-						 { "cwd", required_argument, 0, 'c' }, { 0 } };
+	static const struct option options[] = { { "key", required_argument, 0, 'k' },
+						 { "user", required_argument, 0, 'u' },
+						 { "cwd", required_argument, 0, 'c' },
+						 { 0 } };
 	const char *key = NULL, *user = WORKSPACE_USER;
 	struct launch l = { 0 };
 	int o;
 	while ((o = getopt_long(argc, argv, "+", options, NULL)) != -1) {
 		switch (o) {
-		case 'k': key = optarg; break;
-		case 'u': user = optarg; break;
-		case 'c': l.cwd = optarg; break;
-		default: return EXIT_USAGE;
+		case 'k':
+			key = optarg;
+			break;
+		case 'u':
+			user = optarg;
+			break;
+		case 'c':
+			l.cwd = optarg;
+			break;
+		default:
+			return EXIT_USAGE;
 		}
 	}
 	l.argv = argv + optind;

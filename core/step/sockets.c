@@ -10,11 +10,11 @@
 
 #include "step/step.h"
 
-#define NETLINK_SOCK_DIAG 4
+#define NETLINK_SOCK_DIAG   4
 #define SOCK_DIAG_BY_FAMILY 20
-#define DONE 3  /* NLMSG_DONE */
-#define ERROR 2 /* NLMSG_ERROR */
-#define REQUEST 0x301 /* NLM_F_REQUEST | NLM_F_DUMP */
+#define DONE                3     /* NLMSG_DONE */
+#define ERROR               2     /* NLMSG_ERROR */
+#define REQUEST             0x301 /* NLM_F_REQUEST | NLM_F_DUMP */
 
 /* linux/netlink.h and linux/inet_diag.h, which a static libc need not bring. */
 struct message {
@@ -82,7 +82,10 @@ static int take_answers(const char *bytes, size_t n, unsigned seq, struct list *
 		if (m.len < sizeof m + sizeof a)
 			continue;
 		memcpy(&a, bytes + at + sizeof m, sizeof a);
-		struct tcp_socket s = { .v6 = a.family == AF_INET6, .state = a.state, .port = ntohs(a.port), .peer_port = ntohs(a.peer_port),
+		struct tcp_socket s = { .v6 = a.family == AF_INET6,
+					.state = a.state,
+					.port = ntohs(a.port),
+					.peer_port = ntohs(a.peer_port),
 					.inode = a.inode };
 		memcpy(s.addr, a.addr, s.v6 ? 16 : 4);
 		memcpy(s.peer, a.peer, s.v6 ? 16 : 4);
@@ -95,7 +98,9 @@ static int ask_kernel(struct sockets *s, int family, struct list *l)
 {
 	char bytes[16384];
 	struct question q = { .head = { sizeof q, SOCK_DIAG_BY_FAMILY, REQUEST, ++s->seq, 0 },
-			      .family = (unsigned char)family, .protocol = IPPROTO_TCP, .states = l->states };
+			      .family = (unsigned char)family,
+			      .protocol = IPPROTO_TCP,
+			      .states = l->states };
 	if (s->netlink < 0 || send(s->netlink, &q, sizeof q, 0) != (ssize_t)sizeof q)
 		return -1;
 	for (;;) {
@@ -131,8 +136,9 @@ static void read_line(const char *line, struct list *l)
 	struct tcp_socket s = { 0 };
 	char local[48], peer[48];
 	unsigned state;
-	if (sscanf(line, " %*d: %47s %47s %x %*s %*s %*s %*u %*u %llu", local, peer, &state, &s.inode) == 4 && state < 32 &&
-	    read_address(local, s.addr, &s.port, &s.v6) && read_address(peer, s.peer, &s.peer_port, &s.v6)) {
+	if (sscanf(line, " %*d: %47s %47s %x %*s %*s %*s %*u %*u %llu", local, peer, &state, &s.inode) == 4 &&
+	    state < 32 && read_address(local, s.addr, &s.port, &s.v6) &&
+	    read_address(peer, s.peer, &s.peer_port, &s.v6)) {
 		s.state = (unsigned char)state;
 		add(l, &s);
 	}

@@ -1,5 +1,6 @@
-/* TCP sockets of this network namespace. The kernel is asked over netlink for those in the wanted states alone: reading /proc/net/tcp makes it print
- * its whole table of connections each time (milliseconds), so that is for kernels that cannot be asked. */
+/* TCP sockets of this network namespace. The kernel is asked over netlink for those in the wanted states alone: reading
+ * /proc/net/tcp makes it print its whole table of connections each time (milliseconds), so that is for kernels that
+ * cannot be asked. */
 #ifndef PERRY_STEP_SOCKETS_H
 #define PERRY_STEP_SOCKETS_H
 #include <stdbool.h>

@@ -1,22 +1,23 @@
-/* perry-step: the one helper inside every workspace. Static, plain libc, no file of core/base: it must run in any image. */
+/* perry-step: the one helper inside every workspace. Static, plain libc, no file of core/base: it must run in any
+ * image. */
 #ifndef PERRY_STEP_H
 #define PERRY_STEP_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
-#define RUN_DIR "/run/perry"
-#define ENV_FILE RUN_DIR "/env"
-#define IMAGE_ENV_FILE RUN_DIR "/env.image" /* the image's own ENV, which only process 1 and execs are given */
+#define RUN_DIR          "/run/perry"
+#define ENV_FILE         RUN_DIR "/env"
+#define IMAGE_ENV_FILE   RUN_DIR "/env.image"   /* the image's own ENV, which only process 1 and execs are given */
 #define TAILNET_ENV_FILE RUN_DIR "/env.tailnet" /* the way out to the tailnet, where that needs variables */
-#define READY_FILE RUN_DIR "/ready"
-#define UP_FILE RUN_DIR "/up" /* made by init once the user and its home are there */
-#define EXEC_DIR RUN_DIR "/exec"
-#define STEPS_DIR RUN_DIR "/steps"
-#define WORKSPACE_USER "workspace"
-#define WORKSPACE_HOME "/home/workspace"
-#define SERVICES_DIR "/etc/perry/services"
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define READY_FILE       RUN_DIR "/ready"
+#define UP_FILE          RUN_DIR "/up" /* made by init once the user and its home are there */
+#define EXEC_DIR         RUN_DIR "/exec"
+#define STEPS_DIR        RUN_DIR "/steps"
+#define WORKSPACE_USER   "workspace"
+#define WORKSPACE_HOME   "/home/workspace"
+#define SERVICES_DIR     "/etc/perry/services"
+#define DEFAULT_PATH     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* Exit codes of our own, beside the command's: as docker and the shells have them. */
 enum { EXIT_USAGE = 2, EXIT_NO_TARGET = 3, EXIT_STEP = 125, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
@@ -53,7 +54,7 @@ int write_all(int fd, const char *bytes, size_t n); /* 0, or -1 with errno */
 int make_dirs(const char *path, mode_t mode);       /* like mkdir -p */
 void sleep_ms(int ms);
 long long now_ms(void);
-bool valid_id(const char *id); /* letters, digits, . _ -; at most 128; no leading dot */
+bool valid_id(const char *id);       /* letters, digits, . _ -; at most 128; no leading dot */
 int signal_number(const char *name); /* "TERM", "SIGTERM" or "15"; 0 when unknown */
 int exit_code(int wait_status);
 
@@ -61,9 +62,9 @@ int exit_code(int wait_status);
 struct proc {
 	pid_t pid, ppid, group, session;
 	int tty;
-	char state, name[16]; /* the kernel's name of it, at most 15 bytes of anything */
+	char state, name[16];      /* the kernel's name of it, at most 15 bytes of anything */
 	unsigned long long faults; /* minor ones of its children that have ended */
-	unsigned long long start; /* clock ticks since boot: tells a process from a later one with the same pid */
+	unsigned long long start;  /* clock ticks since boot: tells a process from a later one with the same pid */
 };
 int proc_read(pid_t pid, struct proc *out); /* 0, or -1 when there is none */
 void proc_each(void (*fn)(void *ctx, const struct proc *p), void *ctx);
@@ -81,7 +82,8 @@ struct vars {
 void vars_copy(struct vars *e, char **from);
 void vars_set(struct vars *e, const char *name, const char *value);
 const char *vars_get(const struct vars *e, const char *name);
-/* Adds the lines KEY='shell text' of the file; a file that is not there adds nothing. -1: *problem says where and what (caller frees). */
+/* Adds the lines KEY='shell text' of the file; a file that is not there adds nothing. -1: *problem says where and what
+ * (caller frees). */
 int vars_load(struct vars *e, const char *path, char **problem);
 /* Writes them in that form. 0, or -1 with errno. */
 int vars_save(const struct vars *e, const char *path, mode_t mode);
@@ -94,16 +96,18 @@ struct user {
 	gid_t *groups;
 	int ngroups;
 };
-int user_find(const char *name, struct user *out); /* a name or a number; 0, or -1 when there is none */
-int user_become(const struct user *u);             /* groups, gid, uid for good; 0, or -1 with errno */
+int user_find(const char *name, struct user *out);   /* a name or a number; 0, or -1 when there is none */
+int user_become(const struct user *u);               /* groups, gid, uid for good; 0, or -1 with errno */
 void user_env(const struct user *u, struct vars *e); /* HOME USER LOGNAME SHELL, and PATH when there is none */
 /* Waits until init has made the user (it may still be at it when the first command comes). */
 void user_wait(void);
-/* The shell to give a user: wanted, $SHELL in the environment, the passwd entry; the first that can be run. Borrowed or static. */
+/* The shell to give a user: wanted, $SHELL in the environment, the passwd entry; the first that can be run. Borrowed or
+ * static. */
 const char *user_shell(const struct user *u, const struct vars *e, const char *wanted);
 int user_create(const char *name, const char *home); /* 0, or -1 with errno */
 
-/* apply.c: takes a bundle from fd (waits at most wait_ms for it to begin, negative: for ever) and says on report how it went, last
+/* apply.c: takes a bundle from fd (waits at most wait_ms for it to begin, negative: for ever) and says on report how it
+ * went, last
  * "[perry] apply: done" or "[perry] apply: failed". 0, 1, or -1 when none came. The user must be there. */
 int apply_bundle(int fd, int wait_ms, int report);
 
@@ -116,8 +120,9 @@ struct launch {
 	char **argv;
 };
 void launch_prepare(struct launch *l, const char *user);
-void launch_exec(struct launch *l) __attribute__((noreturn)); /* in the child: drops to the user and runs, or exits 126/127 with the reason */
-void signals_restore(void);                                     /* default handlers, nothing blocked */
+void launch_exec(struct launch *l)
+	__attribute__((noreturn)); /* in the child: drops to the user and runs, or exits 126/127 with the reason */
+void signals_restore(void);        /* default handlers, nothing blocked */
 /* Runs a program in the launch's environment, argv[0] given apart; returns only on failure, with errno. */
 void exec_program(const char *file, char **argv, const struct vars *env);
 

@@ -1,5 +1,6 @@
-/* tailscaled beside the workspace's services: started by init when the container is to join a tailnet, started again when it ends, its log kept in
- * bounds. Joining is another command's business (join.c): it asks the one that runs here. */
+/* tailscaled beside the workspace's services: started by init when the container is to join a tailnet, started again
+ * when it ends, its log kept in bounds. Joining is another command's business (join.c): it asks the one that runs here.
+ */
 #include "step/tailnet.h"
 
 #include <errno.h>
@@ -21,16 +22,16 @@
 #include "step/localapi.h"
 #include "step/step.h"
 
-#define STATE_DIR "/var/lib/tailscale"
-#define LOG_MAX (512 << 10) /* in memory; one older file of that size is kept */
-#define PROXY "127.0.0.1:1055"
+#define STATE_DIR      "/var/lib/tailscale"
+#define LOG_MAX        (512 << 10) /* in memory; one older file of that size is kept */
+#define PROXY          "127.0.0.1:1055"
 #define FIRST_PAUSE_MS 200
-#define LAST_PAUSE_MS 30000
-#define GOOD_RUN_MS 60000 /* after that long the pauses begin anew */
+#define LAST_PAUSE_MS  30000
+#define GOOD_RUN_MS    60000 /* after that long the pauses begin anew */
 
 /* <linux/if_tun.h>, which this libc comes without. */
 #define TUNSETIFF _IOW('T', 202, int)
-#define IFF_TUN 0x0001
+#define IFF_TUN   0x0001
 #define IFF_NO_PI 0x1000
 
 static bool wanted, userspace;
@@ -59,8 +60,9 @@ static bool tun_works(void)
 static void offer_proxy(void)
 {
 	static const char *const pairs[][2] = {
-		{ "ALL_PROXY", "socks5h://" PROXY }, { "HTTP_PROXY", "http://" PROXY }, { "HTTPS_PROXY", "http://" PROXY },
-		{ "all_proxy", "socks5h://" PROXY }, { "http_proxy", "http://" PROXY }, { "https_proxy", "http://" PROXY },
+		{ "ALL_PROXY", "socks5h://" PROXY },         { "HTTP_PROXY", "http://" PROXY },
+		{ "HTTPS_PROXY", "http://" PROXY },          { "all_proxy", "socks5h://" PROXY },
+		{ "http_proxy", "http://" PROXY },           { "https_proxy", "http://" PROXY },
 		{ "NO_PROXY", "localhost,127.0.0.0/8,::1" }, { "no_proxy", "localhost,127.0.0.0/8,::1" },
 	};
 	struct vars e = { 0 };
@@ -74,7 +76,8 @@ static void offer_proxy(void)
 /* The image's own tailscale, where it has one, is left alone. */
 static void offer_command(void)
 {
-	static const char *const dirs[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
+	static const char *const dirs[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
+					    "/usr/bin",        "/sbin",          "/bin" };
 	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
 		char *path = xasprintf("%s/tailscale", dirs[i]);
 		bool there = !access(path, X_OK);
@@ -110,10 +113,17 @@ static void keep(struct log *l, const char *bytes, size_t n)
 
 static pid_t start_daemon(int *out)
 {
-	static const char *const kernel[] = { "tailscaled", "--statedir=" STATE_DIR, "--socket=" TAILSCALED_SOCKET, "--no-logs-no-support", NULL };
+	static const char *const kernel[] = { "tailscaled", "--statedir=" STATE_DIR, "--socket=" TAILSCALED_SOCKET,
+					      "--no-logs-no-support", NULL };
 	static const char *const user[] = {
-		"tailscaled", "--statedir=" STATE_DIR, "--socket=" TAILSCALED_SOCKET, "--no-logs-no-support", "--tun=userspace-networking",
-		"--socks5-server=" PROXY, "--outbound-http-proxy-listen=" PROXY, NULL,
+		"tailscaled",
+		"--statedir=" STATE_DIR,
+		"--socket=" TAILSCALED_SOCKET,
+		"--no-logs-no-support",
+		"--tun=userspace-networking",
+		"--socks5-server=" PROXY,
+		"--outbound-http-proxy-listen=" PROXY,
+		NULL,
 	};
 	int pipefd[2];
 	if (pipe2(pipefd, O_CLOEXEC))
@@ -192,7 +202,8 @@ static void supervise(void)
 		if (end)
 			break;
 		pause = now_ms() - began > GOOD_RUN_MS ? FIRST_PAUSE_MS : pause;
-		say("tailscale: tailscaled ended (%d), starting it again in %d.%d s; " TAILSCALED_LOG " says more", code, pause / 1000, pause / 100 % 10);
+		say("tailscale: tailscaled ended (%d), starting it again in %d.%d s; " TAILSCALED_LOG " says more",
+		    code, pause / 1000, pause / 100 % 10);
 		struct pollfd p = { signals, POLLIN, 0 };
 		for (long long until = now_ms() + pause; !end && now_ms() < until;)
 			if (poll(&p, 1, (int)(until - now_ms())) > 0)
@@ -213,7 +224,8 @@ pid_t tailnet_start(void)
 	if (make_dirs(TAILNET_DIR, 0700) || make_dirs(STATE_DIR, 0700) || make_dirs("/run/tailscale", 0755))
 		say("tailscale: %s", strerror(errno));
 	if (!userspace && !tun_works()) {
-		say("tailscale: no TUN device can be used here: userspace networking; outbound connections go through the proxy " PROXY);
+		say("tailscale: no TUN device can be used here: userspace networking; outbound connections go through "
+		    "the proxy " PROXY);
 		userspace = true;
 	}
 	if (userspace)

@@ -45,7 +45,8 @@ int user_become(const struct user *u)
 {
 	if (geteuid() != 0)
 		return getuid() == u->uid ? 0 : (errno = EPERM, -1);
-	if (setgroups((size_t)u->ngroups, u->groups) || setresgid(u->gid, u->gid, u->gid) || setresuid(u->uid, u->uid, u->uid))
+	if (setgroups((size_t)u->ngroups, u->groups) || setresgid(u->gid, u->gid, u->gid) ||
+	    setresuid(u->uid, u->uid, u->uid))
 		return -1;
 	return 0;
 }
@@ -65,7 +66,8 @@ const char *user_shell(const struct user *u, const struct vars *e, const char *w
 	for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
 		const char *s = tries[i], *base = s ? strrchr(s, '/') : NULL;
 		/* perry-sh only loads the environment and comes back here */
-		if (base && s[0] == '/' && strcmp(base, "/perry-sh") && strcmp(base, "/nologin") && strcmp(base, "/false") && !access(s, X_OK))
+		if (base && s[0] == '/' && strcmp(base, "/perry-sh") && strcmp(base, "/nologin") &&
+		    strcmp(base, "/false") && !access(s, X_OK))
 			return s;
 	}
 	return "/bin/sh";

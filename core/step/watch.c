@@ -1,6 +1,8 @@
-/* watch: what goes on in the workspace, told to the agent as lines of JSON, for as long as the agent holds our standard input.
+/* watch: what goes on in the workspace, told to the agent as lines of JSON, for as long as the agent holds our standard
+ * input.
  *   {"ports":[{"number","address","loopback","pid","process"}]}   at first and whenever that changes
- *   {"tailnet":{"state","dnsName","ip","nodeId","keyExpiry","tun","health"}}   of the workspace's own tailscaled, if there is one, likewise
+ *   {"tailnet":{"state","dnsName","ip","nodeId","keyExpiry","tun","health"}}   of the workspace's own tailscaled, if
+ * there is one, likewise
  *   {"serve":{"tcp":[],"web":[],"error"}}   what is in place of what was asked for
  * Standard input: {"serve":{"tcp":[PORT...],"web":[{"port","target"}]}}, the whole set of forwards each time. */
 #include <errno.h>
@@ -16,9 +18,11 @@
 #include "step/watch.h"
 
 #define LOOK_MS 1500
-#define LOOK_SOON_MS 500 /* while forwards stand: one that outlives its server keeps the next one from binding the port on all addresses */
+#define LOOK_SOON_MS \
+	500 /* while forwards stand: one that outlives its server keeps the next one from binding the port on all \
+	       addresses */
 #define COMMAND_MAX 65536
-#define SLACK_NS 100000000 /* our wake-ups may join others */
+#define SLACK_NS    100000000 /* our wake-ups may join others */
 
 struct watch {
 	struct ports ports;

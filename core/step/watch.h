@@ -16,7 +16,7 @@ struct listener {
 	bool tailscaled; /* on the node's own address, where it serves: no server of the workspace */
 	unsigned short port;
 	unsigned long long inode;
-	pid_t pid;     /* 0: nobody that we can see holds it */
+	pid_t pid; /* 0: nobody that we can see holds it */
 	char name[32];
 };
 struct ports {
@@ -25,22 +25,23 @@ struct ports {
 	struct sockets sockets;
 };
 void ports_open(struct ports *p);
-bool ports_look(struct ports *p); /* true when the set is another one than before */
+bool ports_look(struct ports *p);                          /* true when the set is another one than before */
 void ports_print(const struct ports *p, struct text *out); /* {"ports":[...]} */
 bool listener_is_loopback(const struct listener *l);
 
 /* The workspace's own tailscaled (watch_tailnet.c). */
 struct tailnet {
-	int bus;              /* its notifications, or -1 */
-	bool headed;          /* their HTTP head is read */
-	struct text line;     /* of a notification that is not whole yet: its beginning */
+	int bus;          /* its notifications, or -1 */
+	bool headed;      /* their HTTP head is read */
+	struct text line; /* of a notification that is not whole yet: its beginning */
 	long long open_at, ask_at, asked;
-	bool running, tun;    /* as it said last */
-	char *dns_name;       /* or NULL */
-	bool certificates;    /* for that name, to be had */
-	struct text told;     /* as printed last */
+	bool running, tun; /* as it said last */
+	char *dns_name;    /* or NULL */
+	bool certificates; /* for that name, to be had */
+	struct text told;  /* as printed last */
 };
-/* Hears from it, if there is one; asks for its state when something has changed. True: there is a line to print, {"tailnet":{...}}. */
+/* Hears from it, if there is one; asks for its state when something has changed. True: there is a line to print,
+ * {"tailnet":{...}}. */
 bool tailnet_turn(struct tailnet *t, bool readable);
 void tailnet_print(const struct tailnet *t, struct text *out);
 
@@ -50,14 +51,14 @@ struct serve_web {
 	unsigned short port, target;
 };
 struct serve {
-	bool wanted;                      /* the agent has said what it wants */
+	bool wanted; /* the agent has said what it wants */
 	unsigned short tcp[SERVE_MAX];
 	size_t ntcp;
 	struct serve_web web[16];
 	size_t nweb;
-	struct text ours;                 /* what of it is ours: the entries of the last change, as the marker file has them */
+	struct text ours; /* what of it is ours: the entries of the last change, as the marker file has them */
 	bool read_marker;
-	long long again_at;               /* after a failure; 0: none */
+	long long again_at; /* after a failure; 0: none */
 	struct text told;
 };
 void serve_take(struct serve *s, struct span command);

@@ -109,7 +109,8 @@ static void look_into(struct search *s, pid_t pid, const char *dir)
 		closedir(d);
 }
 
-/* Without CAP_SYS_PTRACE, which containers lack, a process shows its descriptors to its own user alone: files are looked at as that user. */
+/* Without CAP_SYS_PTRACE, which containers lack, a process shows its descriptors to its own user alone: files are
+ * looked at as that user. */
 static void find_processes(struct found *f)
 {
 	struct search s = { f, 0 };

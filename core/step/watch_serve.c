@@ -1,7 +1,7 @@
-/* Our entries in the serve configuration of the workspace's own tailscaled: a TCP forward for each exposed server on a loopback address, and web
- * addresses. The configuration outlives us and the container, and others have entries in it: which are ours is noted beside tailscaled's state, and an
- * entry that reads otherwise than we wrote it is somebody else's from then on.
- * The note has a line for each: "tcp PORT TARGET" or "web PORT SCHEME HOST TARGET". */
+/* Our entries in the serve configuration of the workspace's own tailscaled: a TCP forward for each exposed server on a
+ * loopback address, and web addresses. The configuration outlives us and the container, and others have entries in it:
+ * which are ours is noted beside tailscaled's state, and an entry that reads otherwise than we wrote it is somebody
+ * else's from then on. The note has a line for each: "tcp PORT TARGET" or "web PORT SCHEME HOST TARGET". */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -13,10 +13,10 @@
 #include "step/step.h"
 #include "step/watch.h"
 
-#define MARKER "/var/lib/tailscale/perry-serve"
-#define CALL_MS 2000
+#define MARKER   "/var/lib/tailscale/perry-serve"
+#define CALL_MS  2000
 #define AGAIN_MS 5000
-#define TRIES 4 /* when others change it at the same time */
+#define TRIES    4 /* when others change it at the same time */
 
 void serve_take(struct serve *s, struct span command)
 {
@@ -71,7 +71,8 @@ static void wanted_lines(const struct serve *s, const struct tailnet *t, const s
 	for (size_t i = 0; i < s->nweb && t->dns_name; i++) {
 		/* Without certificates the usual port of HTTPS becomes that of HTTP. */
 		int port = s->web[i].port == 443 && !t->certificates ? 80 : s->web[i].port;
-		text_addf(out, "web %d %s %s %d\n", port, t->certificates ? "https" : "http", t->dns_name, s->web[i].target);
+		text_addf(out, "web %d %s %s %d\n", port, t->certificates ? "https" : "http", t->dns_name,
+			  s->web[i].target);
 	}
 	for (size_t i = 0; i < s->ntcp; i++) {
 		char *target = is_web_port(s, s->tcp[i]) ? NULL : loopback_target(p, s->tcp[i], t->tun);
@@ -120,7 +121,8 @@ static bool is_ours(const char *note, bool web, const char *key, struct span val
 	struct line l;
 	bool found = false;
 	for (const char *at = note; !found && (at = next_line(at, &l));) {
-		char *name = web ? xasprintf("%s:%d", l.host, l.port) : xasprintf("%d", l.port), *text = web ? web_value(&l) : tcp_value(&l);
+		char *name = web ? xasprintf("%s:%d", l.host, l.port) : xasprintf("%d", l.port),
+		     *text = web ? web_value(&l) : tcp_value(&l);
 		found = (!web || l.web) && !strcmp(name, key) && json_is(value, text);
 		free(name);
 		free(text);
@@ -141,8 +143,10 @@ struct outcome {
 	struct text placed, taken;
 };
 
-/* One of the two maps with what is ours in it replaced. The outcome is that of TCP, which has an entry for each line. */
-static void rewrite(struct span old, const char *ours, const char *wanted, bool web, struct text *out, struct outcome *o)
+/* One of the two maps with what is ours in it replaced. The outcome is that of TCP, which has an entry for each line.
+ */
+static void rewrite(struct span old, const char *ours, const char *wanted, bool web, struct text *out,
+		    struct outcome *o)
 {
 	struct span k, v;
 	struct line l;
@@ -158,7 +162,8 @@ static void rewrite(struct span old, const char *ours, const char *wanted, bool 
 	for (const char *p = wanted, *next; (next = next_line(p, &l)); p = next) {
 		if (web && !l.web)
 			continue;
-		char *key = web ? xasprintf("%s:%d", l.host, l.port) : xasprintf("%d", l.port), *text = web ? web_value(&l) : tcp_value(&l);
+		char *key = web ? xasprintf("%s:%d", l.host, l.port) : xasprintf("%d", l.port),
+		     *text = web ? web_value(&l) : tcp_value(&l);
 		struct span there = json_get(old, key);
 		bool ok = !there.s || is_ours(ours, web, key, there);
 		if (ok)
@@ -270,12 +275,14 @@ static void report(const struct serve *s, const char *taken, const char *why, st
 	first = true;
 	for (const char *p = s->ours.s; (p = next_line(p, &l));)
 		if (l.web) {
-			text_addf(out, "%s{\"port\":%d,\"scheme\":\"%s\",\"target\":%d}", first ? "" : ",", l.port, l.scheme, l.target_port);
+			text_addf(out, "%s{\"port\":%d,\"scheme\":\"%s\",\"target\":%d}", first ? "" : ",", l.port,
+				  l.scheme, l.target_port);
 			first = false;
 		}
 	text_addf(out, "]");
 	if (why || *taken) {
-		char *text = why ? xstrdup(why) : xasprintf("the workspace's serve configuration has something else there: %s", taken);
+		char *text = why ? xstrdup(why)
+				 : xasprintf("the workspace's serve configuration has something else there: %s", taken);
 		text_addf(out, ",\"error\":");
 		text_quote(out, text);
 		free(text);

@@ -1,5 +1,5 @@
-/* What the workspace's own tailscaled says of itself. Its notifications tell when to ask; what they say is left alone, because only the status is a
- * promised format. */
+/* What the workspace's own tailscaled says of itself. Its notifications tell when to ask; what they say is left alone,
+ * because only the status is a promised format. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -11,12 +11,12 @@
 #include "step/step.h"
 #include "step/watch.h"
 
-#define BUS "watch-ipn-bus?mask=2" /* begins with the state it is in */
-#define TRY_MS 1500
-#define GATHER_MS 50
-#define PAUSE_MS 1000 /* between two questions */
-#define CALL_MS 1000
-#define LINE_MAX 8192 /* of a notification; what matters stands at its beginning, or it is large enough to matter */
+#define BUS        "watch-ipn-bus?mask=2" /* begins with the state it is in */
+#define TRY_MS     1500
+#define GATHER_MS  50
+#define PAUSE_MS   1000 /* between two questions */
+#define CALL_MS    1000
+#define LINE_MAX   8192 /* of a notification; what matters stands at its beginning, or it is large enough to matter */
 #define HEALTH_MAX 8
 
 static void add_string(struct text *out, const char *name, struct span v, bool dns)
@@ -118,7 +118,8 @@ static bool ask(struct tailnet *t)
 
 static bool matters(const char *line, size_t n)
 {
-	static const char *const words[] = { "\"SelfChange\":", "\"Health\":", "\"ErrMessage\":\"", "\"LoginFinished\":{" };
+	static const char *const words[] = { "\"SelfChange\":", "\"Health\":", "\"ErrMessage\":\"",
+					     "\"LoginFinished\":{" };
 	const char *state = memmem(line, n, "\"State\":", 8);
 	if (n >= LINE_MAX || (state && state + 8 < line + n && isdigit((unsigned char)state[8])))
 		return true;

@@ -56,8 +56,10 @@ static bool below(const char *path, const char *dir)
 
 int cmd_write(int argc, char **argv)
 {
-	static const struct option options[] = { { "mode", required_argument, 0, 'm' }, { "owner", required_argument, 0, 'o' },
-						 { "size", required_argument, 0, 's' }, { 0 } };
+	static const struct option options[] = { { "mode", required_argument, 0, 'm' },
+						 { "owner", required_argument, 0, 'o' },
+						 { "size", required_argument, 0, 's' },
+						 { 0 } };
 	const char *owner = NULL;
 	long mode = 0600;
 	long long size = -1;
@@ -85,7 +87,8 @@ int cmd_write(int argc, char **argv)
 		path = xasprintf("%s%s", owner ? u.home : WORKSPACE_HOME, path + 1);
 	if (path[0] != '/' || path[strlen(path) - 1] == '/')
 		die(EXIT_USAGE, "write needs the whole path of a file, not %s", path);
-	/* In a user's own home everything is done as that user: a link planted there leads no further than it could go itself. */
+	/* In a user's own home everything is done as that user: a link planted there leads no further than it could go
+	 * itself. */
 	bool as_user = owner && u.uid != 0 && below(path, u.home);
 	if (as_user && user_become(&u))
 		die(EXIT_STEP, "cannot become %s: %s", u.name, strerror(errno));
@@ -99,8 +102,8 @@ int cmd_write(int argc, char **argv)
 	int fd = mkostemp(tmp, O_CLOEXEC);
 	if (fd < 0)
 		die(1, "%s: %s", tmp, strerror(errno));
-	if (copy_input(fd, size) || (owner && !as_user && fchown(fd, u.uid, u.gid)) || fchmod(fd, (mode_t)mode) || fsync(fd) || close(fd) ||
-	    rename(tmp, path)) {
+	if (copy_input(fd, size) || (owner && !as_user && fchown(fd, u.uid, u.gid)) || fchmod(fd, (mode_t)mode) ||
+	    fsync(fd) || close(fd) || rename(tmp, path)) {
 		int e = errno;
 		unlink(tmp);
 		die(1, "%s: %s", path, strerror(e));

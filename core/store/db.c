@@ -18,10 +18,12 @@ static bool out_of_space(struct db *db)
 int db_fail(struct db *db, struct perry_err **err)
 {
 	if (out_of_space(db))
-		return perry_fail(err, PERRY_EUNAVAILABLE, "%s: no space left on the device; nothing was changed", db->path);
+		return perry_fail(err, PERRY_EUNAVAILABLE, "%s: no space left on the device; nothing was changed",
+				  db->path);
 	int code = sqlite3_errcode(db->h);
 	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-		return perry_fail(err, PERRY_EINTERNAL, "%s is damaged: %s; it was left as it is", db->path, sqlite3_errmsg(db->h));
+		return perry_fail(err, PERRY_EINTERNAL, "%s is damaged: %s; it was left as it is", db->path,
+				  sqlite3_errmsg(db->h));
 	if (code == SQLITE_IOERR && sqlite3_system_errno(db->h))
 		return perry_fail(err, PERRY_EINTERNAL, "%s: %s: %s", db->path, sqlite3_errmsg(db->h),
 				  strerror(sqlite3_system_errno(db->h)));
@@ -53,11 +55,13 @@ int db_open(struct db **out, const char *path, bool writer, struct perry_err **e
 	sqlite3_extended_result_codes(db->h, 0);
 	sqlite3_busy_timeout(db->h, BUSY_MS);
 	/* Checkpoints are made by the writer when nothing waits, never in the middle of somebody's commit. */
-	const char *setup = writer ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
-				     "PRAGMA journal_size_limit=4194304; PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY;"
-				     "PRAGMA trusted_schema=OFF"
-				   : "PRAGMA query_only=ON; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-128; PRAGMA temp_store=MEMORY;"
-				     "PRAGMA trusted_schema=OFF";
+	const char *setup =
+		writer ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
+			 "PRAGMA journal_size_limit=4194304; PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY;"
+			 "PRAGMA trusted_schema=OFF"
+		       : "PRAGMA query_only=ON; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-128; PRAGMA "
+			 "temp_store=MEMORY;"
+			 "PRAGMA trusted_schema=OFF";
 	if (db_exec(db, setup, err)) {
 		db_close(db);
 		return -1;
@@ -106,7 +110,8 @@ static sqlite3_stmt *query(struct db *db, struct perry_err **err, const char *sq
 		int rc;
 		if (fmt[i] == 's') {
 			const char *text = va_arg(ap, const char *);
-			rc = text ? sqlite3_bind_text(st, i + 1, text, -1, SQLITE_STATIC) : sqlite3_bind_null(st, i + 1);
+			rc = text ? sqlite3_bind_text(st, i + 1, text, -1, SQLITE_STATIC)
+				  : sqlite3_bind_null(st, i + 1);
 		} else {
 			rc = sqlite3_bind_int64(st, i + 1, va_arg(ap, int64_t));
 		}

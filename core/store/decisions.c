@@ -5,11 +5,12 @@
 #include "store/internal.h"
 
 #define DECISIONS_KEPT 20000
-#define ROW_MAX (16u << 10) /* a hook may answer 4 MiB */
-#define BYTES_KEPT (32 << 20)
-#define TRIM_EVERY 256
+#define ROW_MAX        (16u << 10) /* a hook may answer 4 MiB */
+#define BYTES_KEPT     (32 << 20)
+#define TRIM_EVERY     256
 
-/* The text of a row; of one that is too long first the facts go, then answer and error are cut to their size: {"cut": bytes}. */
+/* The text of a row; of one that is too long first the facts go, then answer and error are cut to their size: {"cut":
+ * bytes}. */
 static char *row_text(cJSON *row)
 {
 	static const char *const long_ones[] = { "facts", "answer", "error", "reason" };
@@ -33,7 +34,8 @@ static int trim(struct db *db, int64_t id, struct perry_err **err)
 	if (db_run(db, err, "DELETE FROM decisions WHERE id <= ?", "i", id - DECISIONS_KEPT))
 		return -1;
 	return db_run(db, err,
-		      "DELETE FROM decisions WHERE id <= (SELECT max(id) FROM (SELECT id, sum(length(CAST(doc AS BLOB))) OVER (ORDER BY id DESC) AS bytes"
+		      "DELETE FROM decisions WHERE id <= (SELECT max(id) FROM (SELECT id, sum(length(CAST(doc AS "
+		      "BLOB))) OVER (ORDER BY id DESC) AS bytes"
 		      " FROM decisions) WHERE bytes > ?)",
 		      "i", (int64_t)BYTES_KEPT);
 }
@@ -44,8 +46,8 @@ static int add_row(struct db *db, const cJSON *row, struct perry_err **err)
 	if (!cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(copy, "at")))
 		json_set_int(copy, "at", clock_ms());
 	cleanup_free char *doc = row_text(copy);
-	if (db_run(db, err, "INSERT INTO decisions(workspace, point, doc) VALUES(?, ?, ?)", "sss", json_str(row, "workspace"),
-		   json_str(row, "point"), doc))
+	if (db_run(db, err, "INSERT INTO decisions(workspace, point, doc) VALUES(?, ?, ?)", "sss",
+		   json_str(row, "workspace"), json_str(row, "point"), doc))
 		return -1;
 	int64_t id = sqlite3_last_insert_rowid(db->h);
 	if (id % TRIM_EVERY)
@@ -77,10 +79,13 @@ int store_decisions(struct store *s, const char *ws, const char *point, int limi
 	cleanup_json cJSON *all = cJSON_CreateArray();
 	/* Two statements, so that the common question (of one workspace) uses its index. */
 	sqlite3_stmt *st =
-		ws ? db_query(db, err, "SELECT doc FROM decisions WHERE workspace = ?1 AND (?2 IS NULL OR point = ?2) ORDER BY id DESC LIMIT ?3",
+		ws ? db_query(db, err,
+			      "SELECT doc FROM decisions WHERE workspace = ?1 AND (?2 IS NULL OR point = ?2) ORDER BY "
+			      "id DESC LIMIT ?3",
 			      "ssi", ws, point, (int64_t)limit)
-		   : db_query(db, err, "SELECT doc FROM decisions WHERE ?1 IS NULL OR point = ?1 ORDER BY id DESC LIMIT ?2", "si", point,
-			      (int64_t)limit);
+		   : db_query(db, err,
+			      "SELECT doc FROM decisions WHERE ?1 IS NULL OR point = ?1 ORDER BY id DESC LIMIT ?2",
+			      "si", point, (int64_t)limit);
 	int rc = st ? 0 : -1;
 	while (rc == 0 && (rc = db_step(db, st, err)) == 1) {
 		cJSON *row;

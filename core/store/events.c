@@ -3,7 +3,7 @@
 #include "store/internal.h"
 
 #define EVENTS_KEPT 10000
-#define TRIM_EVERY 256
+#define TRIM_EVERY  256
 
 struct event {
 	int64_t wanted, id, at; /* wanted 0: the next one */
@@ -13,12 +13,14 @@ struct event {
 static int do_add(struct db *db, void *arg, struct perry_err **err)
 {
 	struct event *e = arg;
-	if (db_run(db, err, "INSERT INTO events(id, at, doc) VALUES(nullif(?, 0), ?, ?)", "iis", e->wanted, e->at, e->doc))
+	if (db_run(db, err, "INSERT INTO events(id, at, doc) VALUES(nullif(?, 0), ?, ?)", "iis", e->wanted, e->at,
+		   e->doc))
 		return -1;
 	e->id = sqlite3_last_insert_rowid(db->h);
 	if (e->id % TRIM_EVERY)
 		return 0;
-	return db_run(db, err, "DELETE FROM events WHERE id <= (SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?)", "i",
+	return db_run(db, err,
+		      "DELETE FROM events WHERE id <= (SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?)", "i",
 		      (int64_t)EVENTS_KEPT);
 }
 
@@ -79,8 +81,8 @@ int store_events(struct store *s, int64_t after_id, int64_t since_ms, int limit,
 	if (!db)
 		return -1;
 	cleanup_json cJSON *all = cJSON_CreateArray();
-	sqlite3_stmt *st = db_query(db, err, "SELECT id, doc FROM events WHERE id > ? AND at >= ? ORDER BY id LIMIT ?", "iii", after_id, since_ms,
-				    (int64_t)limit);
+	sqlite3_stmt *st = db_query(db, err, "SELECT id, doc FROM events WHERE id > ? AND at >= ? ORDER BY id LIMIT ?",
+				    "iii", after_id, since_ms, (int64_t)limit);
 	int rc = st ? 0 : -1;
 	while (rc == 0 && (rc = db_step(db, st, err)) == 1) {
 		cJSON *event;

@@ -11,7 +11,8 @@
 #include "base/json.h"
 #include "store/store.h"
 
-/* A connection, used by one thread at a time. Statements are cached by the address of their SQL, so give literals only. */
+/* A connection, used by one thread at a time. Statements are cached by the address of their SQL, so give literals only.
+ */
 struct db {
 	sqlite3 *h;
 	const char *path; /* borrowed from the store */
@@ -28,8 +29,8 @@ void db_close(struct db *db);
 /* The error of the last call on db as ours; always -1. A full disk says so and that nothing was changed. */
 int db_fail(struct db *db, struct perry_err **err);
 int db_exec(struct db *db, const char *sql, struct perry_err **err);
-/* A statement ready to run with its parameters bound: fmt has a letter each, 's' a text (NULL is NULL, must live until the last step),
- * 'i' an int64_t. */
+/* A statement ready to run with its parameters bound: fmt has a letter each, 's' a text (NULL is NULL, must live until
+ * the last step), 'i' an int64_t. */
 sqlite3_stmt *db_query(struct db *db, struct perry_err **err, const char *sql, const char *fmt, ...);
 int db_step(struct db *db, sqlite3_stmt *st, struct perry_err **err); /* 1: a row, 0: done (reset), -1: error (reset) */
 int db_run(struct db *db, struct perry_err **err, const char *sql, const char *fmt, ...); /* to its end */
@@ -47,14 +48,14 @@ struct store {
 	struct store_req *head, **tail; /* waiting for the writer */
 	bool closing;
 	pthread_t writer;
-	struct db *wdb;                 /* the writer's */
-	struct db *idle;                /* readers nobody uses */
+	struct db *wdb;  /* the writer's */
+	struct db *idle; /* readers nobody uses */
 	int nidle;
-	int posted;                     /* requests without a waiter that are not yet durable */
+	int posted; /* requests without a waiter that are not yet durable */
 };
 
-/* Runs on the writer thread inside a transaction. May be run again from the start when the batch it was in failed, so it must set
- * its outputs from scratch. */
+/* Runs on the writer thread inside a transaction. May be run again from the start when the batch it was in failed, so
+ * it must set its outputs from scratch. */
 typedef int (*store_fn)(struct db *db, void *arg, struct perry_err **err);
 /* Returns when the batch with this request is durable, or with the request's own error. */
 int store_write(struct store *s, store_fn fn, void *arg, struct perry_err **err);

@@ -1,4 +1,5 @@
-/* The operations journal. An operation's own members are one document; its steps are rows, so that recording one writes little. */
+/* The operations journal. An operation's own members are one document; its steps are rows, so that recording one writes
+ * little. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -19,13 +20,13 @@ static bool is_open(const cJSON *doc)
 static int announce(struct db *db, const char *id, const cJSON *steps, struct perry_err **err)
 {
 	const cJSON *step;
-	cJSON_ArrayForEach(step, steps)
-	{
+	cJSON_ArrayForEach(step, steps) {
 		const char *name = json_str(step, "id");
 		if (!name)
 			return perry_fail(err, PERRY_EINTERNAL, "operation %s: a step without an id", id);
 		if (db_run(db, err,
-			   "INSERT INTO steps(op, pos, step, label, status) VALUES(?1, (SELECT count(*) FROM steps WHERE op = ?1), ?2, ?3, ?4)"
+			   "INSERT INTO steps(op, pos, step, label, status) VALUES(?1, (SELECT count(*) FROM steps "
+			   "WHERE op = ?1), ?2, ?3, ?4)"
 			   " ON CONFLICT(op, step) DO UPDATE SET label = coalesce(excluded.label, label)",
 			   "ssss", id, name, json_str(step, "label"), json_str_or(step, "status", "pending")))
 			return -1;
@@ -42,8 +43,8 @@ static int do_begin(struct db *db, void *arg, struct perry_err **err)
 	cleanup_json cJSON *doc = cJSON_Duplicate(op, 1);
 	cleanup_json cJSON *steps = cJSON_DetachItemFromObjectCaseSensitive(doc, "steps");
 	cleanup_free char *text = json_print(doc);
-	if (db_run(db, err, "INSERT INTO operations(id, workspace, open, doc) VALUES(?, ?, ?, ?)", "ssis", id, json_str(op, "workspace"),
-		   (int64_t)is_open(doc), text) ||
+	if (db_run(db, err, "INSERT INTO operations(id, workspace, open, doc) VALUES(?, ?, ?, ?)", "ssis", id,
+		   json_str(op, "workspace"), (int64_t)is_open(doc), text) ||
 	    announce(db, id, steps, err))
 		return -1;
 	int64_t seq = sqlite3_last_insert_rowid(db->h);
@@ -88,8 +89,8 @@ static int do_patch(struct db *db, void *arg, struct perry_err **err)
 	cleanup_json cJSON *steps = cJSON_DetachItemFromObjectCaseSensitive(doc, "steps");
 	json_set_str(doc, "id", p->id);
 	cleanup_free char *text = json_print(doc);
-	if (db_run(db, err, "UPDATE operations SET workspace = ?, open = ?, doc = ? WHERE id = ?", "siss", json_str(doc, "workspace"),
-		   (int64_t)is_open(doc), text, p->id))
+	if (db_run(db, err, "UPDATE operations SET workspace = ?, open = ?, doc = ? WHERE id = ?", "siss",
+		   json_str(doc, "workspace"), (int64_t)is_open(doc), text, p->id))
 		return -1;
 	return announce(db, p->id, steps, err);
 }
@@ -132,19 +133,23 @@ static int do_step(struct db *db, void *arg, struct perry_err **err)
 	if (rc == 0)
 		return perry_fail(err, PERRY_ENOTFOUND, "Operation not found");
 	sqlite3_reset(st);
-	/* "running" begins the step (anew); all else but "pending" ends it. What was remembered as data stays until it is replaced. */
+	/* "running" begins the step (anew); all else but "pending" ends it. What was remembered as data stays until it
+	 * is replaced. */
 	return db_run(db, err,
 		      "INSERT INTO steps(op, pos, step, label, status, message, started, ended, data)"
 		      " VALUES(?1, (SELECT count(*) FROM steps WHERE op = ?1), ?2, ?3, ?4, ?5,"
-		      " CASE WHEN ?4 IN ('running', 'done', 'error') THEN ?6 END, CASE WHEN ?4 NOT IN ('running', 'pending') THEN ?6 END, ?7)"
-		      " ON CONFLICT(op, step) DO UPDATE SET label = coalesce(excluded.label, label), status = excluded.status,"
-		      " message = excluded.message, started = CASE WHEN ?4 = 'running' THEN ?6 ELSE coalesce(started, excluded.started) END,"
+		      " CASE WHEN ?4 IN ('running', 'done', 'error') THEN ?6 END, CASE WHEN ?4 NOT IN ('running', "
+		      "'pending') THEN ?6 END, ?7)"
+		      " ON CONFLICT(op, step) DO UPDATE SET label = coalesce(excluded.label, label), status = "
+		      "excluded.status,"
+		      " message = excluded.message, started = CASE WHEN ?4 = 'running' THEN ?6 ELSE coalesce(started, "
+		      "excluded.started) END,"
 		      " ended = excluded.ended, data = coalesce(excluded.data, data)",
 		      "sssssis", t->op, t->step, t->label, t->status, t->message, t->now, t->data);
 }
 
-int store_op_step(struct store *s, const char *id, const char *step, const char *label, const char *status, const char *message,
-		  const cJSON *data, struct perry_err **err)
+int store_op_step(struct store *s, const char *id, const char *step, const char *label, const char *status,
+		  const char *message, const cJSON *data, struct perry_err **err)
 {
 	cleanup_free char *text = data ? json_print(data) : NULL;
 	struct step t = { id, step, label, status, message, text, clock_ms() };
@@ -162,10 +167,12 @@ static void step_free(void *arg)
 	free(t);
 }
 
-void store_op_step_post(struct store *s, const char *id, const char *step, const char *label, const char *status, const char *message)
+void store_op_step_post(struct store *s, const char *id, const char *step, const char *label, const char *status,
+			const char *message)
 {
 	struct step *t = xcalloc(1, sizeof *t);
-	*t = (struct step){ xstrdup(id), xstrdup(step), xstrdup(label), xstrdup(status), xstrdup(message), NULL, clock_ms() };
+	*t = (struct step){ xstrdup(id),      xstrdup(step), xstrdup(label), xstrdup(status),
+			    xstrdup(message), NULL,          clock_ms() };
 	store_post(s, "a step was not kept", do_step, t, step_free);
 }
 
@@ -173,8 +180,10 @@ static int load_steps(struct db *db, const char *id, cJSON *op, struct perry_err
 {
 	cJSON *steps = cJSON_CreateArray();
 	json_set(op, "steps", steps);
-	sqlite3_stmt *st = db_query(db, err, "SELECT step, label, status, message, started, ended, data FROM steps WHERE op = ? ORDER BY pos",
-				    "s", id);
+	sqlite3_stmt *st = db_query(
+		db, err,
+		"SELECT step, label, status, message, started, ended, data FROM steps WHERE op = ? ORDER BY pos", "s",
+		id);
 	int rc = st ? 0 : -1;
 	while (rc == 0 && (rc = db_step(db, st, err)) == 1) {
 		cJSON *row = cJSON_CreateObject(), *data;
@@ -244,8 +253,9 @@ int store_ops_of(struct store *s, const char *ws, int limit, cJSON **out, struct
 	if (!db)
 		return -1;
 	cleanup_json cJSON *all = cJSON_CreateArray();
-	sqlite3_stmt *st = db_query(db, err, "SELECT id, doc FROM operations WHERE workspace = ? ORDER BY seq DESC LIMIT ?", "si", ws,
-				    (int64_t)limit);
+	sqlite3_stmt *st =
+		db_query(db, err, "SELECT id, doc FROM operations WHERE workspace = ? ORDER BY seq DESC LIMIT ?", "si",
+			 ws, (int64_t)limit);
 	int rc = collect(db, st, all, err);
 	store_reader_done(s, db);
 	*out = rc ? NULL : take_ptr(all);

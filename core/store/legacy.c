@@ -1,4 +1,5 @@
-/* The original's state.json, taken over once: {"workspaces":{name:{name,status,containerId,created,ports:{ssh,forwards},repo,lastUsed}}}. */
+/* The original's state.json, taken over once:
+ * {"workspaces":{name:{name,status,containerId,created,ports:{ssh,forwards},repo,lastUsed}}}. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -25,7 +26,8 @@ static int64_t time_of(const cJSON *old, const char *key, int64_t dflt)
 	return ms >= 0 ? ms : dflt;
 }
 
-/* Nothing of it is started by itself: its container is not one of ours, and "start" makes ours around the same home volume. */
+/* Nothing of it is started by itself: its container is not one of ours, and "start" makes ours around the same home
+ * volume. */
 static cJSON *record_of(const char *name, const cJSON *old)
 {
 	cJSON *ws = cJSON_CreateObject();
@@ -133,7 +135,8 @@ int store_import_legacy(struct store *s, const char *state_json, int *imported, 
 		return -1;
 	const cJSON *workspaces = json_at(state, "workspaces");
 	if (!cJSON_IsObject(workspaces))
-		return perry_fail(err, PERRY_EINPUT, "%s: workspaces: expected object, got %s", state_json, json_type_name(workspaces));
+		return perry_fail(err, PERRY_EINPUT, "%s: workspaces: expected object, got %s", state_json,
+				  json_type_name(workspaces));
 	struct import im = { .path = state_json, .workspaces = workspaces };
 	if (store_write(s, do_import, &im, err))
 		return -1;

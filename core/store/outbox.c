@@ -45,7 +45,8 @@ static int insert(struct db *db, struct change *c, struct perry_err **err)
 	if (!cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(c->out, "since")))
 		json_set_int(c->out, "since", clock_ms());
 	cleanup_free char *text = text_of(c->out);
-	if (db_run(db, err, "INSERT INTO outbox(workspace, doc) VALUES(?, ?)", "ss", json_str(c->out, "workspace"), text))
+	if (db_run(db, err, "INSERT INTO outbox(workspace, doc) VALUES(?, ?)", "ss", json_str(c->out, "workspace"),
+		   text))
 		return -1;
 	json_set_int(c->out, "id", sqlite3_last_insert_rowid(db->h));
 	return 0;
@@ -58,7 +59,8 @@ static int update(struct db *db, struct change *c, struct perry_err **err)
 	json_merge(c->out, c->doc);
 	json_set_int(c->out, "id", c->id);
 	cleanup_free char *text = text_of(c->out);
-	return db_run(db, err, "UPDATE outbox SET workspace = ?, doc = ? WHERE id = ?", "ssi", json_str(c->out, "workspace"), text, c->id);
+	return db_run(db, err, "UPDATE outbox SET workspace = ?, doc = ? WHERE id = ?", "ssi",
+		      json_str(c->out, "workspace"), text, c->id);
 }
 
 static int apply(struct db *db, void *arg, struct perry_err **err)
@@ -96,7 +98,9 @@ int store_outbox_delete(struct store *s, int64_t id, struct perry_err **err)
 
 static int list(struct db *db, const char *workspace, cJSON *all, struct perry_err **err)
 {
-	sqlite3_stmt *st = db_query(db, err, "SELECT id, workspace, doc FROM outbox WHERE ?1 IS NULL OR workspace = ?1 ORDER BY id", "s", workspace);
+	sqlite3_stmt *st = db_query(
+		db, err, "SELECT id, workspace, doc FROM outbox WHERE ?1 IS NULL OR workspace = ?1 ORDER BY id", "s",
+		workspace);
 	int rc = st ? 0 : -1;
 	while (rc == 0 && (rc = db_step(db, st, err)) == 1) {
 		cJSON *row;

@@ -1,5 +1,5 @@
-/* What must be unique on the machine: SSH ports and subnets. The constraint is the database's; a claim looks for the lowest free one inside
- * the writer's transaction, so two at once cannot find the same. */
+/* What must be unique on the machine: SSH ports and subnets. The constraint is the database's; a claim looks for the
+ * lowest free one inside the writer's transaction, so two at once cannot find the same. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,8 +36,9 @@ static int one_int(struct db *db, sqlite3_stmt *st, int64_t *value, struct perry
 static int lowest_free(struct db *db, const struct port_claim *c, int *port, struct perry_err **err)
 {
 	int next = c->min, rc;
-	sqlite3_stmt *st = db_query(db, err, "SELECT port FROM ports WHERE port BETWEEN ? AND ? AND workspace <> ? ORDER BY port", "iis",
-				    (int64_t)c->min, (int64_t)c->max, c->ws);
+	sqlite3_stmt *st =
+		db_query(db, err, "SELECT port FROM ports WHERE port BETWEEN ? AND ? AND workspace <> ? ORDER BY port",
+			 "iis", (int64_t)c->min, (int64_t)c->max, c->ws);
 	if (!st)
 		return -1;
 	do {
@@ -54,7 +55,8 @@ static int lowest_free(struct db *db, const struct port_claim *c, int *port, str
 		}
 		next = taken + 1;
 	} while (rc);
-	return perry_fail(err, PERRY_ECONFLICT, "no free SSH port in %d-%d: delete a workspace or widen sshPortRange in config.json", c->min,
+	return perry_fail(err, PERRY_ECONFLICT,
+			  "no free SSH port in %d-%d: delete a workspace or widen sshPortRange in config.json", c->min,
 			  c->max);
 }
 
@@ -78,14 +80,17 @@ static int do_port(struct db *db, void *arg, struct perry_err **err)
 	c->port = (int)have;
 	if (!rc || have < c->min || have > c->max || avoided(c->avoid, (int)have)) {
 		if (lowest_free(db, c, &c->port, err) ||
-		    db_run(db, err, "INSERT INTO ports(port, workspace) VALUES(?, ?) ON CONFLICT(workspace) DO UPDATE SET port = excluded.port",
+		    db_run(db, err,
+			   "INSERT INTO ports(port, workspace) VALUES(?, ?) ON CONFLICT(workspace) DO UPDATE SET port "
+			   "= excluded.port",
 			   "is", (int64_t)c->port, c->ws))
 			return -1;
 	}
 	return json_int_or(doc, "ports.ssh", 0) == c->port ? 0 : record_port(db, doc, c->ws, c->port, err);
 }
 
-int store_port_claim(struct store *s, const char *ws, int min, int max, const int *avoid, int *port, struct perry_err **err)
+int store_port_claim(struct store *s, const char *ws, int min, int max, const int *avoid, int *port,
+		     struct perry_err **err)
 {
 	if (min < 1 || max > 65535 || min > max)
 		return perry_fail(err, PERRY_EINPUT, "sshPortRange: %d-%d is no range of ports", min, max);
@@ -146,8 +151,8 @@ static uint32_t skipped_until(const struct subnet_claim *c, uint32_t base)
 
 static int free_subnet(struct db *db, struct subnet_claim *c, struct perry_err **err)
 {
-	sqlite3_stmt *st = db_query(db, err, "SELECT base FROM subnets WHERE base BETWEEN ? AND ? ORDER BY base", "ii", (int64_t)c->range.first,
-				    (int64_t)c->range.last);
+	sqlite3_stmt *st = db_query(db, err, "SELECT base FROM subnets WHERE base BETWEEN ? AND ? ORDER BY base", "ii",
+				    (int64_t)c->range.first, (int64_t)c->range.last);
 	if (!st)
 		return -1;
 	int64_t next = c->range.first, taken = -1;
@@ -170,8 +175,9 @@ static int free_subnet(struct db *db, struct subnet_claim *c, struct perry_err *
 			return 0;
 		}
 	}
-	return perry_fail(err, PERRY_ECONFLICT, "no free /%d network in %s: delete a workspace or widen networkRange in config.json", SUBNET_BITS,
-			  c->range_text);
+	return perry_fail(err, PERRY_ECONFLICT,
+			  "no free /%d network in %s: delete a workspace or widen networkRange in config.json",
+			  SUBNET_BITS, c->range_text);
 }
 
 static int do_subnet(struct db *db, void *arg, struct perry_err **err)
@@ -189,12 +195,13 @@ static int do_subnet(struct db *db, void *arg, struct perry_err **err)
 	return db_run(db, err, "INSERT INTO subnets(base, owner) VALUES(?, ?)", "is", (int64_t)c->base, c->owner);
 }
 
-int store_subnet_claim(struct store *s, const char *owner, const char *range, const char *const *skip, char subnet_out[20],
-		       struct perry_err **err)
+int store_subnet_claim(struct store *s, const char *owner, const char *range, const char *const *skip,
+		       char subnet_out[20], struct perry_err **err)
 {
 	struct subnet_claim c = { .owner = owner, .range_text = range };
 	if (parse_cidr(range, &c.range) || c.range.last - c.range.first < SUBNET_SIZE - 1)
-		return perry_fail(err, PERRY_EINPUT, "networkRange: \"%s\" is no IPv4 range of at least a /%d (like 10.213.0.0/16)", range,
+		return perry_fail(err, PERRY_EINPUT,
+				  "networkRange: \"%s\" is no IPv4 range of at least a /%d (like 10.213.0.0/16)", range,
 				  SUBNET_BITS);
 	for (const char *const *p = skip; p && *p; p++)
 		c.nskip++;

@@ -1,5 +1,6 @@
-/* Opening, the reader pool, and the writer thread: it takes all requests that have gathered, runs each in a savepoint of one transaction,
- * and wakes the callers after the commit. While it waits for the disk the next batch gathers: the slower the disk, the larger the batch. */
+/* Opening, the reader pool, and the writer thread: it takes all requests that have gathered, runs each in a savepoint
+ * of one transaction, and wakes the callers after the commit. While it waits for the disk the next batch gathers: the
+ * slower the disk, the larger the batch. */
 #include "store/store.h"
 
 #include <errno.h>
@@ -18,10 +19,10 @@
 
 /* Readers kept open; more are opened for a moment when more threads read at once. */
 #define READERS_KEPT 2
-/* WAL pages (4 KiB) that are worth a checkpoint once nothing was written for a moment, and those that force one. It costs several syncs, so a
- * burst of commits should not meet it. */
-#define CHECKPOINT_IDLE 256
-#define CHECKPOINT_FORCED 4096
+/* WAL pages (4 KiB) that are worth a checkpoint once nothing was written for a moment, and those that force one. It
+ * costs several syncs, so a burst of commits should not meet it. */
+#define CHECKPOINT_IDLE     256
+#define CHECKPOINT_FORCED   4096
 #define CHECKPOINT_QUIET_MS 200
 
 struct store_req {
@@ -49,7 +50,8 @@ static void batch_failed(struct db *db)
 		sqlite3_exec(db->h, "ROLLBACK", NULL, NULL, NULL);
 }
 
-/* One transaction over the whole list. A request that fails is undone alone; -1 when the transaction itself failed (the disk is full, ...). */
+/* One transaction over the whole list. A request that fails is undone alone; -1 when the transaction itself failed (the
+ * disk is full, ...). */
 static int run_batch(struct db *db, struct store_req *list, struct perry_err **err)
 {
 	if (db_run(db, err, "BEGIN IMMEDIATE", ""))
@@ -58,7 +60,8 @@ static int run_batch(struct db *db, struct store_req *list, struct perry_err **e
 		if (db_run(db, err, "SAVEPOINT r", ""))
 			goto failed;
 		int rc = run_one(db, r);
-		/* Some errors (a full disk) make SQLite roll the whole transaction back, the requests before this one included. */
+		/* Some errors (a full disk) make SQLite roll the whole transaction back, the requests before this one
+		 * included. */
 		if (sqlite3_get_autocommit(db->h)) {
 			perry_move(err, perry_err_copy(r->err));
 			goto failed;
@@ -108,7 +111,8 @@ static int note_wal(void *ctx, sqlite3 *h, const char *name, int pages)
 	return SQLITE_OK;
 }
 
-/* Copies the log into the database. A failure (a full disk) costs nothing: the log goes on and it is tried again later. */
+/* Copies the log into the database. A failure (a full disk) costs nothing: the log goes on and it is tried again later.
+ */
 static void checkpoint(struct db *db, int *wal_pages)
 {
 	sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
@@ -278,7 +282,8 @@ static int check_integrity(struct db *db, struct perry_err **err)
 		return -1;
 	const char *text = rc ? db_text(st, 0) : NULL;
 	if (!text || strcmp(text, "ok") != 0)
-		perry_fail(err, PERRY_EINTERNAL, "%s is damaged: %s; it was left as it is", db->path, text ? text : "no answer");
+		perry_fail(err, PERRY_EINTERNAL, "%s is damaged: %s; it was left as it is", db->path,
+			   text ? text : "no answer");
 	int ok = text && strcmp(text, "ok") == 0;
 	sqlite3_reset(st);
 	return ok ? 0 : -1;
@@ -333,7 +338,8 @@ int store_open(struct store **out, const char *path, struct perry_err **err)
 	s->tail = &s->head;
 	pthread_mutex_init(&s->lock, NULL);
 	clock_cond_init(&s->work);
-	if (db_open(&s->wdb, s->path, true, err) || check_integrity(s->wdb, err) || schema_migrate(s->wdb, err) || load_agent_id(s, err))
+	if (db_open(&s->wdb, s->path, true, err) || check_integrity(s->wdb, err) || schema_migrate(s->wdb, err) ||
+	    load_agent_id(s, err))
 		goto failed;
 	int rc = pthread_create(&s->writer, NULL, writer, s);
 	if (rc) {

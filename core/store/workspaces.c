@@ -64,8 +64,8 @@ int ws_insert(struct db *db, const cJSON *ws, struct perry_err **err)
 	default_str(doc, "state", "creating");
 	json_set_int(doc, "rev", 1);
 	cleanup_free char *text = json_print(doc);
-	return db_run(db, err, "INSERT INTO workspaces(name, id, created, doc) VALUES(?, ?, ?, ?)", "ssis", name, json_str_or(doc, "id", id),
-		      json_int_or(doc, "created", 0), text);
+	return db_run(db, err, "INSERT INTO workspaces(name, id, created, doc) VALUES(?, ?, ?, ?)", "ssis", name,
+		      json_str_or(doc, "id", id), json_int_or(doc, "created", 0), text);
 }
 
 static int do_create(struct db *db, void *arg, struct perry_err **err)

@@ -18,14 +18,18 @@ static int check(const struct control_setup *s, struct perry_err **err)
 {
 	bool headscale = str_eq(s->type, "headscale");
 	if (!headscale && !str_eq(s->type, "tailscale"))
-		return perry_fail(err, PERRY_EINPUT, "tailscale.credentials.%s.type: expected \"tailscale\" or \"headscale\"", s->name);
+		return perry_fail(err, PERRY_EINPUT,
+				  "tailscale.credentials.%s.type: expected \"tailscale\" or \"headscale\"", s->name);
 	if (headscale && !s->url)
-		return perry_fail(err, PERRY_EINPUT, "tailscale.credentials.%s.url: expected the address of the Headscale server", s->name);
+		return perry_fail(err, PERRY_EINPUT,
+				  "tailscale.credentials.%s.url: expected the address of the Headscale server",
+				  s->name);
 	if (!s->secret || !secret_len(s->secret))
 		return perry_fail(err, PERRY_EINPUT, "tailscale.credentials.%s: its secret is empty", s->name);
 	for (const char *p = secret_reveal(s->secret); *p; p++)
 		if (!isgraph((unsigned char)*p))
-			return perry_fail(err, PERRY_EINPUT, "tailscale.credentials.%s: its secret is not one word", s->name);
+			return perry_fail(err, PERRY_EINPUT, "tailscale.credentials.%s: its secret is not one word",
+					  s->name);
 	return 0;
 }
 
@@ -78,8 +82,8 @@ void control_key_free(struct control_key *k)
 
 /* --- one request --- */
 
-/* What the server says is wrong: {"message":...}, {"error":...} (then *api: it is the API that speaks, no page of some proxy) or its first line. One short
- * line; caller frees. */
+/* What the server says is wrong: {"message":...}, {"error":...} (then *api: it is the API that speaks, no page of some
+ * proxy) or its first line. One short line; caller frees. */
 static char *reason(const struct http_res *res, bool *api)
 {
 	cleanup_json cJSON *j = json_parse(buf_str(&res->body), res->body.len, "answer", NULL);
@@ -102,33 +106,40 @@ static int redirected(const struct control *c, const struct http_res *res, struc
 	for (char *p = to; *p; p++)
 		if (!isgraph((unsigned char)*p))
 			*p = '?';
-	return perry_fail(err, PERRY_EUNAVAILABLE, "%s sends its callers elsewhere (%s), which is not followed with a credential: set tailscale.credentials.%s.url", c->url,
-			  *to ? to : "it does not say where", c->name);
+	return perry_fail(err, PERRY_EUNAVAILABLE,
+			  "%s sends its callers elsewhere (%s), which is not followed with a credential: set "
+			  "tailscale.credentials.%s.url",
+			  c->url, *to ? to : "it does not say where", c->name);
 }
 
-static int answered_badly(const struct control *c, const struct control_call *call, const struct http_res *res, struct perry_err **err)
+static int answered_badly(const struct control *c, const struct control_call *call, const struct http_res *res,
+			  struct perry_err **err)
 {
 	bool api;
 	cleanup_free char *why = reason(res, &api);
 	const char *said = *why ? why : "no reason given";
 	if (res->status == 401 || res->status == 403)
-		perry_fail(err, PERRY_EFORBIDDEN, "%s does not accept tailscale.credentials.%s for this (%d: %s)", c->url, c->name, res->status, said);
+		perry_fail(err, PERRY_EFORBIDDEN, "%s does not accept tailscale.credentials.%s for this (%d: %s)",
+			   c->url, c->name, res->status, said);
 	else if (res->status >= 300 && res->status < 400)
 		redirected(c, res, err);
 	else if (res->status == 404 && !api)
-		perry_fail(err, PERRY_EUNAVAILABLE, "%s has no %s: is tailscale.credentials.%s.url right?", c->url, call->path, c->name);
+		perry_fail(err, PERRY_EUNAVAILABLE, "%s has no %s: is tailscale.credentials.%s.url right?", c->url,
+			   call->path, c->name);
 	else if (res->status == 404)
 		perry_fail(err, PERRY_ENOTFOUND, "%s: %s %s: %s", c->url, call->method, call->path, said);
 	else if (res->status == 429)
 		perry_fail(err, PERRY_EUNAVAILABLE, "%s asks to be left alone for a while: %s", c->url, said);
 	else
-		perry_fail(err, res->status >= 500 ? PERRY_EUNAVAILABLE : PERRY_EINPUT, "%s answers %d: %s", c->url, res->status, said);
+		perry_fail(err, res->status >= 500 ? PERRY_EUNAVAILABLE : PERRY_EINPUT, "%s answers %d: %s", c->url,
+			   res->status, said);
 	if (err && *err)
 		(*err)->status = res->status;
 	return -1;
 }
 
-/* Sleeps through a Retry-After that leaves time for another try. Seconds, or a date, which then is waited for as little as possible. */
+/* Sleeps through a Retry-After that leaves time for another try. Seconds, or a date, which then is waited for as little
+ * as possible. */
 static bool wait_for_turn(struct control *c, const struct http_res *res, struct perry_err **err)
 {
 	char after[64] = "";
@@ -164,7 +175,9 @@ static int read_answer(const struct control *c, const struct http_res *res, cJSO
 		return 0;
 	*out = json_parse(text, res->body.len, "its answer", &why);
 	if (!*out)
-		return perry_fail(err, PERRY_EUNAVAILABLE, "%s is not the API that tailscale.credentials.%s expects: its answer is no JSON", c->url, c->name);
+		return perry_fail(err, PERRY_EUNAVAILABLE,
+				  "%s is not the API that tailscale.credentials.%s expects: its answer is no JSON",
+				  c->url, c->name);
 	if (!cJSON_IsObject(*out)) {
 		cJSON_Delete(take_ptr(*out));
 		return control_odd(c, "an object", err);
@@ -172,14 +185,21 @@ static int read_answer(const struct control *c, const struct http_res *res, cJSO
 	return 0;
 }
 
-static int exchange(struct control *c, const struct control_call *call, const char *const *headers, struct http_res *res, struct perry_err **err)
+static int exchange(struct control *c, const struct control_call *call, const char *const *headers,
+		    struct http_res *res, struct perry_err **err)
 {
 	int64_t left = c->until - clock_mono_ms();
 	if (left <= 0)
 		return perry_fail(err, PERRY_ETIMEOUT, "no complete answer of %s within %d ms", c->url, c->timeout_ms);
-	const struct http_req req = { .method = call->method, .url = call->path, .headers = headers, .body = call->body,
-				      .body_len = call->body ? strlen(call->body) : 0, .max = call->max ? call->max : CONTROL_ANSWER_MAX,
-				      .timeout_ms = (int)left, .cancelled = c->cancelled, .cancel_fd = c->cancel_fd };
+	const struct http_req req = { .method = call->method,
+				      .url = call->path,
+				      .headers = headers,
+				      .body = call->body,
+				      .body_len = call->body ? strlen(call->body) : 0,
+				      .max = call->max ? call->max : CONTROL_ANSWER_MAX,
+				      .timeout_ms = (int)left,
+				      .cancelled = c->cancelled,
+				      .cancel_fd = c->cancel_fd };
 	return http_do(c->http, &req, res, err);
 }
 
@@ -188,7 +208,8 @@ static bool is_gone(const struct control_call *call, const struct http_res *res)
 {
 	bool api;
 	cleanup_free char *said = reason(res, &api);
-	return call->absent_ok && api && (res->status == 404 || (call->absent && res->status >= 400 && call->absent(said)));
+	return call->absent_ok && api &&
+	       (res->status == 404 || (call->absent && res->status >= 400 && call->absent(said)));
 }
 
 int control_request(struct control *c, const struct control_call *call, cJSON **out, struct perry_err **err)
@@ -247,7 +268,9 @@ int control_json(struct control *c, struct control_call *call, const cJSON *json
 
 int control_odd(const struct control *c, const char *what, struct perry_err **err)
 {
-	return perry_fail(err, PERRY_EUNAVAILABLE, "the answer of %s (tailscale.credentials.%s) is not understood: expected %s", c->url, c->name, what);
+	return perry_fail(err, PERRY_EUNAVAILABLE,
+			  "the answer of %s (tailscale.credentials.%s) is not understood: expected %s", c->url, c->name,
+			  what);
 }
 
 bool control_id_ok(const char *id)
@@ -278,7 +301,8 @@ void control_copy_texts(cJSON *out, const char *key, const cJSON *from)
 	json_set(out, key, list);
 }
 
-int control_take_key(const struct control *c, cJSON *from, const char *expires, struct control_key *out, struct perry_err **err)
+int control_take_key(const struct control *c, cJSON *from, const char *expires, struct control_key *out,
+		     struct perry_err **err)
 {
 	cJSON *key = cJSON_GetObjectItemCaseSensitive(from, "key");
 	if (!cJSON_IsString(key) || !*key->valuestring || !control_id_ok(json_str(from, "id"))) {

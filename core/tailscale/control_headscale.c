@@ -37,7 +37,9 @@ static int key_revoke(struct control *c, const char *id, struct perry_err **err)
 {
 	cleanup_json cJSON *body = cJSON_CreateObject(), *answer = NULL;
 	json_set_str(body, "id", id);
-	struct control_call call = { .method = "POST", .path = "/api/v1/preauthkey/expire", .absent_ok = true, .absent = no_such_key };
+	struct control_call call = {
+		.method = "POST", .path = "/api/v1/preauthkey/expire", .absent_ok = true, .absent = no_such_key
+	};
 	return control_json(c, &call, body, &answer, err);
 }
 

@@ -4,11 +4,12 @@
 #include "net/http.h"
 #include "tailscale/control.h"
 
-#define CONTROL_LIST_MAX (32u << 20) /* ten thousand devices */
+#define CONTROL_LIST_MAX   (32u << 20) /* ten thousand devices */
 #define CONTROL_ANSWER_MAX (1u << 20)
 
 struct control_api {
-	int (*mint)(struct control *c, const struct control_mint *want, struct control_key *out, struct perry_err **err);
+	int (*mint)(struct control *c, const struct control_mint *want, struct control_key *out,
+		    struct perry_err **err);
 	int (*revoke)(struct control *c, const char *id, struct perry_err **err);
 	int (*devices)(struct control *c, cJSON **out, struct perry_err **err);
 	int (*device)(struct control *c, const char *id, cJSON **out, struct perry_err **err);
@@ -37,8 +38,8 @@ struct control_call {
 	/* Tells from the reason that an answer which is no 404 means the same, or NULL. */
 	bool (*absent)(const char *reason);
 };
-/* One request within the deadline; a 429 is waited for and repeated where that fits in. *out is the answer as an object (the caller's), NULL when it has
- * no body. The answer's own bytes are wiped: they may be a key. */
+/* One request within the deadline; a 429 is waited for and repeated where that fits in. *out is the answer as an object
+ * (the caller's), NULL when it has no body. The answer's own bytes are wiped: they may be a key. */
 int control_request(struct control *c, const struct control_call *call, cJSON **out, struct perry_err **err);
 /* The same with json as the body and the credential's bearer. json may be NULL. */
 int control_json(struct control *c, struct control_call *call, const cJSON *json, cJSON **out, struct perry_err **err);
@@ -47,12 +48,15 @@ int control_json(struct control *c, struct control_call *call, const cJSON *json
 int control_odd(const struct control *c, const char *what, struct perry_err **err);
 /* An id of a device or key as it may stand in a path: 1 to 64 letters, digits, - and _. */
 bool control_id_ok(const char *id);
-void control_set_time(cJSON *out, const char *key, const cJSON *from, const char *field); /* RFC 3339 to ms; "never" is left out */
+void control_set_time(cJSON *out, const char *key, const cJSON *from,
+		      const char *field);                                /* RFC 3339 to ms; "never" is left out */
 void control_copy_texts(cJSON *out, const char *key, const cJSON *from); /* the strings of a list */
 /* The key of a mint answer into out; its copy in the JSON is wiped. */
-int control_take_key(const struct control *c, cJSON *from, const char *expires, struct control_key *out, struct perry_err **err);
+int control_take_key(const struct control *c, cJSON *from, const char *expires, struct control_key *out,
+		     struct perry_err **err);
 
-/* An access token for an OAuth client, made at need and kept as long as it is good. fresh: what is kept was not accepted. */
+/* An access token for an OAuth client, made at need and kept as long as it is good. fresh: what is kept was not
+ * accepted. */
 int control_token(struct control *c, bool fresh, struct secret **out, struct perry_err **err);
 
 #endif

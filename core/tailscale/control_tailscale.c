@@ -75,7 +75,10 @@ static int fetch_token(struct control *c, struct secret **out, int64_t *seconds,
 	http_escape(&form, c->client_id, NULL);
 	buf_adds(&form, "&client_secret=");
 	http_escape(&form, secret_reveal(c->secret), NULL);
-	struct control_call call = { .method = "POST", .path = "/api/v2/oauth/token", .type = "application/x-www-form-urlencoded", .body = form.data };
+	struct control_call call = { .method = "POST",
+				     .path = "/api/v2/oauth/token",
+				     .type = "application/x-www-form-urlencoded",
+				     .body = form.data };
 	int rc = control_request(c, &call, &answer, err);
 	wipe(form.data, form.cap);
 	buf_free(&form);
@@ -123,7 +126,8 @@ static int mint(struct control *c, const struct control_mint *want, struct contr
 {
 	cleanup_json cJSON *body = cJSON_CreateObject(), *answer = NULL;
 	cleanup_free char *path = tailnet_path(c, "/keys");
-	cJSON *create = json_obj(json_obj(json_obj(body, "capabilities"), "devices"), "create"), *tags = cJSON_CreateArray();
+	cJSON *create = json_obj(json_obj(json_obj(body, "capabilities"), "devices"), "create"),
+	      *tags = cJSON_CreateArray();
 	json_set_bool(create, "reusable", false);
 	json_set_bool(create, "ephemeral", want->ephemeral);
 	json_set_bool(create, "preauthorized", true);
@@ -166,7 +170,9 @@ static cJSON *view(const cJSON *device)
 	control_set_time(out, "lastSeen", device, "lastSeen");
 	if (!json_bool_or(device, "keyExpiryDisabled", false))
 		control_set_time(out, "expires", device, "expires");
-	json_set_bool(out, "online", cJSON_IsBool(connected) ? cJSON_IsTrue(connected) : clock_ms() - json_int_or(out, "lastSeen", 0) < ONLINE_MS);
+	json_set_bool(out, "online",
+		      cJSON_IsBool(connected) ? cJSON_IsTrue(connected)
+					      : clock_ms() - json_int_or(out, "lastSeen", 0) < ONLINE_MS);
 	ephemeral = cJSON_GetObjectItemCaseSensitive(device, "isEphemeral");
 	if (cJSON_IsBool(ephemeral))
 		json_set_bool(out, "ephemeral", cJSON_IsTrue(ephemeral));

@@ -9,7 +9,7 @@
 #include "net/http.h"
 
 #define DEFAULT_SOCKET "/var/run/tailscale/tailscaled.sock"
-#define INITIAL_STATE "2" /* watch-ipn-bus: begin with the state and the session's id */
+#define INITIAL_STATE  "2" /* watch-ipn-bus: begin with the state and the session's id */
 
 enum {
 	CALL_MS = 3000,
@@ -76,7 +76,8 @@ int tslocal_uid(struct tslocal *t, uid_t *uid, struct perry_err **err)
 	if (strlen(t->socket) >= sizeof a.sun_path)
 		return unreachable(t, ENAMETOOLONG, err);
 	strcpy(a.sun_path, t->socket);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
 		return unreachable(t, errno, err);
 	*uid = peer.uid;
 	return 0;
@@ -98,8 +99,8 @@ static int answer_error(const struct http_res *res, const char *what, struct per
 {
 	cleanup_free char *why = reason(res);
 	enum perry_code code = res->status == 401 || res->status == 403 ? PERRY_EFORBIDDEN
-			       : res->status == 404			? PERRY_ENOTFOUND
-			       : res->status == 412			? PERRY_ECONFLICT
+			       : res->status == 404                     ? PERRY_ENOTFOUND
+			       : res->status == 412                     ? PERRY_ECONFLICT
 									: PERRY_EUNAVAILABLE;
 	perry_fail(err, code, "tailscaled: %s: %s", what, *why ? why : "no reason given");
 	if (err && *err)
@@ -126,7 +127,8 @@ static int call(struct tslocal *t, struct http_req *req, const char *what, struc
 /* tailscaled refuses every name but its own (and any Origin or Referer). */
 static const char *const host_only[] = { "Host: local-tailscaled.sock", NULL };
 
-static int get(struct tslocal *t, const char *path, const char *what, struct http_res *res, cJSON **out, struct perry_err **err)
+static int get(struct tslocal *t, const char *path, const char *what, struct http_res *res, cJSON **out,
+	       struct perry_err **err)
 {
 	struct http_req req = { .url = path, .headers = host_only, .timeout_ms = CALL_MS };
 	if (call(t, &req, what, res, err) < 0)
@@ -145,7 +147,8 @@ static int get_object(struct tslocal *t, const char *path, const char *what, cJS
 	if (get(t, path, what, &res, &j, err) < 0)
 		return -1;
 	if (!cJSON_IsObject(j))
-		return perry_fail(err, PERRY_EUNAVAILABLE, "tailscaled: %s: expected an object, got %s", what, json_type_name(j));
+		return perry_fail(err, PERRY_EUNAVAILABLE, "tailscaled: %s: expected an object, got %s", what,
+				  json_type_name(j));
 	*out = take_ptr(j);
 	return 0;
 }
@@ -172,7 +175,8 @@ int tslocal_serve_get(struct tslocal *t, cJSON **out, char etag[TSLOCAL_ETAG], s
 	if (!http_header(&res, "Etag", etag, TSLOCAL_ETAG))
 		etag[0] = 0;
 	if (!cJSON_IsObject(j) && !cJSON_IsNull(j))
-		return perry_fail(err, PERRY_EUNAVAILABLE, "tailscaled: serve-config: expected an object, got %s", json_type_name(j));
+		return perry_fail(err, PERRY_EUNAVAILABLE, "tailscaled: serve-config: expected an object, got %s",
+				  json_type_name(j));
 	*out = cJSON_IsObject(j) ? take_ptr(j) : cJSON_CreateObject();
 	return 0;
 }
@@ -204,7 +208,8 @@ struct lines {
 
 static void end_line(struct lines *l)
 {
-	cleanup_json cJSON *j = l->line.len && !l->skipping ? json_parse(l->line.data, l->line.len, "notification", NULL) : NULL;
+	cleanup_json cJSON *j =
+		l->line.len && !l->skipping ? json_parse(l->line.data, l->line.len, "notification", NULL) : NULL;
 	if (j || l->skipping)
 		l->notify(l->ctx, j);
 	l->skipping = false;

@@ -17,7 +17,7 @@
 #include "net/server.h"
 
 #define CONNECTIONS 16
-#define ROUNDS 3
+#define ROUNDS      3
 
 static const char body[] = "{\"status\":\"ok\",\"version\":\"0.4.0\"}";
 static const char request[] = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -38,8 +38,8 @@ static enum MHD_Result bare(void *cls, struct MHD_Connection *c, const char *url
 		*ctx = &seen;
 		return MHD_YES;
 	}
-	struct MHD_Response *r = MHD_create_response_from_buffer(sizeof body - 1, (void *)(uintptr_t)body,
-								 MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *r =
+		MHD_create_response_from_buffer(sizeof body - 1, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
 	MHD_add_response_header(r, "Content-Type", "application/json");
 	enum MHD_Result rc = MHD_queue_response(c, 200, r);
 	MHD_destroy_response(r);
@@ -110,9 +110,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct MHD_Daemon *d = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, bare, NULL,
-						MHD_OPTION_THREAD_POOL_SIZE, 2u, MHD_OPTION_SOCK_ADDR, &any,
-						MHD_OPTION_END);
+	struct MHD_Daemon *d =
+		MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, bare, NULL, MHD_OPTION_THREAD_POOL_SIZE,
+				 2u, MHD_OPTION_SOCK_ADDR, &any, MHD_OPTION_END);
 	const union MHD_DaemonInfo *info = d ? MHD_get_daemon_info(d, MHD_DAEMON_INFO_BIND_PORT) : NULL;
 	if (!info) {
 		fprintf(stderr, "cannot start libmicrohttpd\n");

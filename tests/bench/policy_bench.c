@@ -1,6 +1,6 @@
 /* What policy costs: a whole plan (fork, fresh states, files read, exchange), each decision alone
- * and as the first of a process, how soon a runaway is over, what the zygote weighs. Prints one line a figure: name, value,
- * target. Exit 1 when a target is missed. */
+ * and as the first of a process, how soon a runaway is over, what the zygote weighs. Prints one line a figure: name,
+ * value, target. Exit 1 when a target is missed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@
 #include "policy/tool/tool.h"
 #include "policy/points.h"
 
-#define PLANS 400
+#define PLANS    400
 #define RUNAWAYS 9
 
 static struct policy *policy;
@@ -138,8 +138,9 @@ static struct pack *fifty_hooks(void)
 	for (size_t i = 0; i < 50; i++) {
 		cleanup_free char *path = i < ARRAY_LEN(plan) ? xasprintf("hooks/%s.lua", plan[i])
 							      : xasprintf("hooks/on_created/%02zu.lua", i),
-				  *text = xasprintf("-- perry: api=1\n--%02000d\nreturn function(ws, base) return %s end\n", 0,
-						    i == 0 || i == 6 ? "true" : "base()");
+				  *text = xasprintf(
+					  "-- perry: api=1\n--%02000d\nreturn function(ws, base) return %s end\n", 0,
+					  i == 0 || i == 6 ? "true" : "base()");
 		pack_add(p, path, false, text, strlen(text), NULL);
 	}
 	return p;
@@ -214,8 +215,8 @@ static void runaway(const char *name, const char *text)
 	printf("%-44s %8.2f ms by the clock, %.2f ms of CPU, load %.1f\n", "", wall, cpu, load);
 }
 
-/* Each point alone in a session that is there: the exchange, the facts, the hook and the check of its answer. And the first question of a
- * session: the fork and a state on top. */
+/* Each point alone in a session that is there: the exchange, the facts, the hook and the check of its answer. And the
+ * first question of a session: the fork and a state on top. */
 static void each_decision(void)
 {
 	enum { ASKED = 200 };
@@ -227,7 +228,8 @@ static void each_decision(void)
 		cleanup_json cJSON *extra = policy_fixture_extra(p->name);
 		if (p->kind == POINT_ACTION)
 			continue;
-		hook(p->name, p->kind == POINT_CONSENT ? "return function() return true end" : "return function(ws, base) return base() end");
+		hook(p->name, p->kind == POINT_CONSENT ? "return function() return true end"
+						       : "return function(ws, base) return base() end");
 		for (int i = 0; i < ASKED; i++) {
 			cJSON *answer = NULL;
 			struct perry_err *err = NULL;
@@ -239,7 +241,8 @@ static void each_decision(void)
 			perry_err_free(err);
 			err = NULL;
 			began = clock_mono_us();
-			if (policy_ask(s, p->name, facts, extra, &answer, NULL, &err) < 0 && !json_bool_or(err->data, "refused", false)) {
+			if (policy_ask(s, p->name, facts, extra, &answer, NULL, &err) < 0 &&
+			    !json_bool_or(err->data, "refused", false)) {
 				fprintf(stderr, "%s\n", perry_msg(err));
 				exit(2);
 			}
@@ -250,7 +253,8 @@ static void each_decision(void)
 		}
 		qsort(took, ASKED, sizeof *took, by_value);
 		qsort(first, ASKED, sizeof *first, by_value);
-		printf("  %-14s %6.3f, the first of a session %6.3f\n", p->name, (double)took[ASKED / 2] / 1000, (double)first[ASKED / 2] / 1000);
+		printf("  %-14s %6.3f, the first of a session %6.3f\n", p->name, (double)took[ASKED / 2] / 1000,
+		       (double)first[ASKED / 2] / 1000);
 		worst = first[ASKED / 2] > worst ? first[ASKED / 2] : worst;
 		unhook(p->name);
 	}

@@ -1,5 +1,6 @@
-/* Fifty threads that journal at once, 16 durable commits each: median and slowest commit. Beside it the price of one fdatasync on the same disk.
- * Usage: store_bench [FOLDER [ROUNDS]]; exit 1 when the slowest of the median round is above 20 ms. */
+/* Fifty threads that journal at once, 16 durable commits each: median and slowest commit. Beside it the price of one
+ * fdatasync on the same disk. Usage: store_bench [FOLDER [ROUNDS]]; exit 1 when the slowest of the median round is
+ * above 20 ms. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -11,8 +12,8 @@
 #include "base/mem.h"
 #include "store/store.h"
 
-#define THREADS 50
-#define COMMITS 16
+#define THREADS  50
+#define COMMITS  16
 #define LIMIT_US 20000
 
 struct writer {
@@ -118,9 +119,10 @@ int main(int argc, char **argv)
 	int64_t sync_us = sync_cost(dir);
 	qsort(medians, (size_t)rounds, sizeof *medians, by_value);
 	qsort(slowest, (size_t)rounds, sizeof *slowest, by_value);
-	printf("store: %d threads x %d commits, %d rounds: median %.2f ms, slowest %.2f ms (worst round %.2f ms); one fdatasync %.2f ms\n", THREADS,
-	       COMMITS, rounds, (double)medians[rounds / 2] / 1e3, (double)slowest[rounds / 2] / 1e3, (double)slowest[rounds - 1] / 1e3,
-	       (double)sync_us / 1e3);
+	printf("store: %d threads x %d commits, %d rounds: median %.2f ms, slowest %.2f ms (worst round %.2f ms); one "
+	       "fdatasync %.2f ms\n",
+	       THREADS, COMMITS, rounds, (double)medians[rounds / 2] / 1e3, (double)slowest[rounds / 2] / 1e3,
+	       (double)slowest[rounds - 1] / 1e3, (double)sync_us / 1e3);
 	unlink(path);
 	if (argc <= 1)
 		rmdir(dir);

@@ -68,8 +68,8 @@ static void there_and_back(lua_State *L, cJSON *j, lua_CFunction how)
 
 static void as_answer(const cJSON *j)
 {
-	static const char *const types[] = { "container", "env",	"image", "hostname",  "join",	"idle",
-					     "ports",	  "deregister", "up",	 "collision", "consent" };
+	static const char *const types[] = { "container", "env",        "image", "hostname",  "join",   "idle",
+					     "ports",     "deregister", "up",    "collision", "consent" };
 	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
 		struct buf why = { 0 };
 		cJSON *copy = cJSON_Duplicate(j, 1);

@@ -1,7 +1,8 @@
 /* Both ends of the exchange between the agent and a policy process.
- * First byte even: the rest is what a policy process says while the agent asks it: whatever it is, the agent comes back with an answer that fits the
- * point, or with an error. Odd: the rest is what the agent says to a new process, up to the layers it opens.
- * Its second bit: the rest is bytes as they are, or lines that each become a message with the right length. */
+ * First byte even: the rest is what a policy process says while the agent asks it: whatever it is, the agent comes back
+ * with an answer that fits the point, or with an error. Odd: the rest is what the agent says to a new process, up to
+ * the layers it opens. Its second bit: the rest is bytes as they are, or lines that each become a message with the
+ * right length. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -31,7 +32,8 @@ static int give(void *ctx, const char *layer, const char *name, const cJSON *arg
 static void agents_end(const uint8_t *data, size_t size)
 {
 	int pair[2], status[2], asked = 0;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, status) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, status) < 0)
 		abort();
 	int room = 1 << 20;
 	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
@@ -47,14 +49,16 @@ static void agents_end(const uint8_t *data, size_t size)
 	s.needs = cJSON_Parse("{\"acme\":{\"network\":[\"a.example\"],\"kv\":true}}");
 	s.settings = cJSON_Parse("{\"acme\":{\"t\":{\"$secret\":\"x\"}}}");
 	s.allowed_mounts = cJSON_CreateArray();
-	static const char *const points[] = { "image", "env", "container", "review", "on_created", "auth_key", "idle", "ports" };
+	static const char *const points[] = { "image",      "env",      "container", "review",
+					      "on_created", "auth_key", "idle",      "ports" };
 	cleanup_json cJSON *facts = cJSON_Parse("{\"ws\":{\"name\":\"web\"}}"), *rows = cJSON_CreateArray();
 	struct perry_err *err = NULL;
 	cJSON *answer = NULL;
 	/* The first exchange takes one answer off, the next goes on with the rest. */
 	for (size_t i = 0; i < 4 && !s.dead; i++) {
 		int rc = i == 3 ? policy_plan(&s, facts, &answer, rows, &err)
-				: policy_ask(&s, points[(size + i) % ARRAY_LEN(points)], facts, NULL, &answer, rows, &err);
+				: policy_ask(&s, points[(size + i) % ARRAY_LEN(points)], facts, NULL, &answer, rows,
+					     &err);
 		if ((rc == 0) != (err == NULL) || (rc < 0 && answer))
 			abort();
 		if (err && err->code != PERRY_EPOLICY && err->code != PERRY_ETIMEOUT && err->code != PERRY_EUNAVAILABLE)

@@ -94,7 +94,7 @@ static void hosts(void **state)
 	gethostname(name, sizeof name - 1);
 	snprintf(own, sizeof own, "%s:7391", name);
 	const char *good[] = { "localhost",  "localhost:7391", "LOCALHOST:1", "localhost.:7391",  "127.0.0.1:7391",
-			       "[::1]:7391", "[::1]",	       "box.example", "Box.Example:7391", own };
+			       "[::1]:7391", "[::1]",          "box.example", "Box.Example:7391", own };
 	const char *bad[] = { NULL,
 			      "",
 			      ":7391",
@@ -228,9 +228,12 @@ static void once_only(void **state)
 static void tailnet_names(void **state)
 {
 	struct auth *a = make(TOKEN);
-	cleanup_json cJSON *names = cJSON_Parse("[\"box.tail.ts.net\",\"box\",\"100.64.0.1\",\"[fd7a:115c:a1e0::1]\"]"), *none = cJSON_CreateArray();
-	static const char *const good[] = { "box.tail.ts.net", "BOX:8443", "100.64.0.1:7391", "[fd7a:115c:a1e0::1]:7391", "box.tail.ts.net." };
-	static const char *const bad[] = { "box.tail.ts.net.evil.example", "100.64.0.2", "[fd7a:115c:a1e0::2]", "other.tail.ts.net" };
+	cleanup_json cJSON *names = cJSON_Parse("[\"box.tail.ts.net\",\"box\",\"100.64.0.1\",\"[fd7a:115c:a1e0::1]\"]"),
+			   *none = cJSON_CreateArray();
+	static const char *const good[] = { "box.tail.ts.net", "BOX:8443", "100.64.0.1:7391",
+					    "[fd7a:115c:a1e0::1]:7391", "box.tail.ts.net." };
+	static const char *const bad[] = { "box.tail.ts.net.evil.example", "100.64.0.2", "[fd7a:115c:a1e0::2]",
+					   "other.tail.ts.net" };
 	(void)state;
 	auth_set_tailnet_names(a, names);
 	for (int listener = LISTENER_TCP; listener <= LISTENER_SERVE; listener++) {
@@ -255,7 +258,9 @@ static void off_is_for_this_machine(void **state)
 	struct auth *a = make(NULL);
 	struct caller c;
 	(void)state;
-	struct auth_request r = { .listener = LISTENER_TCP, .method = "POST", .host = "localhost", .authorization = "Bearer " };
+	struct auth_request r = {
+		.listener = LISTENER_TCP, .method = "POST", .host = "localhost", .authorization = "Bearer "
+	};
 	assert_true(auth_check(a, &r, &c));
 	assert_string_equal(c.kind, "open");
 	r.forwarded = true;
@@ -278,19 +283,31 @@ static void callers(void **state)
 	assert_true(caller_json_may(j, RIGHT_USE));
 	assert_false(caller_json_may(j, RIGHT_ADMIN));
 	assert_false(caller_json_may(NULL, RIGHT_READ));
-	const struct caller t = { .kind = "tailnet", .login = "tag:a tag:b", .tags = "tag:a tag:b", .node_id = "n1", .address = "100.64.0.2" };
+	const struct caller t = { .kind = "tailnet",
+				  .login = "tag:a tag:b",
+				  .tags = "tag:a tag:b",
+				  .node_id = "n1",
+				  .address = "100.64.0.2" };
 	cleanup_json cJSON *k = caller_json(&t);
 	cleanup_free char *text = json_print(k);
-	assert_string_equal(text, "{\"kind\":\"tailnet\",\"login\":\"tag:a tag:b\",\"tags\":[\"tag:a\",\"tag:b\"],\"node_id\":\"n1\","
-				  "\"address\":\"100.64.0.2\",\"rights\":[],\"owner\":false}");
+	assert_string_equal(
+		text,
+		"{\"kind\":\"tailnet\",\"login\":\"tag:a tag:b\",\"tags\":[\"tag:a\",\"tag:b\"],\"node_id\":\"n1\","
+		"\"address\":\"100.64.0.2\",\"rights\":[],\"owner\":false}");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tokens),    cmocka_unit_test(unix_socket), cmocka_unit_test(authentication_off),
-		cmocka_unit_test(hosts),     cmocka_unit_test(origins),	    cmocka_unit_test(sessions),
-		cmocka_unit_test(once_only), cmocka_unit_test(callers),	    cmocka_unit_test(tailnet_names),
+		cmocka_unit_test(tokens),
+		cmocka_unit_test(unix_socket),
+		cmocka_unit_test(authentication_off),
+		cmocka_unit_test(hosts),
+		cmocka_unit_test(origins),
+		cmocka_unit_test(sessions),
+		cmocka_unit_test(once_only),
+		cmocka_unit_test(callers),
+		cmocka_unit_test(tailnet_names),
 		cmocka_unit_test(off_is_for_this_machine),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
-/* The idle hook's scheduler on a clock that the test turns. The workspace is made up: a list of what goes on in it and when; its samples, counters and
- * events follow from that. The policy is the real one: the built-in hook and the pack of examples/, asked in the real policy process. */
+/* The idle hook's scheduler on a clock that the test turns. The workspace is made up: a list of what goes on in it and
+ * when; its samples, counters and events follow from that. The policy is the real one: the built-in hook and the pack
+ * of examples/, asked in the real policy process. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,9 +18,9 @@
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
-#define HOUR (60 * MINUTE)
-#define PACK "examples/packs/idle-stop"
-#define LIMIT (4 * HOUR) /* the pack's default */
+#define HOUR   (60 * MINUTE)
+#define PACK   "examples/packs/idle-stop"
+#define LIMIT  (4 * HOUR) /* the pack's default */
 
 enum what { CPU, NET, DISK, TAILNET, CONNECTED, SSH, AGENT, BUILD, TERMINAL, EXEC, TYPING };
 struct span {
@@ -132,7 +133,9 @@ static cJSON *own(void *ctx, const char *ws)
 
 static bool look(void *ctx, const char *ws, struct idle_subject *out)
 {
-	*out = (struct idle_subject){ .ttl = w.ttl, .ttl_from = w.ttl_from, .ttl_left_ms = w.ttl * 1000 - (w.now + w.jumped - w.ttl_from) };
+	*out = (struct idle_subject){ .ttl = w.ttl,
+				      .ttl_from = w.ttl_from,
+				      .ttl_left_ms = w.ttl * 1000 - (w.now + w.jumped - w.ttl_from) };
 	snprintf(out->life, sizeof out->life, "%lld", (long long)w.started);
 	return !w.stopped;
 }
@@ -187,11 +190,16 @@ static int take_answer(const cJSON *answer, struct idle_answer *out)
 /* The real hooks, in the real process; with the pack or the built-in one alone. */
 static int ask_hooks(const cJSON *activity, struct idle_answer *out, bool with_pack)
 {
-	static const char facts_text[] = "{\"ws\":{\"name\":\"web\",\"labels\":{},\"reason\":\"idle\",\"state\":\"running\"}}",
+	static const char facts_text[] =
+		"{\"ws\":{\"name\":\"web\",\"labels\":{},\"reason\":\"idle\",\"state\":\"running\"}}",
 			  settings_text[] = "{\"hours\":4,\"build_hours\":12}";
-	cleanup_json cJSON *facts = json_parse(facts_text, sizeof facts_text - 1, "test", NULL), *extra = cJSON_CreateObject(), *answer = NULL,
-			   *settings = json_parse(settings_text, sizeof settings_text - 1, "test", NULL), *config = cJSON_CreateObject();
-	const struct policy_layer layer = { .name = "idle-stop", .dir = PACK "/hooks", .owner = getuid(), .settings = settings };
+	cleanup_json cJSON *facts = json_parse(facts_text, sizeof facts_text - 1, "test", NULL),
+			   *extra = cJSON_CreateObject(), *answer = NULL,
+			   *settings = json_parse(settings_text, sizeof settings_text - 1, "test", NULL),
+			   *config = cJSON_CreateObject();
+	const struct policy_layer layer = {
+		.name = "idle-stop", .dir = PACK "/hooks", .owner = getuid(), .settings = settings
+	};
 	const struct policy_setup setup = { .layers = &layer, .nlayers = with_pack, .config = config };
 	struct policy_session *s = NULL;
 	struct perry_err *err = NULL;
@@ -277,13 +285,15 @@ static void stops_between(int64_t from, int64_t to)
 	if (!w.stopped)
 		fail_msg("it still runs after %lld minutes", (long long)((w.now - w.started) / MINUTE));
 	if (w.stopped < w.started + from || w.stopped > w.started + to)
-		fail_msg("stopped after %.1f minutes, not between %lld and %lld", (double)(w.stopped - w.started) / (double)MINUTE,
-			 (long long)(from / MINUTE), (long long)(to / MINUTE));
+		fail_msg("stopped after %.1f minutes, not between %lld and %lld",
+			 (double)(w.stopped - w.started) / (double)MINUTE, (long long)(from / MINUTE),
+			 (long long)(to / MINUTE));
 }
 
-#define SPANS(...) (const struct span[]){ __VA_ARGS__ }, sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span)
+#define SPANS(...) \
+	(const struct span[]){ __VA_ARGS__ }, sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span)
 /* Hours and minutes after the start. */
-#define T(h, m) (HOUR + (h) * HOUR + (m) * MINUTE)
+#define T(h, m) (HOUR + (h)*HOUR + (m)*MINUTE)
 
 /* --- tests: what keeps it --- */
 
@@ -724,12 +734,14 @@ static int64_t below(int64_t n)
 	return (int64_t)((seed >> 33) % (uint64_t)n);
 }
 
-/* Which of them nobody can miss, however short: events and counters tell. The others are looked for every ten minutes. */
+/* Which of them nobody can miss, however short: events and counters tell. The others are looked for every ten minutes.
+ */
 static struct span any_span(int64_t end)
 {
 	static const double amount[] = { 0.3, 20000, 40000, 500, 0, 0, 0, 0, 0, 0, 0 };
 	struct span s = { .what = (enum what)below(TYPING + 1) };
-	bool counted_for = s.what == TAILNET || s.what == SSH || s.what == TERMINAL || s.what == EXEC || s.what == TYPING;
+	bool counted_for =
+		s.what == TAILNET || s.what == SSH || s.what == TERMINAL || s.what == EXEC || s.what == TYPING;
 	int64_t least = counted_for ? SECOND : s.what <= DISK ? 5 * MINUTE : 11 * MINUTE;
 	s.from = HOUR + SECOND + below(end);
 	s.to = s.from + least + below(below(4) ? 20 * MINUTE : 5 * HOUR);
@@ -773,10 +785,12 @@ static void days(int runs, int (*how)(const cJSON *, struct idle_answer *))
 			if (spans[i].from <= w.stopped && spans[i].to > last)
 				last = spans[i].to;
 		if (w.stopped < last + LIMIT)
-			fail_msg("run %d: stopped %.1f minutes too early", run, (double)(last + LIMIT - w.stopped) / (double)MINUTE);
+			fail_msg("run %d: stopped %.1f minutes too early", run,
+				 (double)(last + LIMIT - w.stopped) / (double)MINUTE);
 		worst = w.stopped - last > worst ? w.stopped - last : worst;
 	}
-	print_message("%d runs, no false stop; the latest stop came %.1f minutes after its time\n", runs, (double)(worst - LIMIT) / (double)MINUTE);
+	print_message("%d runs, no false stop; the latest stop came %.1f minutes after its time\n", runs,
+		      (double)(worst - LIMIT) / (double)MINUTE);
 }
 
 static void made_up_days(void **state)

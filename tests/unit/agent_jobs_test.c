@@ -69,7 +69,7 @@ static void goes_home(void **state)
 		usleep(100000);
 	assert_int_equal(done, 20);
 	assert_int_equal(idles, 1); /* once for the burst */
-	jobs_run(j, work, &pause); /* and it still works */
+	jobs_run(j, work, &pause);  /* and it still works */
 	assert_int_equal(jobs_stop(j, 5000), 0);
 	assert_int_equal(done, 21);
 	jobs_free(j);

@@ -41,9 +41,11 @@ static void assert_value(const char *schema, const char *input, const char *want
 
 static void a_url_to_clone_holds_no_secret(void **state)
 {
-	static const char *const good[] = { "https://github.com/me/app", "git@github.com:me/app.git", "ssh://git@host/a.git",
-					    "https://host/a@b", "https://host?x=a@b", "/srv/a@b.git" };
-	static const char *const bad[] = { "https://ghp_abcdefgh@github.com/me/app", "https://me:secret@host/a.git", "HTTP://x@host" };
+	static const char *const good[] = { "https://github.com/me/app", "git@github.com:me/app.git",
+					    "ssh://git@host/a.git",      "https://host/a@b",
+					    "https://host?x=a@b",        "/srv/a@b.git" };
+	static const char *const bad[] = { "https://ghp_abcdefgh@github.com/me/app", "https://me:secret@host/a.git",
+					   "HTTP://x@host" };
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
 		cleanup_free char *input = xasprintf("{\"name\":\"a\",\"clone\":\"%s\"}", good[i]);
@@ -181,7 +183,7 @@ static void hostile_names(void **state)
 static void known_words_only(const cJSON *s)
 {
 	static const char *const words[] = {
-		"type",	    "enum",    "const",	  "anyOf",   "properties", "required",	"additionalProperties",
+		"type",     "enum",    "const",   "anyOf",   "properties", "required",  "additionalProperties",
 		"items",    "default", "minimum", "maximum", "minLength",  "maxLength", "minItems",
 		"maxItems", "pattern", "format"
 	};

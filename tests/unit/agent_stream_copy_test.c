@@ -27,10 +27,11 @@ static void there_and_back(void **state)
 {
 	struct client c;
 	cleanup_buf struct buf tar = { 0 }, out = { 0 };
-	host_output(
-		"d=$(mktemp -d) && cd $d && mkdir -p t/sub && echo hello >t/file && printf x >\"$(printf 't/bad\\377')\" && ln -s file t/link && "
-		"head -c 20000000 /dev/urandom >t/sub/big && chmod 750 t/sub && tar -cf - t && cp t/sub/big /tmp/pst-big && rm -rf $d",
-		&tar);
+	host_output("d=$(mktemp -d) && cd $d && mkdir -p t/sub && echo hello >t/file && printf x >\"$(printf "
+		    "'t/bad\\377')\" && ln -s file t/link && "
+		    "head -c 20000000 /dev/urandom >t/sub/big && chmod 750 t/sub && tar -cf - t && cp t/sub/big "
+		    "/tmp/pst-big && rm -rf $d",
+		    &tar);
 	c_dial(&c);
 	c.keep = true;
 	in_container("rm -rf /home/workspace/in; mkdir -p /home/workspace/in", NULL);
@@ -39,9 +40,9 @@ static void there_and_back(void **state)
 	C_EXPECT(&c, c.ch[1].over);
 	assert_string_equal(c.ch[1].error, "");
 	assert_int_equal(c.ch[1].code, 0);
-	in_container(
-		"cd /home/workspace/in/t && find . -printf '%U %G %y %m %P\\n' | grep -v bad | LC_ALL=C sort -k5; cat link; ls | wc -l; id -u workspace",
-		&out);
+	in_container("cd /home/workspace/in/t && find . -printf '%U %G %y %m %P\\n' | grep -v bad | LC_ALL=C sort -k5; "
+		     "cat link; ls | wc -l; id -u workspace",
+		     &out);
 	assert_non_null(strstr(out.data, "hello\n4\n1000\n"));
 	assert_non_null(strstr(out.data, "1000 1000 l 777 link"));
 	assert_non_null(strstr(out.data, "1000 1000 d 750 sub"));
@@ -52,9 +53,9 @@ static void there_and_back(void **state)
 	C_EXPECT(&c, c.ch[2].over);
 	assert_int_equal(c.ch[2].code, 0);
 	assert_int_equal(file_write_atomic("/tmp/pst-out.tar", c.ch[2].out.data, c.ch[2].out.len, 0600, NULL), 0);
-	assert_int_equal(
-		system("tar -xOf /tmp/pst-out.tar big | cmp - /tmp/pst-big; rc=$?; rm -f /tmp/pst-out.tar /tmp/pst-big; exit $rc"),
-		0);
+	assert_int_equal(system("tar -xOf /tmp/pst-out.tar big | cmp - /tmp/pst-big; rc=$?; rm -f /tmp/pst-out.tar "
+				"/tmp/pst-big; exit $rc"),
+			 0);
 	c_free(&c);
 }
 

@@ -22,7 +22,8 @@ static void output_and_exit_code(void **state)
 	/* Who and where. */
 	buf_free(&c.ch[2].out);
 	c_text(&c, 2, OPEN,
-	       "{\"kind\":\"exec\",\"name\":\"web\",\"command\":[\"sh\",\"-c\",\"id -un; pwd; echo $HOME\"],\"cwd\":\"/tmp\"}");
+	       "{\"kind\":\"exec\",\"name\":\"web\",\"command\":[\"sh\",\"-c\",\"id -un; pwd; echo "
+	       "$HOME\"],\"cwd\":\"/tmp\"}");
 	C_EXPECT(&c, c.ch[2].over);
 	assert_string_equal(c.ch[2].out.data, "workspace\n/tmp\n/home/workspace\n");
 	c_text(&c, 3, OPEN, "{\"kind\":\"exec\",\"name\":\"web\",\"command\":[\"id\",\"-un\"],\"user\":\"root\"}");
@@ -71,8 +72,10 @@ static void terminals_have_a_size(void **state)
 	struct client c;
 	c_dial(&c);
 	c_text(&c, 1, OPEN,
-	       "{\"kind\":\"exec\",\"name\":\"web\",\"tty\":true,\"cols\":101,\"rows\":31,\"term\":\"vt100\",\"command\":[\"sh\",\"-c\","
-	       "\"stty size; echo $TERM; read x; stty size; trap 'stty size; exit 7' WINCH; echo ready; while :; do sleep 0.1; done\"]}");
+	       "{\"kind\":\"exec\",\"name\":\"web\",\"tty\":true,\"cols\":101,\"rows\":31,\"term\":\"vt100\","
+	       "\"command\":[\"sh\",\"-c\","
+	       "\"stty size; echo $TERM; read x; stty size; trap 'stty size; exit 7' WINCH; echo ready; while :; do "
+	       "sleep 0.1; done\"]}");
 	C_EXPECT(&c, c.ch[1].out.data && strstr(c.ch[1].out.data, "vt100"));
 	assert_non_null(strstr(c.ch[1].out.data, "31 101"));
 	assert_int_equal(streams_count(streams), 1);
@@ -168,7 +171,8 @@ static void much_output_takes_little_memory(void **state)
 
 static void errors_have_codes(void **state)
 {
-	static const struct { const char *open, *want;
+	static const struct {
+		const char *open, *want;
 	} cases[] = {
 		{ "{\"kind\":\"exec\",\"name\":\"stopped\",\"command\":[\"true\"]}",
 		  "PRECONDITION_FAILED 412 Workspace is not running" },
@@ -233,9 +237,12 @@ static void a_forward_reaches_a_loopback_server(void **state)
 {
 	struct client c;
 	/* One answer after the end of the question. */
-	in_container("setsid perl -MSocket -e 'socket(my $s, PF_INET, SOCK_STREAM, 0); bind($s, sockaddr_in(4040, inet_aton(\"127.0.0.1\"))); listen($s, 5);"
-		     "while (accept(my $c, $s)) { my ($all, $b); $all .= $b while sysread($c, $b, 4096); syswrite($c, \"got \" . length($all)); close $c }' "
-		     "</dev/null >/dev/null 2>&1 & for i in $(seq 100); do grep -q ':0FC8 ' /proc/net/tcp && exit; sleep 0.05; done",
+	in_container("setsid perl -MSocket -e 'socket(my $s, PF_INET, SOCK_STREAM, 0); bind($s, sockaddr_in(4040, "
+		     "inet_aton(\"127.0.0.1\"))); listen($s, 5);"
+		     "while (accept(my $c, $s)) { my ($all, $b); $all .= $b while sysread($c, $b, 4096); syswrite($c, "
+		     "\"got \" . length($all)); close $c }' "
+		     "</dev/null >/dev/null 2>&1 & for i in $(seq 100); do grep -q ':0FC8 ' /proc/net/tcp && exit; "
+		     "sleep 0.05; done",
 		     NULL);
 	c_dial(&c);
 	c.keep = true;

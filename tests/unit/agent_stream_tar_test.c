@@ -62,9 +62,11 @@ static int begin(void **state)
 {
 	if (!mkdtemp(dir))
 		return -1;
-	shell("mkdir -p src/sub src/empty && cd src && echo hello > a && head -c 100000 /dev/urandom > sub/big && ln -s a link && ln a hard && "
+	shell("mkdir -p src/sub src/empty && cd src && echo hello > a && head -c 100000 /dev/urandom > sub/big && ln "
+	      "-s a link && ln a hard && "
 	      "printf x > \"$(printf 'bad\\377name')\" && "
-	      "printf long > $(printf 'n%.0s' $(seq 200)) && truncate -s 1000000 sparse && printf end >> sparse && chmod 4755 a && touch -d '2001-02-03 04:05:06.789' a");
+	      "printf long > $(printf 'n%.0s' $(seq 200)) && truncate -s 1000000 sparse && printf end >> sparse && "
+	      "chmod 4755 a && touch -d '2001-02-03 04:05:06.789' a");
 	return 0;
 }
 
@@ -92,10 +94,11 @@ static void formats_keep_everything_but_the_owner(void **state)
 		assert_memory_equal(out.data, again.data, out.len);
 		cleanup_free char *path = xasprintf("%s/out.tar", dir);
 		assert_int_equal(file_write_atomic(path, out.data, out.len, 0600, NULL), 0);
-		shell("mkdir out && tar -C out --numeric-owner -xpf out.tar && test -z \"$(find out -mindepth 1 '(' ! -uid 1234 -o ! -gid 1001 ')')\"");
-		shell(short_names
-			      ? "cp -a src cmp && rm cmp/nnn* && diff -r --no-dereference cmp out; rc=$?; rm -rf cmp; exit $rc"
-			      : "diff -r --no-dereference src out");
+		shell("mkdir out && tar -C out --numeric-owner -xpf out.tar && test -z \"$(find out -mindepth 1 '(' ! "
+		      "-uid 1234 -o ! -gid 1001 ')')\"");
+		shell(short_names ? "cp -a src cmp && rm cmp/nnn* && diff -r --no-dereference cmp out; rc=$?; rm -rf "
+				    "cmp; exit $rc"
+				  : "diff -r --no-dereference src out");
 		shell("test \"$(stat -c '%a %Y' src/a)\" = \"$(stat -c '%a %Y' out/a)\" && test out/a -ef out/hard");
 	}
 }

@@ -55,9 +55,9 @@ static inline int in_container(const char *script, struct buf *out)
 static inline int processes(const char *text)
 {
 	cleanup_buf struct buf out = { 0 };
-	cleanup_free char *script = xasprintf(
-		"n=0; for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -v grep | grep -q '^%s' && n=$((n+1)); done; echo $n",
-		text);
+	cleanup_free char *script = xasprintf("n=0; for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | "
+					      "grep -v grep | grep -q '^%s' && n=$((n+1)); done; echo $n",
+					      text);
 	in_container(script, &out);
 	return atoi(buf_str(&out));
 }
@@ -76,10 +76,10 @@ static int make_container(void)
 		return -1;
 	}
 	const char *image = getenv("PERRY_TEST_IMAGE") ? getenv("PERRY_TEST_IMAGE") : "debian:bookworm";
-	cleanup_free char *text = xasprintf(
-		"{\"Image\":\"%s\",\"Entrypoint\":[\"/opt/perry/bin/perry-step\",\"init\"],\"Cmd\":[],"
-		"\"HostConfig\":{\"NetworkMode\":\"none\",\"Tmpfs\":{\"/run/perry\":\"\",\"/memory\":\"\"}}}",
-		image);
+	cleanup_free char *text =
+		xasprintf("{\"Image\":\"%s\",\"Entrypoint\":[\"/opt/perry/bin/perry-step\",\"init\"],\"Cmd\":[],"
+			  "\"HostConfig\":{\"NetworkMode\":\"none\",\"Tmpfs\":{\"/run/perry\":\"\",\"/memory\":\"\"}}}",
+			  image);
 	cleanup_json cJSON *spec = json_parse(text, strlen(text), "spec", NULL);
 	snprintf(container_name, sizeof container_name, "pst-%d-%lld", getpid(), (long long)clock_mono_us() % 100000);
 	struct tar *t = tar_new();
@@ -93,9 +93,9 @@ static int make_container(void)
 		tar_free(t);
 		return -1;
 	}
-	return in_container(
-		"/opt/perry/bin/perry-step ready && for i in $(seq 100); do grep -q ^workspace: /etc/passwd && exit 0; sleep 0.05; done; exit 1",
-		NULL);
+	return in_container("/opt/perry/bin/perry-step ready && for i in $(seq 100); do grep -q ^workspace: "
+			    "/etc/passwd && exit 0; sleep 0.05; done; exit 1",
+			    NULL);
 }
 
 static void remove_container(void)
@@ -179,16 +179,16 @@ static inline int end_streams(void **state)
 
 struct client_chan {
 	struct buf out, err;
-	size_t total;      /* of both */
+	size_t total; /* of both */
 	bool opened, over;
-	int code;          /* of EXIT, -1 before */
-	char error[256];   /* "CODE status message" of ERROR */
-	uint64_t granted;  /* WINDOW from the agent */
+	int code;         /* of EXIT, -1 before */
+	char error[256];  /* "CODE status message" of ERROR */
+	uint64_t granted; /* WINDOW from the agent */
 };
 struct client {
 	struct ws *ws;
-	bool gone, hold;   /* hold: grant nothing */
-	bool keep;         /* keep all output; else only the first 64 KiB */
+	bool gone, hold; /* hold: grant nothing */
+	bool keep;       /* keep all output; else only the first 64 KiB */
 	struct client_chan ch[16];
 };
 
@@ -276,14 +276,16 @@ static inline void c_turn(struct client *c, int ms)
 		c->gone = true;
 }
 
-#define C_UNTIL(c, cond, ms) do { \
-	for (int64_t end_ = clock_mono_ms() + (ms); !(cond) && !(c)->gone && clock_mono_ms() < end_;) \
-		c_turn(c, 20); \
-} while (0)
-#define C_EXPECT(c, cond) do { \
-	C_UNTIL(c, cond, FOREVER); \
-	assert_true(cond); \
-} while (0)
+#define C_UNTIL(c, cond, ms) \
+	do { \
+		for (int64_t end_ = clock_mono_ms() + (ms); !(cond) && !(c)->gone && clock_mono_ms() < end_;) \
+			c_turn(c, 20); \
+	} while (0)
+#define C_EXPECT(c, cond) \
+	do { \
+		C_UNTIL(c, cond, FOREVER); \
+		assert_true(cond); \
+	} while (0)
 
 static inline void c_spin(struct client *c, int ms)
 {
@@ -342,10 +344,11 @@ static inline void c_exec(struct client *c, uint32_t id, const char *script)
 	c_text(c, id, OPEN, text);
 }
 
-#define EVENTUALLY(cond) do { \
-	for (int64_t end_ = clock_mono_ms() + 10000; !(cond) && clock_mono_ms() < end_;) \
-		usleep(20000); \
-	assert_true(cond); \
-} while (0)
+#define EVENTUALLY(cond) \
+	do { \
+		for (int64_t end_ = clock_mono_ms() + 10000; !(cond) && clock_mono_ms() < end_;) \
+			usleep(20000); \
+		assert_true(cond); \
+	} while (0)
 
 #endif

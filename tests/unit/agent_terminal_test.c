@@ -172,7 +172,11 @@ static void stopping(void **state)
 
 static void what_cannot_be_opened(void **state)
 {
-	static const struct { const char *name, *user; int code; const char *reason; } cases[] = {
+	static const struct {
+		const char *name, *user;
+		int code;
+		const char *reason;
+	} cases[] = {
 		{ "stopped", "me", 1011, "Workspace is not running" },
 		{ "gone", "me", 1011, "Failed to start terminal" },
 		{ "web", "nobody", 1008, "nobody may not terminal web" },
@@ -217,7 +221,8 @@ static void this_machine(void **state)
 	type(&t, false, "{\"type\":\"resize\",\"cols\":90,\"rows\":25}");
 	assert_true(shows(&t, "first\r\n"));
 	type(&t, false,
-	     "stty size; echo $TERM; shopt -q login_shell && echo lo''gin; test $PWD = $HOME && echo at-ho''me; ls /proc/self/fd | wc -w; echo key${PERRY_TAILSCALE_AUTH_KEY}.\n");
+	     "stty size; echo $TERM; shopt -q login_shell && echo lo''gin; test $PWD = $HOME && echo at-ho''me; ls "
+	     "/proc/self/fd | wc -w; echo key${PERRY_TAILSCALE_AUTH_KEY}.\n");
 	assert_true(shows(&t, "25 90\r\n"));
 	assert_true(shows(&t, "xterm-256color\r\n"));
 	assert_true(shows(&t, "login\r\n"));

@@ -24,7 +24,8 @@ static int parse(const char *text)
 static void listeners(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("{\"ports\":[{\"number\":8000,\"address\":\"0.0.0.0\",\"loopback\":false,\"pid\":7,\"process\":\"node\"},"
+	assert_int_equal(parse("{\"ports\":[{\"number\":8000,\"address\":\"0.0.0.0\",\"loopback\":false,\"pid\":7,"
+			       "\"process\":\"node\"},"
 			       "{\"number\":22,\"address\":\"::1\",\"loopback\":true}],\"more\":3}"),
 			 0);
 	assert_int_equal(line.kind, WATCH_PORTS);
@@ -44,12 +45,24 @@ static void listeners(void **state)
 static void what_it_would_not_write(void **state)
 {
 	static const char *const bad[] = {
-		"", "nonsense", "[]", "7", "{\"ports\":{}}", "{\"ports\":[1]}", "{\"ports\":[{}]}",
-		"{\"ports\":[{\"number\":0,\"address\":\"1.2.3.4\"}]}", "{\"ports\":[{\"number\":70000,\"address\":\"1.2.3.4\"}]}",
-		"{\"ports\":[{\"number\":1.5,\"address\":\"1.2.3.4\"}]}", "{\"ports\":[{\"number\":\"5\",\"address\":\"1.2.3.4\"}]}",
-		"{\"ports\":[{\"number\":5,\"address\":\"here\"}]}", "{\"ports\":[{\"number\":5}]}",
-		"{\"ports\":[{\"number\":5,\"address\":\"1.2.3.4\",\"process\":7}]}", "{\"tailnet\":[]}", "{\"serve\":\"x\"}",
-		"{\"ports\":[]} more", "{\"ports\":[{\"number\":5,\"address\":\"1.2.3.4\",\"process\":\"\\u0000\"}]}",
+		"",
+		"nonsense",
+		"[]",
+		"7",
+		"{\"ports\":{}}",
+		"{\"ports\":[1]}",
+		"{\"ports\":[{}]}",
+		"{\"ports\":[{\"number\":0,\"address\":\"1.2.3.4\"}]}",
+		"{\"ports\":[{\"number\":70000,\"address\":\"1.2.3.4\"}]}",
+		"{\"ports\":[{\"number\":1.5,\"address\":\"1.2.3.4\"}]}",
+		"{\"ports\":[{\"number\":\"5\",\"address\":\"1.2.3.4\"}]}",
+		"{\"ports\":[{\"number\":5,\"address\":\"here\"}]}",
+		"{\"ports\":[{\"number\":5}]}",
+		"{\"ports\":[{\"number\":5,\"address\":\"1.2.3.4\",\"process\":7}]}",
+		"{\"tailnet\":[]}",
+		"{\"serve\":\"x\"}",
+		"{\"ports\":[]} more",
+		"{\"ports\":[{\"number\":5,\"address\":\"1.2.3.4\",\"process\":\"\\u0000\"}]}",
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -72,7 +85,10 @@ static void what_it_would_not_write(void **state)
 static void texts_are_cut_and_clean(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("{\"ports\":[{\"number\":5,\"address\":\"::\",\"process\":\"\\u001b[31mred\\n\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\"}]}"), 0);
+	assert_int_equal(parse("{\"ports\":[{\"number\":5,\"address\":\"::\",\"process\":\"\\u001b["
+			       "31mred\\n\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4"
+			       "\\u00e4\\u00e4\\u00e4\"}]}"),
+			 0);
 	assert_memory_equal(line.ports[0].process, "?[31mred?", 9);
 	assert_in_range(strlen(line.ports[0].process), 20, sizeof line.ports[0].process - 1);
 	assert_true(utf8_valid(line.ports[0].process, strlen(line.ports[0].process)));
@@ -82,17 +98,23 @@ static void texts_are_cut_and_clean(void **state)
 static void the_tailnet_and_its_forwards(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("{\"tailnet\":{\"state\":\"Running\",\"dnsName\":\"web.ws.test\",\"ip\":5,\"keyExpiry\":1795619484733,\"tun\":false,"
+	assert_int_equal(parse("{\"tailnet\":{\"state\":\"Running\",\"dnsName\":\"web.ws.test\",\"ip\":5,\"keyExpiry\":"
+			       "1795619484733,\"tun\":false,"
 			       "\"health\":[\"a\",7,\"b\"],\"secret\":\"x\"}}"),
 			 0);
 	assert_int_equal(line.kind, WATCH_TAILNET);
 	cleanup_free char *text = json_print(line.object);
-	assert_string_equal(text, "{\"state\":\"Running\",\"dnsName\":\"web.ws.test\",\"keyExpiry\":1795619484733,\"health\":[\"a\",\"b\"],\"tun\":false}");
+	assert_string_equal(text, "{\"state\":\"Running\",\"dnsName\":\"web.ws.test\",\"keyExpiry\":1795619484733,"
+				  "\"health\":[\"a\",\"b\"],\"tun\":false}");
 	watch_line_free(&line);
-	assert_int_equal(parse("{\"serve\":{\"tcp\":[5173,0,\"x\",70000,8000],\"web\":[{\"port\":443,\"scheme\":\"https\",\"target\":3000},{\"port\":1}],\"error\":\"e\"}}"), 0);
+	assert_int_equal(parse("{\"serve\":{\"tcp\":[5173,0,\"x\",70000,8000],\"web\":[{\"port\":443,\"scheme\":"
+			       "\"https\",\"target\":3000},{\"port\":1}],\"error\":\"e\"}}"),
+			 0);
 	assert_int_equal(line.kind, WATCH_SERVE);
 	cleanup_free char *serve = json_print(line.object);
-	assert_string_equal(serve, "{\"tcp\":[5173,8000],\"web\":[{\"port\":443,\"target\":3000,\"scheme\":\"https\"}],\"error\":\"e\"}");
+	assert_string_equal(
+		serve,
+		"{\"tcp\":[5173,8000],\"web\":[{\"port\":443,\"target\":3000,\"scheme\":\"https\"}],\"error\":\"e\"}");
 	watch_line_free(&line);
 	/* Of a later version: nothing to do. */
 	assert_int_equal(parse("{\"weather\":{}}"), 0);
@@ -102,12 +124,15 @@ static void the_tailnet_and_its_forwards(void **state)
 static void a_sample_of_the_activity(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("{\"activity\":{\"cpuUsec\":12,\"ioBytes\":-1,\"netRx\":\"9\",\"connections\":[{\"port\":22,\"count\":1},{\"port\":3},7],"
-			       "\"builds\":[{\"name\":\"ma\\u001bke\",\"seconds\":3,\"x\":1}],\"agents\":[\"claude\",{}],\"evil\":[1]}}"),
+	assert_int_equal(parse("{\"activity\":{\"cpuUsec\":12,\"ioBytes\":-1,\"netRx\":\"9\",\"connections\":[{"
+			       "\"port\":22,\"count\":1},{\"port\":3},7],"
+			       "\"builds\":[{\"name\":\"ma\\u001bke\",\"seconds\":3,\"x\":1}],\"agents\":[\"claude\",{}"
+			       "],\"evil\":[1]}}"),
 			 0);
 	assert_int_equal(line.kind, WATCH_ACTIVITY);
 	cleanup_free char *text = json_print(line.object);
-	assert_string_equal(text, "{\"cpuUsec\":12,\"connections\":[{\"port\":22,\"count\":1}],\"builds\":[{\"name\":\"ma?ke\",\"seconds\":3}],"
+	assert_string_equal(text, "{\"cpuUsec\":12,\"connections\":[{\"port\":22,\"count\":1}],\"builds\":[{\"name\":"
+				  "\"ma?ke\",\"seconds\":3}],"
 				  "\"agents\":[\"claude\"],\"processes\":[]}");
 	watch_line_free(&line);
 	/* A list that is missing stays missing: then nobody could look. */

@@ -97,7 +97,8 @@ static void writes(void **state)
 	assert_int_equal(access(in_dir("relative"), F_OK), 0);
 }
 
-/* In a child: writes what does not fit over "old". 0 when the old content stayed, nothing else did, and the error says why. */
+/* In a child: writes what does not fit over "old". 0 when the old content stayed, nothing else did, and the error says
+ * why. */
 static int overwrite_fails(const char *dir, int errnum)
 {
 	char file[128];

@@ -129,8 +129,19 @@ static void depth(void **state)
 
 static void numbers(void **state)
 {
-	static const char *const same[] = { "0", "1", "-1", "1.5", "9007199254740992", "-9007199254740992", "2147483648", "0.1",
-		                            "1e+300", "1.7976931348623157e+308", "4.94065645841247e-324", "3.141592653589793", "1e-07" };
+	static const char *const same[] = { "0",
+					    "1",
+					    "-1",
+					    "1.5",
+					    "9007199254740992",
+					    "-9007199254740992",
+					    "2147483648",
+					    "0.1",
+					    "1e+300",
+					    "1.7976931348623157e+308",
+					    "4.94065645841247e-324",
+					    "3.141592653589793",
+					    "1e-07" };
 	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
 		cleanup_json cJSON *j = parse(same[i]);
 		prints(j, same[i]);
@@ -143,7 +154,8 @@ static void numbers(void **state)
 	json_set_num(o, "c", 0.1 + 0.2);
 	json_set_int(o, "d", INT64_C(9007199254740993));
 	json_set_int(o, "e", -INT64_C(9007199254740992));
-	prints(o, "{\"a\":null,\"b\":null,\"c\":0.30000000000000004,\"d\":\"9007199254740993\",\"e\":-9007199254740992}");
+	prints(o,
+	       "{\"a\":null,\"b\":null,\"c\":0.30000000000000004,\"d\":\"9007199254740993\",\"e\":-9007199254740992}");
 	assert_true(json_int_or(o, "d", 0) == INT64_C(9007199254740993));
 	assert_true(json_int_or(o, "e", 0) == -INT64_C(9007199254740992));
 	assert_int_equal(json_int_or(o, "a", 7), 7);
@@ -159,9 +171,12 @@ static void strings(void **state)
 	prints(j, "\"\xc3\xa4\xf0\x9f\x98\x80\\n\\\"\\\\/\\b\"");
 	/* What is not text comes out as text all the same, keys too. */
 	cleanup_json cJSON *o = cJSON_CreateObject();
-	json_set_str(o, "k\xff", "a\x80" "b\x01\x7f");
+	json_set_str(o, "k\xff",
+		     "a\x80"
+		     "b\x01\x7f");
 	json_set_strn(o, "n", "ab\xc3\0cd", 6);
-	prints(o, "{\"k\xef\xbf\xbd\":\"a\xef\xbf\xbd" "b\\u0001\x7f\",\"n\":\"ab\xef\xbf\xbd\"}");
+	prints(o, "{\"k\xef\xbf\xbd\":\"a\xef\xbf\xbd"
+		  "b\\u0001\x7f\",\"n\":\"ab\xef\xbf\xbd\"}");
 	cleanup_buf struct buf b = { 0 };
 	json_quote(&b, "a\0b\xff", 4);
 	assert_string_equal(b.data, "\"a\\u0000b\xef\xbf\xbd\"");
@@ -177,7 +192,8 @@ static void pretty_and_canonical(void **state)
 {
 	cleanup_json cJSON *j = parse("{\"b\":[1,{}],\"a\":{\"d\":[],\"c\":null}}");
 	cleanup_free char *pretty = json_pretty(j);
-	assert_string_equal(pretty, "{\n  \"b\": [\n    1,\n    {}\n  ],\n  \"a\": {\n    \"d\": [],\n    \"c\": null\n  }\n}\n");
+	assert_string_equal(
+		pretty, "{\n  \"b\": [\n    1,\n    {}\n  ],\n  \"a\": {\n    \"d\": [],\n    \"c\": null\n  }\n}\n");
 	cleanup_free char *canonical = json_canonical(j);
 	assert_string_equal(canonical, "{\"a\":{\"c\":null,\"d\":[]},\"b\":[1,{}]}");
 	prints(j, "{\"b\":[1,{}],\"a\":{\"d\":[],\"c\":null}}"); /* sorting left the value alone */
@@ -196,8 +212,9 @@ static void pretty_and_canonical(void **state)
 
 static void looks(void **state)
 {
-	cleanup_json cJSON *j = parse("{\"Config\":{\"Labels\":{\"perry.agent\":\"x\",\"perry\":{\"agent\":\"no\",\"id\":\"y\"}},\"N\":3,"
-	                              "\"Tty\":true,\"f\":1.5},\"a\":{\"b\":1}}");
+	cleanup_json cJSON *j = parse(
+		"{\"Config\":{\"Labels\":{\"perry.agent\":\"x\",\"perry\":{\"agent\":\"no\",\"id\":\"y\"}},\"N\":3,"
+		"\"Tty\":true,\"f\":1.5},\"a\":{\"b\":1}}");
 	assert_string_equal(json_str(j, "Config.Labels.perry.agent"), "x");
 	assert_string_equal(json_str(j, "Config.Labels.perry.id"), "y");
 	assert_int_equal(json_int_or(j, "Config.N", 0), 3);
@@ -218,7 +235,8 @@ static void looks(void **state)
 
 static void getters(void **state)
 {
-	cleanup_json cJSON *j = parse("{\"s\":\"t\",\"n\":1.5,\"i\":70000,\"b\":false,\"o\":{\"x\":[]},\"z\":null,\"big\":1e300}");
+	cleanup_json cJSON *j =
+		parse("{\"s\":\"t\",\"n\":1.5,\"i\":70000,\"b\":false,\"o\":{\"x\":[]},\"z\":null,\"big\":1e300}");
 	cleanup_err struct perry_err *err = NULL;
 	const char *s = "dflt";
 	bool b = true;
@@ -279,8 +297,10 @@ static void builders(void **state)
 
 static void merge(void **state)
 {
-	cleanup_json cJSON *dst = parse("{\"keep\":1,\"gone\":2,\"o\":{\"x\":1,\"y\":{\"z\":1}},\"l\":[1,2],\"s\":\"t\"}");
-	cleanup_json cJSON *src = parse("{\"gone\":null,\"never\":null,\"o\":{\"x\":null,\"y\":{\"w\":2}},\"l\":[3],\"s\":{\"a\":1,\"n\":null}}");
+	cleanup_json cJSON *dst =
+		parse("{\"keep\":1,\"gone\":2,\"o\":{\"x\":1,\"y\":{\"z\":1}},\"l\":[1,2],\"s\":\"t\"}");
+	cleanup_json cJSON *src = parse("{\"gone\":null,\"never\":null,\"o\":{\"x\":null,\"y\":{\"w\":2}},\"l\":[3],"
+					"\"s\":{\"a\":1,\"n\":null}}");
 	json_merge(dst, src);
 	prints(dst, "{\"keep\":1,\"o\":{\"y\":{\"z\":1,\"w\":2}},\"l\":[3],\"s\":{\"a\":1}}");
 	cJSON_Delete(src); /* dst borrows nothing from it */

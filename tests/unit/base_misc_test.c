@@ -13,7 +13,8 @@ static void sha256_vectors(void **state)
 		{ "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
 		{ "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
 		  "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1" },
-		{ "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
+		{ "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnop"
+		  "qrstnopqrstu",
 		  "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1" },
 	};
 	char hex[65];
@@ -97,9 +98,18 @@ static void clock_spans(void **state)
 		int64_t ms;
 		const char *text;
 	} ages[] = {
-		{ -5, "0 seconds" }, { 0, "0 seconds" }, { 999, "0 seconds" }, { 1000, "1 second" }, { 59999, "59 seconds" },
-		{ 60000, "1 minute" }, { 180000, "3 minutes" }, { 3600000, "1 hour" }, { 2 * 86400000, "2 days" },
-		{ 7 * 86400000, "1 week" }, { 60LL * 86400000, "2 months" }, { 800LL * 86400000, "2 years" },
+		{ -5, "0 seconds" },
+		{ 0, "0 seconds" },
+		{ 999, "0 seconds" },
+		{ 1000, "1 second" },
+		{ 59999, "59 seconds" },
+		{ 60000, "1 minute" },
+		{ 180000, "3 minutes" },
+		{ 3600000, "1 hour" },
+		{ 2 * 86400000, "2 days" },
+		{ 7 * 86400000, "1 week" },
+		{ 60LL * 86400000, "2 months" },
+		{ 800LL * 86400000, "2 years" },
 	};
 	char text[32];
 	for (size_t i = 0; i < ARRAY_LEN(ages); i++) {
@@ -110,7 +120,8 @@ static void clock_spans(void **state)
 	static const struct {
 		const char *text;
 		int64_t ago;
-	} spans[] = { { "90s", 90000 }, { "5m", 300000 }, { "2h", 7200000 }, { "7d", 604800000 }, { "1h30m", 5400000 }, { "0s", 0 }, { "2w", 1209600000 } };
+	} spans[] = { { "90s", 90000 },     { "5m", 300000 }, { "2h", 7200000 },   { "7d", 604800000 },
+		      { "1h30m", 5400000 }, { "0s", 0 },      { "2w", 1209600000 } };
 	for (size_t i = 0; i < ARRAY_LEN(spans); i++) {
 		int64_t before = clock_ms(), got = clock_since(spans[i].text), after = clock_ms();
 		assert_true(got >= before - spans[i].ago && got <= after - spans[i].ago);
@@ -138,9 +149,9 @@ static void randomness(void **state)
 	random_hex(a, 0);
 	assert_string_equal(a, "");
 	assert_true(secret_equal("abc", "abc") && secret_equal("", ""));
-	assert_false(secret_equal("abc", "abd") || secret_equal("abc", "ab") || secret_equal("ab", "abc") || secret_equal("", "a") ||
-	             secret_equal("a", "") || secret_equal(NULL, NULL) || secret_equal("a", NULL) || secret_equal("ab", "abab") ||
-	             secret_equal("abab", "ab"));
+	assert_false(secret_equal("abc", "abd") || secret_equal("abc", "ab") || secret_equal("ab", "abc") ||
+		     secret_equal("", "a") || secret_equal("a", "") || secret_equal(NULL, NULL) ||
+		     secret_equal("a", NULL) || secret_equal("ab", "abab") || secret_equal("abab", "ab"));
 }
 
 static void is(char *take_got, const char *want)
@@ -206,8 +217,11 @@ static void config_folder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sha256_vectors), cmocka_unit_test(clock_parse),  cmocka_unit_test(clock_spans),
-		cmocka_unit_test(randomness),     cmocka_unit_test(path_helpers),
+		cmocka_unit_test(sha256_vectors),
+		cmocka_unit_test(clock_parse),
+		cmocka_unit_test(clock_spans),
+		cmocka_unit_test(randomness),
+		cmocka_unit_test(path_helpers),
 		cmocka_unit_test_setup_teardown(config_folder, test_dir_make, test_dir_remove),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

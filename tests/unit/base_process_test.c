@@ -161,8 +161,12 @@ static void no_such_command(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(output_and_status),	cmocka_unit_test(signals_and_environment), cmocka_unit_test(too_much_is_cut),
-		cmocka_unit_test(time_is_up),		cmocka_unit_test(a_left_behind_child_is_ended), cmocka_unit_test(files_are_limited),
+		cmocka_unit_test(output_and_status),
+		cmocka_unit_test(signals_and_environment),
+		cmocka_unit_test(too_much_is_cut),
+		cmocka_unit_test(time_is_up),
+		cmocka_unit_test(a_left_behind_child_is_ended),
+		cmocka_unit_test(files_are_limited),
 		cmocka_unit_test(no_such_command),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

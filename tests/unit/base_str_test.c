@@ -71,7 +71,8 @@ static void nearest(void **state)
 static void integers(void **state)
 {
 	long long v = 42;
-	static const char *const bad[] = { "", " 1", "1 ", "x", "1x", "0x10", "99999999999999999999", "101", "-11", "1.0" };
+	static const char *const bad[] = { "",    " 1",  "1 ", "x", "1x", "0x10", "99999999999999999999",
+					   "101", "-11", "1.0" };
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		if (str_to_int(bad[i], -10, 100, &v) == 0)
 			fail_msg("\"%s\" passed", bad[i]);
@@ -89,10 +90,32 @@ static void sizes(void **state)
 		const char *text;
 		long long bytes; /* -1: refused */
 	} cases[] = {
-		{ "0", 0 }, { "1024", 1024 }, { "1b", 1 }, { "1k", 1024 }, { "512m", 512LL << 20 }, { "1.5g", 3LL << 29 },
-		{ "4GiB", 4LL << 30 }, { "4GB", 4LL << 30 }, { "4 GiB", 4LL << 30 }, { "2T", 2LL << 40 }, { ".5k", 512 },
-		{ "", -1 }, { "g", -1 }, { "-1", -1 }, { "1x", -1 }, { "1gg", -1 }, { "1bb", -1 }, { "0x10", -1 }, { "1e3", -1 },
-		{ "1.2.3", -1 }, { "nan", -1 }, { "inf", -1 }, { ".", -1 }, { "99999999999t", -1 }, { "1g ", -1 }, { " 1g", -1 },
+		{ "0", 0 },
+		{ "1024", 1024 },
+		{ "1b", 1 },
+		{ "1k", 1024 },
+		{ "512m", 512LL << 20 },
+		{ "1.5g", 3LL << 29 },
+		{ "4GiB", 4LL << 30 },
+		{ "4GB", 4LL << 30 },
+		{ "4 GiB", 4LL << 30 },
+		{ "2T", 2LL << 40 },
+		{ ".5k", 512 },
+		{ "", -1 },
+		{ "g", -1 },
+		{ "-1", -1 },
+		{ "1x", -1 },
+		{ "1gg", -1 },
+		{ "1bb", -1 },
+		{ "0x10", -1 },
+		{ "1e3", -1 },
+		{ "1.2.3", -1 },
+		{ "nan", -1 },
+		{ "inf", -1 },
+		{ ".", -1 },
+		{ "99999999999t", -1 },
+		{ "1g ", -1 },
+		{ " 1g", -1 },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		long long v = -1;
@@ -116,10 +139,13 @@ static void utf8(void **state)
 		{ "\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" }, /* beyond U+10FFFF */
 		{ "\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd" },                                 /* overlong NUL */
 		{ "\xe0\x80\xaf", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
-		{ "\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },                 /* a surrogate */
+		{ "\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" }, /* a surrogate */
 		{ "a\x80z", "a\xef\xbf\xbdz" },
 		{ "a\xe2\x82", "a\xef\xbf\xbd\xef\xbf\xbd" },
-		{ "\xc3" "a", "\xef\xbf\xbd" "a" },
+		{ "\xc3"
+		  "a",
+		  "\xef\xbf\xbd"
+		  "a" },
 		{ "\xff", "\xef\xbf\xbd" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -139,8 +165,14 @@ static void utf8(void **state)
 
 static void base64(void **state)
 {
-	static const char *const pairs[][2] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foob", "Zm9vYg==" },
-		                                { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" }, { "\xff\xfe\xfb", "//77" } };
+	static const char *const pairs[][2] = { { "", "" },
+						{ "f", "Zg==" },
+						{ "fo", "Zm8=" },
+						{ "foo", "Zm9v" },
+						{ "foob", "Zm9vYg==" },
+						{ "fooba", "Zm9vYmE=" },
+						{ "foobar", "Zm9vYmFy" },
+						{ "\xff\xfe\xfb", "//77" } };
 	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
 		cleanup_buf struct buf e = { 0 }, d = { 0 };
 		base64_encode(&e, pairs[i][0], strlen(pairs[i][0]));

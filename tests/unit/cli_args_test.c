@@ -35,7 +35,8 @@ static void options_are_read_by_the_table(void **state)
 {
 	struct args a;
 	(void)state;
-	assert_int_equal(parse(&a, NULL, "start", 8, "web", "--clone=u", "-eA=1", "-e", "B=2", "--memory", "4g", "--docker"), 0);
+	assert_int_equal(
+		parse(&a, NULL, "start", 8, "web", "--clone=u", "-eA=1", "-e", "B=2", "--memory", "4g", "--docker"), 0);
 	assert_string_equal(a.words[0], "web");
 	assert_string_equal(args_str(&a, "clone"), "u");
 	assert_int_equal(cJSON_GetArraySize(args_list(&a, "env")), 2);
@@ -92,8 +93,10 @@ static void agents_are_named_in_every_form(void **state)
 		int port;
 		bool tls;
 	} good[] = {
-		{ "box", "box", 7391, false },		   { "box:80", "box", 80, false },
-		{ "https://box.ts.net", "box.ts.net", 443, true }, { "http://box:7391/", "box", 7391, false },
+		{ "box", "box", 7391, false },
+		{ "box:80", "box", 80, false },
+		{ "https://box.ts.net", "box.ts.net", 443, true },
+		{ "http://box:7391/", "box", 7391, false },
 		{ "[::1]:99", "::1", 99, false },
 	};
 	static const char *const bad[] = { "", "a b", "box:0", "box:x", "http://", "u@box", "box:99999" };
@@ -121,7 +124,9 @@ static void a_checkout_tells_remote_and_branch(void **state)
 	char dir[] = "/tmp/perry-git-XXXXXX";
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	cleanup_free char *cmd = xasprintf("cd %s && git init -q -b feature/x . && git remote add up https://h/up && git remote add origin https://h/me/app.git && mkdir -p a/b", dir);
+	cleanup_free char *cmd = xasprintf("cd %s && git init -q -b feature/x . && git remote add up https://h/up && "
+					   "git remote add origin https://h/me/app.git && mkdir -p a/b",
+					   dir);
 	assert_int_equal(system(cmd), 0);
 	cleanup_free char *sub = path_join(dir, "a/b");
 	cleanup_free char *top = NULL, *remote = NULL, *branch = NULL;

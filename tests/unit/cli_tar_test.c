@@ -64,7 +64,8 @@ static void a_tree_goes_there_and_back(void **state)
 	cleanup_free char *src = in_root("src");
 	cleanup_free char *sub = in_root("src/sub");
 	cleanup_free char *deep = in_root("src/sub/"
-		"a-folder-name-that-is-quite-long-so-that-the-whole-path-needs-a-pax-record-because-it-passes-one-hundred-bytes");
+					  "a-folder-name-that-is-quite-long-so-that-the-whole-path-needs-a-pax-record-"
+					  "because-it-passes-one-hundred-bytes");
 	mkdir(src, 0755);
 	mkdir(sub, 0755);
 	mkdir(deep, 0755);
@@ -82,22 +83,27 @@ static void a_tree_goes_there_and_back(void **state)
 		char name[16];
 		snprintf(name, sizeof name, "out%zu", i);
 		assert_int_equal(unpack(&tar, name, "copy", pieces[i], NULL), 0);
-		cleanup_free char *cmd = xasprintf("diff -r %s/src %s/%s/copy && test -x %s/%s/copy/run && test -L %s/%s/copy/link", root, root, name, root, name,
-						   root, name);
+		cleanup_free char *cmd =
+			xasprintf("diff -r %s/src %s/%s/copy && test -x %s/%s/copy/run && test -L %s/%s/copy/link",
+				  root, root, name, root, name, root, name);
 		assert_int_equal(system(cmd), 0);
 	}
 	/* The system's tar reads it too. */
 	cleanup_free char *file = in_root("x.tar");
 	assert_int_equal(file_write_atomic(file, tar.data, tar.len, 0600, NULL), 0);
-	cleanup_free char *cmd = xasprintf("mkdir %s/sys && tar -C %s/sys -xf %s && diff -r %s/src %s/sys/src", root, root, file, root, root);
+	cleanup_free char *cmd = xasprintf("mkdir %s/sys && tar -C %s/sys -xf %s && diff -r %s/src %s/sys/src", root,
+					   root, file, root, root);
 	assert_int_equal(system(cmd), 0);
 }
 
 static void hostile(const char *script, const char *expect)
 {
-	cleanup_free char *cmd = xasprintf("python3 - %s/evil.tar <<'E'\nimport sys,tarfile,io\nt=tarfile.open(sys.argv[1],'w')\n"
-					   "def f(name,data=b'x',**k):\n i=tarfile.TarInfo(name); i.size=len(data)\n for a,b in k.items(): setattr(i,a,b)\n"
-					   " t.addfile(i,io.BytesIO(data))\n%s\nt.close()\nE", root, script);
+	cleanup_free char *cmd =
+		xasprintf("python3 - %s/evil.tar <<'E'\nimport sys,tarfile,io\nt=tarfile.open(sys.argv[1],'w')\n"
+			  "def f(name,data=b'x',**k):\n i=tarfile.TarInfo(name); i.size=len(data)\n for a,b in "
+			  "k.items(): setattr(i,a,b)\n"
+			  " t.addfile(i,io.BytesIO(data))\n%s\nt.close()\nE",
+			  root, script);
 	cleanup_buf struct buf tar = { 0 };
 	struct perry_err *err = NULL;
 	cleanup_free char *path = in_root("evil.tar");

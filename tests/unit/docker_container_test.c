@@ -88,7 +88,7 @@ static void hostile_names_reach_nothing_else(void **state)
 {
 	static const char *const empty[] = { "", "/", ".", "..", "/.." }, *const odd[] = { "../images", "a/../b",
 											   "x?force=1", "x%2f..",
-											   "\xff\n",	"a b#c" };
+											   "\xff\n",    "a b#c" };
 	struct perry_err *err = NULL;
 	engine_or_skip();
 	for (size_t i = 0; i < ARRAY_LEN(empty); i++)
@@ -145,7 +145,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(version_is_negotiated),    cmocka_unit_test(life_of_a_container),
 		cmocka_unit_test(stop_waits_for_the_grace), cmocka_unit_test(hostile_names_reach_nothing_else),
-		cmocka_unit_test(list_takes_filters),	    cmocka_unit_test(exec_is_collected),
+		cmocka_unit_test(list_takes_filters),       cmocka_unit_test(exec_is_collected),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

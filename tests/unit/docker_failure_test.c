@@ -76,22 +76,22 @@ static void wrong_hosts(void **state)
 struct route {
 	const char *path;   /* part of the request line */
 	const char *answer; /* bytes; NULL: none, the connection stays open */
-	size_t len;	    /* 0: strlen */
-	bool stay;	    /* do not close after the answer */
+	size_t len;         /* 0: strlen */
+	bool stay;          /* do not close after the answer */
 };
-#define VERSION_OK                                                                                                     \
-	{                                                                                                              \
-		.path = "GET /version",                                                                                \
-		.answer = "HTTP/1.1 200 OK\r\n\r\n{\"ApiVersion\":\"1.41\",\"MinAPIVersion\":\"1.12\"}"                \
+#define VERSION_OK \
+	{ \
+		.path = "GET /version", \
+		.answer = "HTTP/1.1 200 OK\r\n\r\n{\"ApiVersion\":\"1.41\",\"MinAPIVersion\":\"1.12\"}" \
 	}
 
 /* Answers change while the fake runs. */
 static pthread_mutex_t routes_lock = PTHREAD_MUTEX_INITIALIZER;
-#define change(...)                                                                                                    \
-	do {                                                                                                           \
-		pthread_mutex_lock(&routes_lock);                                                                      \
-		__VA_ARGS__;                                                                                           \
-		pthread_mutex_unlock(&routes_lock);                                                                    \
+#define change(...) \
+	do { \
+		pthread_mutex_lock(&routes_lock); \
+		__VA_ARGS__; \
+		pthread_mutex_unlock(&routes_lock); \
 	} while (0)
 
 struct fake {
@@ -201,10 +201,10 @@ static void expect(const struct route *routes, enum perry_code code, int status,
 	fake_stop(&f);
 	perry_err_free(err);
 }
-#define EXPECT(code, status, text, ...)                                                                                \
-	expect((const struct route[]){ VERSION_OK,                                                                     \
-				       { .path = "GET /v1.41/x", .answer = __VA_ARGS__ },                              \
-				       { .path = NULL } },                                                             \
+#define EXPECT(code, status, text, ...) \
+	expect((const struct route[]){ VERSION_OK, \
+				       { .path = "GET /v1.41/x", .answer = __VA_ARGS__ }, \
+				       { .path = NULL } }, \
 	       code, status, text)
 
 static void broken_answers(void **state)
@@ -253,13 +253,13 @@ static void an_endless_answer_has_a_limit(void **state)
 
 static void versions(void **state)
 {
-#define V(text)                                                                                                        \
-	{                                                                                                              \
-		{ .path = "GET /version", .answer = "HTTP/1.1 200 OK\r\n\r\n" text },                                  \
-			{ .path = "/v1.", .answer = "HTTP/1.1 200 OK\r\n\r\n{}" },                                     \
-		{                                                                                                      \
-			.path = NULL                                                                                   \
-		}                                                                                                      \
+#define V(text) \
+	{ \
+		{ .path = "GET /version", .answer = "HTTP/1.1 200 OK\r\n\r\n" text }, \
+			{ .path = "/v1.", .answer = "HTTP/1.1 200 OK\r\n\r\n{}" }, \
+		{ \
+			.path = NULL \
+		} \
 	}
 	static const struct {
 		struct route routes[3];
@@ -450,10 +450,10 @@ static int stop_own(void **state)
 	return had_docker0 && access("/sys/class/net/docker0", F_OK) != 0 ? -1 : 0;
 }
 
-#define own_or_skip()                                                                                                  \
-	do {                                                                                                           \
-		if (!own.d)                                                                                            \
-			skip();                                                                                        \
+#define own_or_skip() \
+	do { \
+		if (!own.d) \
+			skip(); \
 	} while (0)
 
 static void own_container(char id[65], const char *text)

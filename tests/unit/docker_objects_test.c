@@ -38,7 +38,7 @@ static void volumes(void **state)
 			   *filters = cJSON_CreateObject();
 	ok(docker_volume_create(d, name, labels, &err));
 	ok(docker_volume_create(d, name, labels, &err)); /* again, the same */
-	ok(docker_volume_create(d, name, NULL, &err));	 /* any labels will do */
+	ok(docker_volume_create(d, name, NULL, &err));   /* any labels will do */
 	fails(PERRY_ECONFLICT, docker_volume_create(d, name, others, &err));
 	assert_non_null(strstr(err->msg, name));
 	ok(docker_volume_inspect(d, name, &v, &err));
@@ -152,7 +152,7 @@ static void images(void **state)
 	snprintf(ref, sizeof ref, "%s:one", name);
 	snprintf(other, sizeof other, "%s:two", name);
 	build("FROM " TEST_IMAGE "\nARG WHO=nobody\nCOPY sub /sub\nRUN echo \"hello $WHO\" && test \"$(wc -c < "
-				 "/sub/data)\" = 8\nLABEL pdk=1\n",
+	      "/sub/data)\" = 8\nLABEL pdk=1\n",
 	      &tar);
 	json_set_str(args, "WHO", "the \"world\" & all");
 	ok(docker_image_build(d, &tar, ref, args, true, on_progress, &progress, NULL, &err));
@@ -332,7 +332,9 @@ static void archive_of_files(void **state)
 	for (int i = 0; i < SIZE; i++)
 		bytes[i] = (char)(i * 7 + i / 4096);
 	assert_int_equal(write(fd, bytes, SIZE), SIZE);
-	struct docker_file files[] = { { "bin/", NULL, 0755 }, { "bin/a", path, 0755 }, { "bin/b", path, 0600 }, { "end", NULL, 0644 } };
+	struct docker_file files[] = {
+		{ "bin/", NULL, 0755 }, { "bin/a", path, 0755 }, { "bin/b", path, 0600 }, { "end", NULL, 0644 }
+	};
 	test_container(d, id, NULL, false);
 	ok(docker_archive_put_files(d, id, "/srv", files, 4, NULL, &err));
 	ok(docker_archive_get(d, id, "/srv", keep, &back, NULL, &err));

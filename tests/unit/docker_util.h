@@ -30,15 +30,15 @@ static inline void ok_at(int rc, struct perry_err *const *e, const char *what, c
 }
 
 /* The call must fail with this code; the text goes to *err for more looks. */
-#define fails(expected, call)                                                                                          \
-	do {                                                                                                           \
-		perry_err_free(err);                                                                                   \
-		err = NULL;                                                                                            \
-		assert_int_equal((call), -1);                                                                          \
-		assert_non_null(err);                                                                                  \
-		if (err->code != (expected))                                                                           \
-			print_error("%s\n", err->msg);                                                                 \
-		assert_int_equal(err->code, (expected));                                                               \
+#define fails(expected, call) \
+	do { \
+		perry_err_free(err); \
+		err = NULL; \
+		assert_int_equal((call), -1); \
+		assert_non_null(err); \
+		if (err->code != (expected)) \
+			print_error("%s\n", err->msg); \
+		assert_int_equal(err->code, (expected)); \
 	} while (0)
 
 /* The engine that everybody shares, or NULL with the reason printed. */
@@ -53,18 +53,18 @@ static inline struct docker *test_docker(void)
 	docker_close(d);
 	return NULL;
 }
-#define need_docker(d)                                                                                                 \
-	do {                                                                                                           \
-		(d) = test_docker();                                                                                   \
-		if (!(d))                                                                                              \
-			skip();                                                                                        \
+#define need_docker(d) \
+	do { \
+		(d) = test_docker(); \
+		if (!(d)) \
+			skip(); \
 	} while (0)
 
 /* In a test of a file whose set-up filled d by test_docker. */
-#define engine_or_skip()                                                                                               \
-	do {                                                                                                           \
-		if (!d)                                                                                                \
-			skip();                                                                                        \
+#define engine_or_skip() \
+	do { \
+		if (!d) \
+			skip(); \
 	} while (0)
 #define SH(script) ((const char *const[]){ "sh", "-c", (script), NULL })
 

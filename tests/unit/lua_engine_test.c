@@ -1,5 +1,5 @@
-/* The engine is away, or goes away in the middle: a clear error, and nothing that cannot be finished or removed when it is back. A relay in front of the
- * real engine is what goes: nobody else loses theirs. */
+/* The engine is away, or goes away in the middle: a clear error, and nothing that cannot be finished or removed when it
+ * is back. A relay in front of the real engine is what goes: nobody else loses theirs. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -46,7 +46,8 @@ static int connected(const char *path, bool listening)
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
-	if (listening ? bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 32) : connect(fd, (struct sockaddr *)&at, sizeof at))
+	if (listening ? bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 32)
+		      : connect(fd, (struct sockaddr *)&at, sizeof at))
 		_exit(7);
 	return fd;
 }

@@ -46,7 +46,8 @@ struct once {
 static void *answer(void *arg)
 {
 	struct once *o = arg;
-	static const char reply[] = "HTTP/1.1 201 Created\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
+	static const char reply[] = "HTTP/1.1 201 Created\r\nContent-Type: text/plain\r\nContent-Length: "
+				    "5\r\nConnection: close\r\n\r\nhello";
 	int fd = accept(o->fd, NULL, NULL);
 	size_t n = 0;
 	while (n < sizeof o->got - 1 && !(strstr(o->got, "\r\n\r\n") && strstr(o->got, "}"))) {
@@ -93,13 +94,17 @@ static void calls(void **state)
 	once_begin(&o);
 	cleanup_free char *text = xasprintf(
 		"return function(ws, ev)\n"
-		"  local r = perry.http.request { url = \"http://127.0.0.1:%d/x\", method = \"PUT\", headers = { Authorization = \"Bearer \" .. perry.secret \"chat\" },\n"
+		"  local r = perry.http.request { url = \"http://127.0.0.1:%d/x\", method = \"PUT\", headers = { "
+		"Authorization = \"Bearer \" .. perry.secret \"chat\" },\n"
 		"    json = { text = \"up: \" .. ws.name, key = perry.secret \"chat\" } }\n"
 		"  local e = perry.docker.exec { argv = { \"sh\", \"-c\", \"id -un; printf '\\\\377'; exit 4\" } }\n"
 		"  local c, none = perry.docker.inspect(ws.name), perry.docker.inspect \"plc-none\"\n"
-		"  perry.kv.set(\"all\", { status = r.status, body = r.body, type = r.headers[\"content-type\"], code = e.code, out = e.stdout,\n"
-		"    image = c.Config.Image, env = c.Config.Env ~= nil, none = none == nil, others = #perry.docker.list() })\n"
-		"end\n", o.port);
+		"  perry.kv.set(\"all\", { status = r.status, body = r.body, type = r.headers[\"content-type\"], code "
+		"= e.code, out = e.stdout,\n"
+		"    image = c.Config.Image, env = c.Config.Env ~= nil, none = none == nil, others = "
+		"#perry.docker.list() })\n"
+		"end\n",
+		o.port);
 	hook("on_started", text);
 	done(&in, "create", "plc-hook", "{}");
 	cleanup_json cJSON *all = kept("all");
@@ -122,7 +127,8 @@ static void calls(void **state)
 	nothing_left(&in);
 }
 
-/* A failing action is shown on the workspace and undoes nothing; one that is waited for delays no further than its deadline. */
+/* A failing action is shown on the workspace and undoes nothing; one that is waited for delays no further than its
+ * deadline. */
 static void failing(void **state)
 {
 	(void)state;
@@ -146,9 +152,11 @@ static void no_such_secret(void **state)
 {
 	(void)state;
 	hook("env", "return function(_, base) local e = base(); e.KEY = perry.secret \"nowhere\"; return e end");
-	refused(&in, "create", "plc-hook", "{}", PERRY_ENOTFOUND, "environment variable KEY: there is no secret \"nowhere\"");
+	refused(&in, "create", "plc-hook", "{}", PERRY_ENOTFOUND,
+		"environment variable KEY: there is no secret \"nowhere\"");
 	nothing_left(&in);
-	hook("env", "return function(_, base) local e = base(); e.KEY = perry.secret \"chat\"; e.BOTH = \"a-\" .. perry.secret \"chat\" .. \"-b\"; return e end");
+	hook("env", "return function(_, base) local e = base(); e.KEY = perry.secret \"chat\"; e.BOTH = \"a-\" .. "
+		    "perry.secret \"chat\" .. \"-b\"; return e end");
 	done(&in, "create", "plc-hook", "{}");
 	says(&in, "plc-hook", "echo $KEY $BOTH", "open-sesame-42 a-open-sesame-42-b");
 	cleanup_free char *grep = xasprintf("! grep -aq open-sesame %s/state.db*", dir);

@@ -47,8 +47,19 @@ static void round_trip(const char *text)
 static void there_and_back(void **state)
 {
 	(void)state;
-	static const char *const texts[] = { "null", "true", "0", "-1.5", "9007199254740991", "1e300", "\"\"", "\"\\u00e4\\n\\\"\"", "[]", "{}", "[[],{},[{}]]",
-					     "{\"a\":null,\"b\":[null,1],\"c\":{\"1\":2}}", "[1,2.5,\"x\",false]" };
+	static const char *const texts[] = { "null",
+					     "true",
+					     "0",
+					     "-1.5",
+					     "9007199254740991",
+					     "1e300",
+					     "\"\"",
+					     "\"\\u00e4\\n\\\"\"",
+					     "[]",
+					     "{}",
+					     "[[],{},[{}]]",
+					     "{\"a\":null,\"b\":[null,1],\"c\":{\"1\":2}}",
+					     "[1,2.5,\"x\",false]" };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		round_trip(texts[i]);
 }
@@ -95,8 +106,10 @@ static struct perry_err *raised(const char *code)
 static void errors(void **state)
 {
 	(void)state;
-	cleanup_err struct perry_err *a = raised("base.fail('NOT_FOUND', 'gone', {x=1})"), *b = raised("local x = nil; x.y = 1"), *c = raised("error({})"),
-				     *d = raised("base.canonical(print)"), *e = raised("local ok, e = pcall(base.fail, 'CONFLICT', 'a'); e.message = 'b: ' .. e.message; error(e)");
+	cleanup_err struct perry_err *
+		a = raised("base.fail('NOT_FOUND', 'gone', {x=1})"),
+	       *b = raised("local x = nil; x.y = 1"), *c = raised("error({})"), *d = raised("base.canonical(print)"),
+	       *e = raised("local ok, e = pcall(base.fail, 'CONFLICT', 'a'); e.message = 'b: ' .. e.message; error(e)");
 	assert_int_equal(a->code, PERRY_ENOTFOUND);
 	assert_string_equal(a->msg, "gone");
 	assert_int_equal(json_int_or(a->data, "x", 0), 1);
@@ -137,7 +150,8 @@ static int work(lua_State *l)
 		lua_pushcfunction(l, lib_base);
 		lua_call(l, 0, 1);
 		lua_getfield(l, -1, "decode");
-		lua_pushliteral(l, "{\"a\":[1,2,{\"b\":\"some text that is longer than forty characters, so it is no short string\"}],\"c\":{}}");
+		lua_pushliteral(l, "{\"a\":[1,2,{\"b\":\"some text that is longer than forty characters, so it is no "
+				   "short string\"}],\"c\":{}}");
 		lua_call(l, 1, 1);
 		lua_getfield(l, -2, "canonical");
 		lua_insert(l, -2);

@@ -1,4 +1,5 @@
-/* kill -9 of the agent at every step of every operation: the next one finishes what was under way, says so, runs no script twice, leaks nothing. */
+/* kill -9 of the agent at every step of every operation: the next one finishes what was under way, says so, runs no
+ * script twice, leaks nothing. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -20,8 +21,11 @@ static int setup(void **state)
 {
 	(void)state;
 	dir = inside_dir("");
-	cleanup_free char *text = xasprintf("{\"image\":\"" TEST_IMAGE "\",\"networkRange\":\"10.214.0.0/16\",\"sshPortRange\":\"2900-2999\","
-		"\"ssh\":{\"autoAuthorizeHostKeys\":false},\"credentials\":{\"env\":{\"TOKEN\":\"abcdefgh\"}},\"scripts\":{\"post_start\":[\"%s/slow.sh\"]}}", dir);
+	cleanup_free char *text = xasprintf("{\"image\":\"" TEST_IMAGE
+					    "\",\"networkRange\":\"10.214.0.0/16\",\"sshPortRange\":\"2900-2999\","
+					    "\"ssh\":{\"autoAuthorizeHostKeys\":false},\"credentials\":{\"env\":{"
+					    "\"TOKEN\":\"abcdefgh\"}},\"scripts\":{\"post_start\":[\"%s/slow.sh\"]}}",
+					    dir);
 	write_text(dir, "slow.sh", SCRIPT);
 	write_text(dir, "config.json", text);
 	return 0;
@@ -56,7 +60,8 @@ static void watch(void *ctx, const cJSON *ev)
 {
 	struct trigger *t = ctx;
 	pthread_t thread;
-	if (!str_eq(json_str(ev, "kind"), "step") || !str_eq(json_str(ev, "step"), t->step) || !str_eq(json_str(ev, "status"), t->status))
+	if (!str_eq(json_str(ev, "kind"), "step") || !str_eq(json_str(ev, "step"), t->step) ||
+	    !str_eq(json_str(ev, "status"), t->status))
 		return;
 	if (t->ms == 0)
 		kill(getpid(), SIGKILL);
@@ -76,7 +81,8 @@ static int child(char **argv)
 static char *self;
 
 /* may_end: it may be done before that. */
-static void killed_or_done(const char *kind, const char *ws, const char *input, const char *step, const char *status, int ms, bool may_end)
+static void killed_or_done(const char *kind, const char *ws, const char *input, const char *step, const char *status,
+			   int ms, bool may_end)
 {
 	char ms_text[16];
 	int wait_status;
@@ -89,7 +95,8 @@ static void killed_or_done(const char *kind, const char *ws, const char *input, 
 	while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR)
 		;
 	if (!WIFSIGNALED(wait_status) && !(may_end && WEXITSTATUS(wait_status) == 9))
-		fail_msg("%s at %s %s +%d: the child was not killed (exit %d)", kind, step, status, ms, WEXITSTATUS(wait_status));
+		fail_msg("%s at %s %s +%d: the child was not killed (exit %d)", kind, step, status, ms,
+			 WEXITSTATUS(wait_status));
 }
 
 static void killed_at(const char *kind, const char *ws, const char *input, const char *step, const char *status, int ms)
@@ -115,7 +122,8 @@ static void recover(void)
 	cleanup_err struct perry_err *err = NULL;
 	free(take_ptr(said));
 	inside_open(&in, dir, 1, listen_to, NULL);
-	/* In this order, as the agent does: what was under way claims its workspace before what should run is looked at. */
+	/* In this order, as the agent does: what was under way claims its workspace before what should run is looked
+	 * at. */
 	ok(ops_recover(in.ops, &err) < 0 ? -1 : 0);
 	ok(lua_host_boot(in.lua, in.ops, &err));
 	for (int i = 0; i < 6000; i++) {
@@ -136,7 +144,8 @@ static void runs_as_it_should(const char *ws, int scripts)
 	assert_string_equal(json_str_or(view, "state", ""), "ready");
 	assert_null(json_at(view, "error"));
 	says(&in, ws, "printf %s $TOKEN", "abcdefgh");
-	cleanup_free char *ran = in_ws(&in, ws, "grep -c ran /home/workspace/ran || true"), *over = in_ws(&in, ws, "grep -c over /home/workspace/ran || true");
+	cleanup_free char *ran = in_ws(&in, ws, "grep -c ran /home/workspace/ran || true"),
+			  *over = in_ws(&in, ws, "grep -c over /home/workspace/ran || true");
 	assert_int_equal(atoi(ran), scripts);
 	assert_int_equal(atoi(over), scripts);
 	int c, v, n, i;
@@ -157,10 +166,14 @@ struct point {
 	int ms;
 };
 
-static const struct point starts[] = { { "prepare", "running", 0 },  { "prepare", "running", 5 },  { "prepare", "running", 20 }, { "prepare", "running", 40 },
-				       { "prepare", "done", 0 },     { "start", "running", 0 },	   { "start", "running", 100 },	 { "start", "running", 250 },
-				       { "start", "done", 0 },	     { "sync", "running", 0 },	   { "sync", "done", 0 },	 { "scripts", "running", 0 },
-				       { "scripts", "running", 70 }, { "scripts", "running", 200 }, { "scripts", "done", 0 },	 { "tailscale", "skipped", 0 } };
+static const struct point starts[] = { { "prepare", "running", 0 },  { "prepare", "running", 5 },
+				       { "prepare", "running", 20 }, { "prepare", "running", 40 },
+				       { "prepare", "done", 0 },     { "start", "running", 0 },
+				       { "start", "running", 100 },  { "start", "running", 250 },
+				       { "start", "done", 0 },       { "sync", "running", 0 },
+				       { "sync", "done", 0 },        { "scripts", "running", 0 },
+				       { "scripts", "running", 70 }, { "scripts", "running", 200 },
+				       { "scripts", "done", 0 },     { "tailscale", "skipped", 0 } };
 
 static void create(void **state)
 {
@@ -207,8 +220,10 @@ static void recreate(void **state)
 	says(&in, "plc-killed", "echo 1 > /usr/local/installed", "");
 	for (size_t i = 0; i < ARRAY_LEN(ms); i++) {
 		print_message("restart with a changed spec, +%d\n", ms[i]);
-		cleanup_free char *text = xasprintf("return function(_, base) local c = base(); c.sysctls = { [\"net.ipv4.ip_unprivileged_port_start\"] = \"%zu\" }; "
-						    "return c end", 80 + i);
+		cleanup_free char *text = xasprintf("return function(_, base) local c = base(); c.sysctls = { "
+						    "[\"net.ipv4.ip_unprivileged_port_start\"] = \"%zu\" }; "
+						    "return c end",
+						    80 + i);
 		write_text(hooks, "container.lua", text);
 		inside_close(&in);
 		killed_at("restart", "plc-killed", "{}", "prepare", "running", ms[i]);
@@ -259,9 +274,11 @@ static void copied(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(ms); i++) {
 		print_message("clone, +%d\n", ms[i]);
 		inside_close(&in);
-		killed_or_done("clone", "plc-killed", "{\"sourceName\":\"plc-source\"}", "prepare", "running", ms[i], true);
+		killed_or_done("clone", "plc-killed", "{\"sourceName\":\"plc-source\"}", "prepare", "running", ms[i],
+			       true);
 		recover();
-		says(&in, "plc-killed", "stat -c %s /home/workspace/big; cat /home/workspace/ran", "3000000\nran\nover");
+		says(&in, "plc-killed", "stat -c %s /home/workspace/big; cat /home/workspace/ran",
+		     "3000000\nran\nover");
 		says(&in, "plc-source", "stat -c %s /home/workspace/big", "3000000"); /* and it is not paused */
 		done(&in, "delete", "plc-killed", "{}");
 	}
@@ -299,7 +316,8 @@ int main(int argc, char **argv)
 	if (argc > 8 && strcmp(argv[1], "--child") == 0)
 		return child(argv);
 	self = realpath("/proc/self/exe", NULL);
-	const struct CMUnitTest tests[] = { T(create), T(start), T(recreate), T(stop_and_delete), T(copied), T(told_to_stop) };
+	const struct CMUnitTest tests[] = { T(create),          T(start),  T(recreate),
+					    T(stop_and_delete), T(copied), T(told_to_stop) };
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
-/* perry.leave without an engine: which devices are removed, when, and which never are. The control server is a STAND-IN that can be made to refuse, to be
- * silent and to have been set up anew; the real one is in tests/tailnet/leave.bats. */
+/* perry.leave without an engine: which devices are removed, when, and which never are. The control server is a STAND-IN
+ * that can be made to refuse, to be silent and to have been set up anew; the real one is in tests/tailnet/leave.bats.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +37,7 @@ static struct {
 	pthread_mutex_t lock;
 	cJSON *nodes; /* [{id, name, givenName, createdAt, preAuthKey: {id}}] */
 	struct buf log;
-	int refuse;   /* so many answers are 503 */
+	int refuse; /* so many answers are 503 */
 } control = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 #define ok(call) \
@@ -121,7 +122,9 @@ static void configure(const char *text)
 	cleanup_free char *out = json_print(j);
 	assert_int_equal(file_write_atomic(path, out, strlen(out), 0600, NULL), 0);
 }
-#define CREDENTIAL "{'secrets':{'hs':'hskey-api-secret-1'},'tailscale':{'credentials':{'main':{'type':'headscale','apiKey':'hs'}}}}" /* and the stand-in's url */
+#define CREDENTIAL \
+	"{'secrets':{'hs':'hskey-api-secret-1'},'tailscale':{'credentials':{'main':{'type':'headscale','apiKey':'hs'}" \
+	"}}}" /* and the stand-in's url */
 
 static int group_set_up(void **state)
 {
@@ -152,12 +155,16 @@ static int set_up(void **state)
 	cleanup_free char *db = path_join(dir, "state.db");
 	ok(store_open(&store, db, &err));
 	hub = hub_new(store);
-	const struct lua_setup setup = { .store = store, .hub = hub, .config = configuration, .config_dir = dir, .step = "/nonexistent" };
+	const struct lua_setup setup = {
+		.store = store, .hub = hub, .config = configuration, .config_dir = dir, .step = "/nonexistent"
+	};
 	ok(lua_host_new(&host, &setup, &err));
 	configure(CREDENTIAL);
 	pthread_mutex_lock(&control.lock);
 	cJSON_Delete(control.nodes);
-	control.nodes = J("[{'id':'1','name':'phone','givenName':'phone','createdAt':'2026-11-01T00:00:00Z'}]"); /* somebody else's */
+	control.nodes =
+		J("[{'id':'1','name':'phone','givenName':'phone','createdAt':'2026-11-01T00:00:00Z'}]"); /* somebody
+													    else's */
 	control.log.len = 0;
 	control.refuse = 0;
 	pthread_mutex_unlock(&control.lock);
@@ -246,9 +253,15 @@ static void what_is_to_leave_is_removed(void **state)
 	(void)state;
 	node("{'id':'5','name':'web','givenName':'web-1','createdAt':'2026-11-25T09:00:00Z'}");
 	node("{'id':'6','name':'api','givenName':'api','createdAt':'2026-11-25T09:00:00Z'}");
-	int64_t a = row("{'workspace':'web','wsId':'w','hostname':'web-1','asked':'web','node':'5','credential':'main','state':'leaving'}");
-	int64_t b = row("{'workspace':'api','wsId':'x','hostname':'api','node':'6','state':'leaving'}"); /* joined with a key of its own; the credential is for that server */
-	int64_t c = row("{'workspace':'old','wsId':'y','hostname':'old','node':'7','credential':'main','state':'leaving'}"); /* somebody was quicker */
+	int64_t a = row("{'workspace':'web','wsId':'w','hostname':'web-1','asked':'web','node':'5','credential':'main',"
+			"'state':'leaving'}");
+	int64_t b = row(
+		"{'workspace':'api','wsId':'x','hostname':'api','node':'6','state':'leaving'}"); /* joined with a key of
+												    its own; the
+												    credential is for
+												    that server */
+	int64_t c = row("{'workspace':'old','wsId':'y','hostname':'old','node':'7','credential':'main','state':'"
+			"leaving'}"); /* somebody was quicker */
 	int64_t d = row("{'workspace':'pet','wsId':'z','hostname':'pet','node':'1','state':'kept'}");
 	work();
 	is(a, "state", "gone");
@@ -267,8 +280,10 @@ static void devices_of_workspaces_that_are_gone(void **state)
 	ok(store_ws_create(store, ws, &err));
 	node("{'id':'5','name':'web','givenName':'web'}");
 	node("{'id':'6','name':'lost','givenName':'lost'}");
-	int64_t used = row("{'workspace':'web','wsId':'w','hostname':'web','node':'5','credential':'main','state':'joined'}");
-	int64_t lost = row("{'workspace':'lost','wsId':'gone','hostname':'lost','node':'6','credential':'main','state':'joined'}");
+	int64_t used =
+		row("{'workspace':'web','wsId':'w','hostname':'web','node':'5','credential':'main','state':'joined'}");
+	int64_t lost = row(
+		"{'workspace':'lost','wsId':'gone','hostname':'lost','node':'6','credential':'main','state':'joined'}");
 	work();
 	is(used, "state", "joined");
 	is(lost, "state", "gone");
@@ -281,12 +296,15 @@ static void an_id_that_was_given_out_again(void **state)
 	(void)state;
 	/* The control server was set up anew: 5 is somebody else's now. */
 	node("{'id':'5','name':'laptop','givenName':'laptop','createdAt':'2026-11-25T09:00:00Z'}");
-	int64_t id = row("{'workspace':'web','wsId':'w','hostname':'web','asked':'web','node':'5','credential':'main','state':'leaving','at':1700000000000}");
+	int64_t id = row("{'workspace':'web','wsId':'w','hostname':'web','asked':'web','node':'5','credential':'main','"
+			 "state':'leaving','at':1700000000000}");
 	/* And this one was renamed by an admin. */
 	node("{'id':'6','name':'renamed','givenName':'renamed','createdAt':'2023-11-14T22:13:20Z'}");
-	int64_t renamed = row("{'workspace':'api','wsId':'w','hostname':'api','node':'6','credential':'main','state':'leaving','at':1700000000000}");
+	int64_t renamed = row("{'workspace':'api','wsId':'w','hostname':'api','node':'6','credential':'main','state':'"
+			      "leaving','at':1700000000000}");
 	/* The credential is for another server now: there, 1 is the phone. */
-	int64_t other = row("{'workspace':'x','wsId':'w','hostname':'phone','node':'1','credential':'main','state':'leaving','control':'https://elsewhere.example'}");
+	int64_t other = row("{'workspace':'x','wsId':'w','hostname':'phone','node':'1','credential':'main','state':'"
+			    "leaving','control':'https://elsewhere.example'}");
 	work();
 	is(id, "state", "gone");
 	is(renamed, "state", "gone");
@@ -300,8 +318,10 @@ static void a_server_that_is_away_for_a_while(void **state)
 	(void)state;
 	node("{'id':'5','name':'web','givenName':'web'}");
 	node("{'id':'6','name':'api','givenName':'api'}");
-	int64_t a = row("{'workspace':'web','wsId':'w','hostname':'web','node':'5','credential':'main','state':'leaving'}");
-	int64_t b = row("{'workspace':'api','wsId':'w','hostname':'api','node':'6','credential':'main','state':'leaving'}");
+	int64_t a =
+		row("{'workspace':'web','wsId':'w','hostname':'web','node':'5','credential':'main','state':'leaving'}");
+	int64_t b =
+		row("{'workspace':'api','wsId':'w','hostname':'api','node':'6','credential':'main','state':'leaving'}");
 	control.refuse = 1;
 	work();
 	is(a, "state", "leaving");
@@ -322,7 +342,8 @@ static void joins_that_were_interrupted(void **state)
 	/* Which of them came with our key? */
 	node("{'id':'5','name':'web','givenName':'web','preAuthKey':{'id':'9','ephemeral':true}}");
 	node("{'id':'6','name':'web','givenName':'web-1','preAuthKey':{'id':'8','ephemeral':true}}");
-	int64_t a = row("{'workspace':'web','wsId':'w','hostname':'web','keyId':'9','credential':'main','state':'leaving','ephemeral':true}");
+	int64_t a = row("{'workspace':'web','wsId':'w','hostname':'web','keyId':'9','credential':'main','state':'"
+			"leaving','ephemeral':true}");
 	work();
 	is(a, "state", "gone");
 	assert_false(has_node("5"));
@@ -332,7 +353,8 @@ static void joins_that_were_interrupted(void **state)
 	int64_t b = row("{'workspace':'web','wsId':'w','hostname':'web-1','node':'6','state':'joined'}");
 	cleanup_json cJSON *ws = J("{'name':'web','id':'w'}");
 	ok(store_ws_create(store, ws, &err));
-	int64_t c = row("{'workspace':'web','wsId':'w','hostname':'web','keyId':'8','credential':'main','state':'leaving'}");
+	int64_t c = row(
+		"{'workspace':'web','wsId':'w','hostname':'web','keyId':'8','credential':'main','state':'leaving'}");
 	work();
 	is(b, "state", "joined");
 	is(c, "state", "gone");
@@ -349,10 +371,14 @@ static void without_a_credential(void **state)
 	(void)state;
 	configure("{}");
 	node("{'id':'5','name':'web','givenName':'web'}");
-	int64_t persistent = row("{'workspace':'web','wsId':'w','hostname':'web','node':'5','state':'leaving','out':true}");
-	int64_t ephemeral = row("{'workspace':'api','wsId':'w','hostname':'api','node':'6','state':'leaving','ephemeral':true,'out':true}");
-	int64_t silent = row("{'workspace':'tmp','wsId':'w','hostname':'tmp','node':'7','state':'leaving','ephemeral':true,'out':false}");
-	int64_t late = row("{'workspace':'late','wsId':'w','hostname':'late','node':'8','state':'leaving','ephemeral':true,'until':1700000000000}");
+	int64_t persistent =
+		row("{'workspace':'web','wsId':'w','hostname':'web','node':'5','state':'leaving','out':true}");
+	int64_t ephemeral = row("{'workspace':'api','wsId':'w','hostname':'api','node':'6','state':'leaving','"
+				"ephemeral':true,'out':true}");
+	int64_t silent = row("{'workspace':'tmp','wsId':'w','hostname':'tmp','node':'7','state':'leaving','ephemeral':"
+			     "true,'out':false}");
+	int64_t late = row("{'workspace':'late','wsId':'w','hostname':'late','node':'8','state':'leaving','ephemeral':"
+			   "true,'until':1700000000000}");
 	work();
 	is(persistent, "state", "left-behind");
 	is(ephemeral, "state", "gone");
@@ -391,7 +417,8 @@ static void what_the_hook_said_counts(void **state)
 {
 	(void)state;
 	node("{'id':'5','name':'web','givenName':'web'}");
-	int64_t a = row("{'workspace':'web','wsId':'w','hostname':'web','node':'5','credential':'main','state':'leaving','how':['logout'],'out':true}");
+	int64_t a = row("{'workspace':'web','wsId':'w','hostname':'web','node':'5','credential':'main','state':'"
+			"leaving','how':['logout'],'out':true}");
 	work();
 	is(a, "state", "left-behind");
 	is(a, "error", "logout only");
@@ -469,7 +496,8 @@ static void devices_with_what_control_says(void **state)
 	row("{'workspace':'web','wsId':'w','hostname':'web','asked':'web','node':'5','state':'joined'}");
 	row("{'workspace':'api','wsId':'w','hostname':'api','node':'77','state':'left-behind'}");
 	cleanup_json cJSON *all = call("devices", "{}");
-	const cJSON *web = cJSON_GetArrayItem(json_at(all, "devices"), 0), *api = cJSON_GetArrayItem(json_at(all, "devices"), 1);
+	const cJSON *web = cJSON_GetArrayItem(json_at(all, "devices"), 0),
+		    *api = cJSON_GetArrayItem(json_at(all, "devices"), 1);
 	assert_string_equal(json_str(web, "name"), "web-2");
 	assert_true(json_bool_or(web, "online", false));
 	assert_true(json_bool_or(web, "ephemeral", false));
@@ -485,9 +513,17 @@ int main(void)
 	log_set_level(getenv("VERBOSE") ? LOG_DEBUG_ : LOG_ERROR_);
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(what_is_to_leave_is_removed), T(devices_of_workspaces_that_are_gone), T(an_id_that_was_given_out_again), T(a_server_that_is_away_for_a_while),
-		T(joins_that_were_interrupted), T(without_a_credential), T(removed_by_hand), T(what_the_hook_said_counts), T(status_warns),
-		T(expiry_is_noticed),		T(devices_with_what_control_says),
+		T(what_is_to_leave_is_removed),
+		T(devices_of_workspaces_that_are_gone),
+		T(an_id_that_was_given_out_again),
+		T(a_server_that_is_away_for_a_while),
+		T(joins_that_were_interrupted),
+		T(without_a_credential),
+		T(removed_by_hand),
+		T(what_the_hook_said_counts),
+		T(status_warns),
+		T(expiry_is_noticed),
+		T(devices_with_what_control_says),
 	};
 	return cmocka_run_group_tests(tests, group_set_up, group_tear_down);
 }

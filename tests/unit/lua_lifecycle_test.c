@@ -85,7 +85,8 @@ static void life(void **state)
 	refused(&in, "restart", "plc-life", "{}", PERRY_ENOTFOUND, "Workspace not found");
 }
 
-/* A spec that Docker cannot change: a new container from a commit of the old one. What it can change is changed in place. */
+/* A spec that Docker cannot change: a new container from a commit of the old one. What it can change is changed in
+ * place. */
 static void changed_spec(void **state)
 {
 	(void)state;
@@ -101,8 +102,10 @@ static void changed_spec(void **state)
 	ok(docker_container_inspect(in.docker, same, &seen, &err));
 	assert_int_equal(json_int_or(seen, "HostConfig.Memory", 0), 268435456);
 	for (int round = 1; round <= 2; round++) {
-		cleanup_free char *text = xasprintf("return function(_, base) local c = base(); c.sysctls = { [\"net.ipv4.ip_unprivileged_port_start\"] = \"%d\" }; "
-						    "return c end", 79 + round);
+		cleanup_free char *text = xasprintf("return function(_, base) local c = base(); c.sysctls = { "
+						    "[\"net.ipv4.ip_unprivileged_port_start\"] = \"%d\" }; "
+						    "return c end",
+						    79 + round);
 		hook("container", text);
 		done(&in, round == 1 ? "stop" : "restart", "plc-spec", "{}");
 		if (round == 1)
@@ -140,7 +143,8 @@ static void changed_image(void **state)
 	ok(lua_host_plan(in.lua, "restart", "plc-image", NULL, NULL, &plan, &err));
 	assert_string_equal(json_str_or(plan, "changes.difference", ""), "image");
 	done(&in, "restart", "plc-image", "{\"recreate\":true}");
-	says(&in, "plc-image", "cat /usr/local/release /home/workspace/mine; ls /usr/local/installed 2>/dev/null || true", "new\n2");
+	says(&in, "plc-image",
+	     "cat /usr/local/release /home/workspace/mine; ls /usr/local/installed 2>/dev/null || true", "new\n2");
 	cleanup_json cJSON *after = record_of(&in, "plc-image");
 	assert_false(json_bool_or(after, "outdated", false));
 	gone("plc-image");
@@ -166,7 +170,8 @@ static void changed_policy(void **state)
 	done(&in, "create", "plc-one", "{}");
 	done(&in, "create", "plc-two", "{}");
 	outdated_is("plc-one", false);
-	hook("container", "return function(ws, base) local c = base(); if ws.name == \"plc-one\" then c.hosts = { \"a:127.0.0.1\" } end; return c end");
+	hook("container", "return function(ws, base) local c = base(); if ws.name == \"plc-one\" then c.hosts = { "
+			  "\"a:127.0.0.1\" } end; return c end");
 	done(&in, "restart", "plc-two", "{}");
 	outdated_is("plc-one", true);
 	outdated_is("plc-two", false);
@@ -206,7 +211,9 @@ static void behind_our_back(void **state)
 	/* its port */
 	done(&in, "stop", "plc-back", "{}");
 	int port = (int)json_int_or(record, "ports.ssh", 0), fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)port),
+				 .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
 	assert_int_equal(listen(fd, 1), 0);
@@ -226,14 +233,17 @@ static void behind_our_back(void **state)
 static void bad_clone(void **state)
 {
 	(void)state;
-	refused(&in, "create", "plc-clone", "{\"clone\":\"https://127.0.0.1:1/x\"}", PERRY_EINPUT, "fatal: unable to access 'https://127.0.0.1:1/x/'");
+	refused(&in, "create", "plc-clone", "{\"clone\":\"https://127.0.0.1:1/x\"}", PERRY_EINPUT,
+		"fatal: unable to access 'https://127.0.0.1:1/x/'");
 	status_is("plc-clone", "running"); /* it stays, so that one can look */
 	cleanup_json cJSON *record = record_of(&in, "plc-clone");
 	assert_non_null(strstr(json_str_or(record, "error.message", ""), "fatal:"));
 	says(&in, "plc-clone", "ls -A /home/workspace/.cache/perry", "");
 	/* the next start tries again; here it works */
-	says(&in, "plc-clone", "git init -q /tmp/x && git -C /tmp/x -c user.name=a -c user.email=b commit -q --allow-empty -m one && "
-			       "git config --system safe.directory '*' && git config --system url./tmp/x.insteadOf https://127.0.0.1:1/x", "");
+	says(&in, "plc-clone",
+	     "git init -q /tmp/x && git -C /tmp/x -c user.name=a -c user.email=b commit -q --allow-empty -m one && "
+	     "git config --system safe.directory '*' && git config --system url./tmp/x.insteadOf https://127.0.0.1:1/x",
+	     "");
 	done(&in, "restart", "plc-clone", "{}");
 	says(&in, "plc-clone", "cd /home/workspace/x && git log --format=%s && stat -c %U .git", "one\nworkspace");
 	cleanup_json cJSON *cloned = record_of(&in, "plc-clone");
@@ -255,7 +265,8 @@ static void missing_image(void **state)
 static void refused_by_policy(void **state)
 {
 	(void)state;
-	hook("container", "return function(_, base)\n  local c = base()\n  table.insert(c.mounts, \"/etc:/mnt\")\n  return c\nend\n");
+	hook("container", "return function(_, base)\n  local c = base()\n  table.insert(c.mounts, \"/etc:/mnt\")\n  "
+			  "return c\nend\n");
 	refused(&in, "create", "plc-policy", "{}", PERRY_EPOLICY, "allowedMounts");
 	hook("container", "return function(ws, base)\n  return ws.nmae\nend\n");
 	refused(&in, "create", "plc-policy", "{}", PERRY_EPOLICY, "hooks/container.lua:2");
@@ -270,11 +281,14 @@ static void refused_by_policy(void **state)
 static void files(void **state)
 {
 	(void)state;
-	cleanup_free char *text = xasprintf(
-		"{\"image\":\"" TEST_IMAGE "\",\"networkRange\":\"10.214.0.0/16\",\"sshPortRange\":\"2900-2999\","
-		"\"credentials\":{\"env\":{\"API_TOKEN\":\"sekret-'42'\"},\"files\":{\"~/.creds/a\":\"%s/a\",\"conf\":\"%s/d\",\"~/.none\":\"/nonexistent\"}},"
-		"\"agents\":{\"github\":{\"token\":\"ghp_0123456789abcdef\"}},"
-		"\"ssh\":{\"autoAuthorizeHostKeys\":false,\"global\":{\"authorize\":[\"ssh-ed25519 AAAAkey one@x\"],\"copy\":[\"%s/id_test\"]}}}", dir, dir, dir);
+	cleanup_free char *text = xasprintf("{\"image\":\"" TEST_IMAGE
+					    "\",\"networkRange\":\"10.214.0.0/16\",\"sshPortRange\":\"2900-2999\","
+					    "\"credentials\":{\"env\":{\"API_TOKEN\":\"sekret-'42'\"},\"files\":{\"~/"
+					    ".creds/a\":\"%s/a\",\"conf\":\"%s/d\",\"~/.none\":\"/nonexistent\"}},"
+					    "\"agents\":{\"github\":{\"token\":\"ghp_0123456789abcdef\"}},"
+					    "\"ssh\":{\"autoAuthorizeHostKeys\":false,\"global\":{\"authorize\":[\"ssh-"
+					    "ed25519 AAAAkey one@x\"],\"copy\":[\"%s/id_test\"]}}}",
+					    dir, dir, dir);
 	cleanup_free char *sub = path_join(dir, "d");
 	mkdir(sub, 0700);
 	write_text(dir, "config.json", text);
@@ -283,16 +297,28 @@ static void files(void **state)
 	write_text(dir, "id_test", "private\n");
 	done(&in, "create", "plc-files", "{}");
 	says(&in, "plc-files", "printf %s \"$API_TOKEN $GITHUB_TOKEN\"", "sekret-'42' ghp_0123456789abcdef");
-	says(&in, "plc-files", "cd /home/workspace; cat .creds/a conf/b .ssh/id_test; stat -c %a:%U .creds .creds/a conf/b .ssh .ssh/id_test .ssh/authorized_keys",
-	     "secret file\nin a folder\nprivate\n700:workspace\n600:workspace\n600:workspace\n700:workspace\n600:workspace\n600:workspace");
-	says(&in, "plc-files", "grep -c AAAAkey /home/workspace/.ssh/authorized_keys; echo 'ssh-ed25519 AAAAmine me' >> /home/workspace/.ssh/authorized_keys", "1");
+	says(&in, "plc-files",
+	     "cd /home/workspace; cat .creds/a conf/b .ssh/id_test; stat -c %a:%U .creds .creds/a conf/b .ssh "
+	     ".ssh/id_test .ssh/authorized_keys",
+	     "secret file\nin a "
+	     "folder\nprivate\n700:workspace\n600:workspace\n600:workspace\n700:workspace\n600:workspace\n600:"
+	     "workspace");
+	says(&in, "plc-files",
+	     "grep -c AAAAkey /home/workspace/.ssh/authorized_keys; echo 'ssh-ed25519 AAAAmine me' >> "
+	     "/home/workspace/.ssh/authorized_keys",
+	     "1");
 	write_text(dir, "a", "changed\n");
-	cleanup_free char *other = xasprintf("{\"image\":\"" TEST_IMAGE "\",\"networkRange\":\"10.214.0.0/16\",\"sshPortRange\":\"2900-2999\","
+	cleanup_free char *other = xasprintf(
+		"{\"image\":\"" TEST_IMAGE "\",\"networkRange\":\"10.214.0.0/16\",\"sshPortRange\":\"2900-2999\","
 		"\"credentials\":{\"env\":{\"API_TOKEN\":\"other-one\"},\"files\":{\"~/.creds/a\":\"%s/a\"}},"
-		"\"ssh\":{\"autoAuthorizeHostKeys\":false,\"global\":{\"authorize\":[\"ssh-ed25519 AAAAtwo two@x\"]}}}", dir);
+		"\"ssh\":{\"autoAuthorizeHostKeys\":false,\"global\":{\"authorize\":[\"ssh-ed25519 AAAAtwo two@x\"]}}}",
+		dir);
 	write_text(dir, "config.json", other);
 	done(&in, "sync", "plc-files", "{}");
-	says(&in, "plc-files", "printf '%s ' \"$API_TOKEN\"; cat /home/workspace/.creds/a; grep -o 'AAAA[a-z]*' /home/workspace/.ssh/authorized_keys", "other-one changed\nAAAAtwo\nAAAAmine");
+	says(&in, "plc-files",
+	     "printf '%s ' \"$API_TOKEN\"; cat /home/workspace/.creds/a; grep -o 'AAAA[a-z]*' "
+	     "/home/workspace/.ssh/authorized_keys",
+	     "other-one changed\nAAAAtwo\nAAAAmine");
 	cleanup_json cJSON *seen = NULL;
 	cleanup_err struct perry_err *err = NULL;
 	ok(docker_container_inspect(in.docker, "workspace-plc-files", &seen, &err));
@@ -314,8 +340,12 @@ static void scripts(void **state)
 	write_text(user, "1-first.sh", "#!/bin/sh\nid -un > ~/ran; echo \"$WHAT\" >> ~/ran\n");
 	write_text(user, "2-second.sh", "#!/bin/sh\necho second >> ~/ran; echo oh no >&2; exit 3\n");
 	for (int fatal = 0; fatal < 2; fatal++) {
-		cleanup_free char *text = xasprintf("{\"image\":\"" TEST_IMAGE "\",\"networkRange\":\"10.214.0.0/16\",\"sshPortRange\":\"2900-2999\","
-			"\"ssh\":{\"autoAuthorizeHostKeys\":false},\"scripts\":{\"post_start\":[\"%s\"],\"fail_on_error\":%s}}", user, fatal ? "true" : "false");
+		cleanup_free char *text =
+			xasprintf("{\"image\":\"" TEST_IMAGE
+				  "\",\"networkRange\":\"10.214.0.0/16\",\"sshPortRange\":\"2900-2999\","
+				  "\"ssh\":{\"autoAuthorizeHostKeys\":false},\"scripts\":{\"post_start\":[\"%s\"],"
+				  "\"fail_on_error\":%s}}",
+				  user, fatal ? "true" : "false");
 		write_text(dir, "config.json", text);
 		if (fatal)
 			refused(&in, "create", "plc-scripts", "{\"env\":{\"WHAT\":\"it\"}}", PERRY_EINTERNAL, "oh no");
@@ -336,11 +366,15 @@ static void home(void **state)
 	mkdir(ssh, 0700);
 	write_text(ssh, "id_x.pub", "ssh-ed25519 AAAAhost me@here\n");
 	write_text(dir, ".gitconfig", "[user]\n\tname = Me Here\n\temail = me@here\n");
-	write_text(dir, "config.json", "{\"image\":\"" TEST_IMAGE "\",\"networkRange\":\"10.214.0.0/16\",\"sshPortRange\":\"2900-2999\"}");
+	write_text(dir, "config.json",
+		   "{\"image\":\"" TEST_IMAGE "\",\"networkRange\":\"10.214.0.0/16\",\"sshPortRange\":\"2900-2999\"}");
 	setenv("HOME", dir, 1);
 	done(&in, "create", "plc-git", "{}");
-	says(&in, "plc-git", "su workspace -c 'git config user.name; git config --global user.name Other; git config user.name; git config user.email'; "
-			     "grep -c AAAAhost /home/workspace/.ssh/authorized_keys", "Me Here\nOther\nme@here\n1");
+	says(&in, "plc-git",
+	     "su workspace -c 'git config user.name; git config --global user.name Other; git config user.name; git "
+	     "config user.email'; "
+	     "grep -c AAAAhost /home/workspace/.ssh/authorized_keys",
+	     "Me Here\nOther\nme@here\n1");
 	done(&in, "restart", "plc-git", "{}");
 	says(&in, "plc-git", "su workspace -c 'git config user.name'", "Other");
 	setenv("HOME", old, 1);
@@ -351,8 +385,9 @@ static void home(void **state)
 static void docker_inside(void **state)
 {
 	(void)state;
-	write_text(dir, "config.json", "{\"image\":\"" TEST_IMAGE "\",\"networkRange\":\"10.214.0.0/16\",\"sshPortRange\":\"2900-2999\","
-				       "\"ssh\":{\"autoAuthorizeHostKeys\":false},\"allowHostEquivalentDocker\":true}");
+	write_text(dir, "config.json",
+		   "{\"image\":\"" TEST_IMAGE "\",\"networkRange\":\"10.214.0.0/16\",\"sshPortRange\":\"2900-2999\","
+		   "\"ssh\":{\"autoAuthorizeHostKeys\":false},\"allowHostEquivalentDocker\":true}");
 	done(&in, "create", "plc-inner", "{\"docker\":true}");
 	says(&in, "plc-inner", "mountpoint -q /var/lib/docker && echo volume", "volume");
 	int c, v, n, i;
@@ -390,8 +425,10 @@ static void end(struct op *op, enum perry_code code)
 
 static void slow_script(void)
 {
-	cleanup_free char *text = xasprintf("{\"image\":\"" TEST_IMAGE "\",\"networkRange\":\"10.214.0.0/16\",\"sshPortRange\":\"2900-2999\","
-		"\"ssh\":{\"autoAuthorizeHostKeys\":false},\"scripts\":{\"post_start\":[\"%s/slow.sh\"]}}", dir);
+	cleanup_free char *text = xasprintf(
+		"{\"image\":\"" TEST_IMAGE "\",\"networkRange\":\"10.214.0.0/16\",\"sshPortRange\":\"2900-2999\","
+		"\"ssh\":{\"autoAuthorizeHostKeys\":false},\"scripts\":{\"post_start\":[\"%s/slow.sh\"]}}",
+		dir);
 	write_text(dir, "slow.sh", "#!/bin/sh\necho begun >> ~/ran\nsleep 60\n");
 	write_text(dir, "config.json", text);
 }
@@ -501,17 +538,22 @@ static void cloned(void **state)
 	done(&in, "create", "plc-from", "{\"env\":{\"A\":\"b\"}}");
 	says(&in, "plc-from", "su workspace -c 'mkdir ~/d; echo 1 > ~/d/f; chmod 640 ~/d/f'", "");
 	done(&in, "clone", "plc-to", "{\"sourceName\":\"plc-from\",\"cloneName\":\"plc-to\"}");
-	says(&in, "plc-to", "cat /home/workspace/d/f; stat -c %a:%U /home/workspace/d/f; echo $A", "1\n640:workspace\nb");
+	says(&in, "plc-to", "cat /home/workspace/d/f; stat -c %a:%U /home/workspace/d/f; echo $A",
+	     "1\n640:workspace\nb");
 	says(&in, "plc-from", "cat /home/workspace/d/f", "1");
-	cleanup_free char *a = in_ws(&in, "plc-from", "cat /home/workspace/.perry/hostkeys/*.pub"), *b = in_ws(&in, "plc-to", "cat /home/workspace/.perry/hostkeys/*.pub");
+	cleanup_free char *a = in_ws(&in, "plc-from", "cat /home/workspace/.perry/hostkeys/*.pub"),
+			  *b = in_ws(&in, "plc-to", "cat /home/workspace/.perry/hostkeys/*.pub");
 	assert_string_not_equal(a, b);
-	refused(&in, "clone", "plc-to", "{\"sourceName\":\"plc-from\",\"cloneName\":\"plc-to\"}", PERRY_ECONFLICT, "already exists");
-	refused(&in, "clone", "plc-x", "{\"sourceName\":\"plc-none\",\"cloneName\":\"plc-x\"}", PERRY_ENOTFOUND, "not found");
+	refused(&in, "clone", "plc-to", "{\"sourceName\":\"plc-from\",\"cloneName\":\"plc-to\"}", PERRY_ECONFLICT,
+		"already exists");
+	refused(&in, "clone", "plc-x", "{\"sourceName\":\"plc-none\",\"cloneName\":\"plc-x\"}", PERRY_ENOTFOUND,
+		"not found");
 	done(&in, "delete", "plc-from", "{}");
 	gone("plc-to");
 }
 
-/* The home of a workspace named x-docker bears the name of the inner Docker of x: it is neither cloned nor deleted with x. */
+/* The home of a workspace named x-docker bears the name of the inner Docker of x: it is neither cloned nor deleted with
+ * x. */
 static void alike(void **state)
 {
 	(void)state;
@@ -544,7 +586,8 @@ static void pruned(void **state)
 {
 	(void)state;
 	cleanup_err struct perry_err *err = NULL;
-	cleanup_free char *labels_text = xasprintf("{\"perry.agent\":\"%s\",\"perry.workspace\":\"plc-lost\"}", store_agent_id(in.store));
+	cleanup_free char *labels_text =
+		xasprintf("{\"perry.agent\":\"%s\",\"perry.workspace\":\"plc-lost\"}", store_agent_id(in.store));
 	cleanup_json cJSON *labels = json_of(labels_text);
 	done(&in, "create", "plc-prune", "{}");
 	ok(docker_volume_create(in.docker, "workspace-plc-lost", labels, &err));
@@ -568,12 +611,14 @@ static void dry(void **state)
 	assert_string_equal(json_str_or(plan, "changes.action", ""), "create");
 	assert_int_equal(json_int_or(plan, "container.memory", 0), 1 << 30);
 	nothing_left(&in);
-	static const char *const urls[][2] = { { "https://github.com/octocat/Hello-World", "github.com octocat Hello-World" },
+	static const char *const urls[][2] = { { "https://github.com/octocat/Hello-World",
+						 "github.com octocat Hello-World" },
 					       { "https://u:t@host:8443/a/b.git/", "host a b" },
 					       { "git@host:o/n.git", "host o n" },
 					       { "ssh://git@host:22/g/sub/n", "host g/sub n" },
 					       { "/srv/repo.git", "- - -" } };
-	hook("env", "return function(ws) local r = ws.repo; return { R = (r.host or '-') .. ' ' .. (r.owner or '-') .. ' ' .. (r.name or '-') } end");
+	hook("env", "return function(ws) local r = ws.repo; return { R = (r.host or '-') .. ' ' .. (r.owner or '-') .. "
+		    "' ' .. (r.name or '-') } end");
 	for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
 		cleanup_free char *text = xasprintf("{\"clone\":\"%s\"}", urls[i][0]);
 		cleanup_json cJSON *with = json_of(text), *answer = NULL;
@@ -584,7 +629,8 @@ static void dry(void **state)
 	assert_int_equal(err->code, PERRY_ENOTFOUND);
 }
 
-/* After a reboot: what should run does, what was stopped stays stopped; spare networks are kept from one life of the agent to the next. */
+/* After a reboot: what should run does, what was stopped stays stopped; spare networks are kept from one life of the
+ * agent to the next. */
 static void comes_back(void **state)
 {
 	(void)state;
@@ -624,10 +670,13 @@ static void comes_back(void **state)
 static void actions(void **state)
 {
 	(void)state;
-	static const char *const points[] = { "on_created", "on_started", "on_stopping", "on_stopped", "on_deleting", "on_deleted" };
+	static const char *const points[] = { "on_created", "on_started",  "on_stopping",
+					      "on_stopped", "on_deleting", "on_deleted" };
 	cleanup_err struct perry_err *err = NULL;
 	for (size_t i = 0; i < ARRAY_LEN(points); i++) {
-		cleanup_free char *text = xasprintf("return function(ws, ev) perry.kv.set(\"%s\", { name = ws.name, kind = ev.kind }) end", points[i]);
+		cleanup_free char *text = xasprintf(
+			"return function(ws, ev) perry.kv.set(\"%s\", { name = ws.name, kind = ev.kind }) end",
+			points[i]);
 		hook(points[i], text);
 	}
 	done(&in, "create", "plc-act", "{}");
@@ -650,9 +699,28 @@ static void actions(void **state)
 int main(int argc, char **argv)
 {
 	test_begin(argc, argv);
-	const struct CMUnitTest tests[] = { T(life),	T(changed_spec), T(changed_image), T(changed_policy), T(behind_our_back), T(bad_clone), T(missing_image),
-					    T(refused_by_policy), T(files),	 T(scripts),	   T(cancelled),       T(twenty),    T(ports_stay),
-					    T(kept_home),	  T(cloned),	 T(alike), T(pruned),	   T(home), T(docker_inside), T(dry),	       T(comes_back), T(actions) };
+	const struct CMUnitTest tests[] = { T(life),
+					    T(changed_spec),
+					    T(changed_image),
+					    T(changed_policy),
+					    T(behind_our_back),
+					    T(bad_clone),
+					    T(missing_image),
+					    T(refused_by_policy),
+					    T(files),
+					    T(scripts),
+					    T(cancelled),
+					    T(twenty),
+					    T(ports_stay),
+					    T(kept_home),
+					    T(cloned),
+					    T(alike),
+					    T(pruned),
+					    T(home),
+					    T(docker_inside),
+					    T(dry),
+					    T(comes_back),
+					    T(actions) };
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);

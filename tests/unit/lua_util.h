@@ -1,5 +1,5 @@
-/* What the tests of the lifecycle share: an agent's inside on a folder of its own, against the real engine. Workspaces are called plc-...; networks come
- * from 10.214.0.0/16, ports from 2900-2999. */
+/* What the tests of the lifecycle share: an agent's inside on a folder of its own, against the real engine. Workspaces
+ * are called plc-...; networks come from 10.214.0.0/16, ports from 2900-2999. */
 #ifndef TESTS_LUA_UTIL_H
 #define TESTS_LUA_UTIL_H
 #include <fcntl.h>
@@ -76,8 +76,10 @@ static inline char *inside_dir(const char *more)
 {
 	char path[] = "/tmp/plc-XXXXXX";
 	assert_non_null(mkdtemp(path));
-	cleanup_free char *text = xasprintf("{\"networkRange\": \"10.214.0.0/16\", \"sshPortRange\": \"2900-2999\", \"image\": \"" TEST_IMAGE
-					    "\", \"ssh\": {\"autoAuthorizeHostKeys\": false}%s}", more);
+	cleanup_free char *text = xasprintf(
+		"{\"networkRange\": \"10.214.0.0/16\", \"sshPortRange\": \"2900-2999\", \"image\": \"" TEST_IMAGE
+		"\", \"ssh\": {\"autoAuthorizeHostKeys\": false}%s}",
+		more);
 	write_text(path, "config.json", text);
 	return xstrdup(path);
 }
@@ -90,7 +92,8 @@ static inline void inside_hook(const char *dir, const char *point, const char *t
 }
 
 /* fn: called for every event. */
-static inline void inside_open(struct inside *in, const char *dir, int spares, void (*fn)(void *ctx, const cJSON *ev), void *ctx)
+static inline void inside_open(struct inside *in, const char *dir, int spares, void (*fn)(void *ctx, const cJSON *ev),
+			       void *ctx)
 {
 	cleanup_err struct perry_err *err = NULL;
 	cleanup_free char *db = path_join(dir, "state.db");
@@ -102,11 +105,25 @@ static inline void inside_open(struct inside *in, const char *dir, int spares, v
 	if (fn)
 		in->sub = hub_subscribe(in->hub, NULL, fn, ctx);
 	ok(fleet_open(&in->fleet, in->store, in->docker, in->hub, &err));
-	struct lua_setup setup = { .docker = in->docker, .store = in->store, .hub = in->hub, .fleet = in->fleet, .policy = test_policy,
-				   .config = inside_config, .ctx = in->dir, .config_dir = in->dir, .step = test_step, .tailscale_dir = in->dir,
-				   .machine_hooks = "/nonexistent", .spare_networks = spares };
+	struct lua_setup setup = { .docker = in->docker,
+				   .store = in->store,
+				   .hub = in->hub,
+				   .fleet = in->fleet,
+				   .policy = test_policy,
+				   .config = inside_config,
+				   .ctx = in->dir,
+				   .config_dir = in->dir,
+				   .step = test_step,
+				   .tailscale_dir = in->dir,
+				   .machine_hooks = "/nonexistent",
+				   .spare_networks = spares };
 	ok(lua_host_new(&in->lua, &setup, &err));
-	struct ops_setup ops = { .store = in->store, .hub = in->hub, .fleet = in->fleet, .max_running = 32, .run = lua_runner, .ctx = in->lua };
+	struct ops_setup ops = { .store = in->store,
+				 .hub = in->hub,
+				 .fleet = in->fleet,
+				 .max_running = 32,
+				 .run = lua_runner,
+				 .ctx = in->lua };
 	ok(ops_new(&in->ops, &ops, &err));
 	fleet_wait_ready(in->fleet, 5000);
 }
@@ -135,7 +152,8 @@ static inline cJSON *json_of(const char *text)
 }
 
 /* Runs an operation to its end: its result (the caller's), or NULL and the error in *err. */
-static inline cJSON *run_op(struct inside *in, const char *kind, const char *ws, const char *input, struct perry_err **err)
+static inline cJSON *run_op(struct inside *in, const char *kind, const char *ws, const char *input,
+			    struct perry_err **err)
 {
 	struct op *op = NULL;
 	cleanup_json cJSON *in_json = json_of(input), *caller = json_of("{\"kind\":\"local\"}");
@@ -151,7 +169,8 @@ static inline cJSON *run_op(struct inside *in, const char *kind, const char *ws,
 
 /* The same, which must succeed. */
 #define must(in, kind, ws, input) must_at(in, kind, ws, input, __FILE__, __LINE__)
-static inline cJSON *must_at(struct inside *in, const char *kind, const char *ws, const char *input, const char *file, int line)
+static inline cJSON *must_at(struct inside *in, const char *kind, const char *ws, const char *input, const char *file,
+			     int line)
 {
 	cleanup_err struct perry_err *err = NULL;
 	cJSON *result = run_op(in, kind, ws, input, &err);
@@ -165,14 +184,14 @@ static inline cJSON *must_at(struct inside *in, const char *kind, const char *ws
 
 /* ... which must fail with this code and a text that holds part. */
 #define refused(in, kind, ws, input, code_, part) refused_at(in, kind, ws, input, code_, part, __FILE__, __LINE__)
-static inline void refused_at(struct inside *in, const char *kind, const char *ws, const char *input, enum perry_code code, const char *part,
-			      const char *file, int line)
+static inline void refused_at(struct inside *in, const char *kind, const char *ws, const char *input,
+			      enum perry_code code, const char *part, const char *file, int line)
 {
 	cleanup_err struct perry_err *err = NULL;
 	cJSON *result = run_op(in, kind, ws, input, &err);
 	if (result || err->code != code || !strstr(perry_msg(err), part)) {
-		print_error("%s of %s: %s (%d), expected %d with \"%s\"\n", kind, ws, result ? "succeeded" : perry_msg(err), result ? 0 : (int)err->code,
-			    (int)code, part);
+		print_error("%s of %s: %s (%d), expected %d with \"%s\"\n", kind, ws,
+			    result ? "succeeded" : perry_msg(err), result ? 0 : (int)err->code, (int)code, part);
 		cJSON_Delete(result);
 		_fail(file, line);
 	}
@@ -181,7 +200,17 @@ static inline void refused_at(struct inside *in, const char *kind, const char *w
 /* Runs a shell command in a workspace as root; its standard output, trimmed; the caller's. */
 static inline char *in_ws(struct inside *in, const char *ws, const char *command)
 {
-	const char *argv[] = { "/opt/perry/bin/perry-step", "exec", "--id", "test", "--user", "root", "--", "/bin/sh", "-c", command, NULL };
+	const char *argv[] = { "/opt/perry/bin/perry-step",
+			       "exec",
+			       "--id",
+			       "test",
+			       "--user",
+			       "root",
+			       "--",
+			       "/bin/sh",
+			       "-c",
+			       command,
+			       NULL };
 	struct docker_exec opts = { .argv = argv, .timeout_ms = 30000 };
 	struct docker_exec_result res;
 	cleanup_err struct perry_err *err = NULL;
@@ -304,7 +333,8 @@ static inline void test_begin(int argc, char **argv)
 	cleanup_free char *beside = path_self_dir();
 	test_step = xasprintf("%s/../perry-step", beside);
 	log_set_level(getenv("VERBOSE") ? LOG_DEBUG_ : LOG_ERROR_);
-	/* The names are fixed: two runs on one machine wait for each other. A child of a test belongs to its parent's run. */
+	/* The names are fixed: two runs on one machine wait for each other. A child of a test belongs to its parent's
+	 * run. */
 	if (argc > 1 && strcmp(argv[1], "--child") == 0)
 		return;
 	int fd = open("/tmp/perry-plc.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0666);

@@ -128,10 +128,11 @@ static inline bool client_closed_within(int fd, int ms)
 	return false;
 }
 
-#define EVENTUALLY(cond) do { \
-	for (int64_t end_ = clock_mono_ms() + 5000; !(cond) && clock_mono_ms() < end_;) \
-		usleep(2000); \
-	assert_true(cond); \
-} while (0)
+#define EVENTUALLY(cond) \
+	do { \
+		for (int64_t end_ = clock_mono_ms() + 5000; !(cond) && clock_mono_ms() < end_;) \
+			usleep(2000); \
+		assert_true(cond); \
+	} while (0)
 
 #endif

@@ -28,20 +28,20 @@ static struct server *server;
 static uint16_t port;
 static char base[64];
 
-#define ok(call)                                                                                                       \
-	do {                                                                                                           \
-		int rc_ = (call);                                                                                      \
-		if (rc_ != 0)                                                                                          \
-			fail_msg("%s: %s", #call, perry_msg(err));                                                     \
+#define ok(call) \
+	do { \
+		int rc_ = (call); \
+		if (rc_ != 0) \
+			fail_msg("%s: %s", #call, perry_msg(err)); \
 	} while (0)
-#define fails(expected, call)                                                                                          \
-	do {                                                                                                           \
-		perry_err_free(err);                                                                                   \
-		err = NULL;                                                                                            \
-		assert_int_equal((call), -1);                                                                          \
-		if (err->code != (expected))                                                                           \
-			print_error("%s\n", perry_msg(err));                                                           \
-		assert_int_equal(err->code, (expected));                                                               \
+#define fails(expected, call) \
+	do { \
+		perry_err_free(err); \
+		err = NULL; \
+		assert_int_equal((call), -1); \
+		if (err->code != (expected)) \
+			print_error("%s\n", perry_msg(err)); \
+		assert_int_equal(err->code, (expected)); \
 	} while (0)
 
 /* Says back what came in. */
@@ -157,8 +157,8 @@ static void wrong_requests(void **state)
 	struct http *h = client(NULL), *none = NULL;
 	struct http_res r = { 0 };
 	fails(PERRY_EINPUT, http_new(&none, &(struct http_options){ .base = "ftp://x" }, &err));
-	static const char *const urls[] = { "file:///etc/passwd", "gopher://127.0.0.1/",       "http://",	  "",
-					    "http://a b/",	  "http://127.0.0.1/\r\nX: y", "ftp://127.0.0.1/" };
+	static const char *const urls[] = { "file:///etc/passwd", "gopher://127.0.0.1/",       "http://",         "",
+					    "http://a b/",        "http://127.0.0.1/\r\nX: y", "ftp://127.0.0.1/" };
 	for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
 		fails(PERRY_EINPUT, http_do(h, &(struct http_req){ .url = urls[i] }, &r, &err));
 		http_res_free(&r);

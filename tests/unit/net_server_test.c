@@ -53,8 +53,8 @@ static void *answer_later(void *arg)
 {
 	usleep(30000);
 	struct server_req *r = arg;
-	cleanup_free char *text = xasprintf("later %s %s", req_method(r),
-					    req_header(r, "x-mark") ? req_header(r, "x-mark") : "-");
+	cleanup_free char *text =
+		xasprintf("later %s %s", req_method(r), req_header(r, "x-mark") ? req_header(r, "x-mark") : "-");
 	reply_text(r, 200, "text/plain", text);
 	return NULL;
 }
@@ -75,8 +75,8 @@ static void handle(void *ctx, struct server_req *r)
 		reply_json(r, 200, o);
 	} else if (strcmp(path, "/peer") == 0) {
 		const struct server_peer *p = req_peer(r);
-		cleanup_free char *text = xasprintf("%d %d %u %d %s", p->tag, p->is_unix, (unsigned)p->uid,
-						    p->pid == getpid(), p->addr);
+		cleanup_free char *text =
+			xasprintf("%d %d %u %d %s", p->tag, p->is_unix, (unsigned)p->uid, p->pid == getpid(), p->addr);
 		reply_text(r, 200, "text/plain", text);
 	} else if (strcmp(path, "/hold") == 0) {
 		req_suspend(r, on_gone, NULL);
@@ -154,11 +154,12 @@ static int end(void **state)
 	return 0;
 }
 
-#define expect(request, want_status, want_body) do { \
-	cleanup_answer struct answer a_ = client_call(port, request); \
-	assert_int_equal(a_.status, want_status); \
-	assert_string_equal(a_.body, want_body); \
-} while (0)
+#define expect(request, want_status, want_body) \
+	do { \
+		cleanup_answer struct answer a_ = client_call(port, request); \
+		assert_int_equal(a_.status, want_status); \
+		assert_string_equal(a_.body, want_body); \
+	} while (0)
 
 static void keep_alive_and_pipelining(void **state)
 {
@@ -187,8 +188,8 @@ static void bodies_and_queries(void **state)
 	expect(GET("/query?a=1%202&b+c=%C3%A4&&x=&a=second"), 200, "{\"a\":\"1 2\",\"b c\":\"\xc3\xa4\"}");
 	expect(GET("/he%61lth?x"), 200, "ok");
 	expect("GET http://elsewhere/health?q HTTP/1.1\r\nHost: x\r\n\r\n", 200, "ok");
-	cleanup_answer struct answer a = client_call(port,
-						     "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+	cleanup_answer struct answer a =
+		client_call(port, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
 	assert_int_equal(a.status, 200);
 	assert_non_null(strstr(a.head, "X-Extra: yes"));
 	/* HTTP/1.0 needs no Host and is closed after. */
@@ -411,7 +412,9 @@ static void listening_later(void **state)
 	expect(GET("/peer"), 200, "9 0 4294967295 0 127.0.0.1");
 	server_unlisten(server, fd);
 	int gone = socket(AF_INET, SOCK_STREAM, 0);
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons(port),
+				 .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	assert_int_equal(connect(gone, (struct sockaddr *)&a, sizeof a), -1);
 	close(gone);
 	port = first;
@@ -646,8 +649,9 @@ static void upgrades(void **state)
 	close(fd);
 }
 
-#define UPGRADE "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" \
-		"Sec-WebSocket-Version: 13\r\n\r\n"
+#define UPGRADE \
+	"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" \
+	"Sec-WebSocket-Version: 13\r\n\r\n"
 
 static void after_a_suspension(void **state)
 {
@@ -691,7 +695,8 @@ static void after_a_suspension(void **state)
 static void refused_upgrades(void **state)
 {
 	expect(GET("/ws"), 400, "WebSocket upgrade failed");
-	expect("GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: short\r\nSec-WebSocket-Version: 13\r\n\r\n",
+	expect("GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: "
+	       "short\r\nSec-WebSocket-Version: 13\r\n\r\n",
 	       400, "WebSocket upgrade failed");
 	expect("GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 	       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 8\r\n\r\n",

@@ -7,7 +7,7 @@
 
 struct side {
 	struct ws *ws;
-	struct buf got;      /* messages, each followed by '|' */
+	struct buf got; /* messages, each followed by '|' */
 	int n, binary;
 	bool echo;
 	size_t total;
@@ -210,9 +210,9 @@ static void what_is_wrong_is_named(void **state)
 	char big[1001] = { 0 };
 	assert_int_equal(close_code_after(0x82, big, 1001), 1009);
 	assert_int_equal(close_code_after(0x81, "\xff\xfe", 2), 1007);
-	assert_int_equal(close_code_after(0x83, "x", 1), 1002); /* unknown opcode */
-	assert_int_equal(close_code_after(0x80, "x", 1), 1002); /* continuation of nothing */
-	assert_int_equal(close_code_after(0xc2, "x", 1), 1002); /* reserved bit */
+	assert_int_equal(close_code_after(0x83, "x", 1), 1002);        /* unknown opcode */
+	assert_int_equal(close_code_after(0x80, "x", 1), 1002);        /* continuation of nothing */
+	assert_int_equal(close_code_after(0xc2, "x", 1), 1002);        /* reserved bit */
 	assert_int_equal(close_code_after(0x88, "\x03\xed", 2), 1002); /* 1005 may not be sent */
 	assert_int_equal(close_code_after(0x82, big, 1000), 0);
 	/* An unmasked frame from a client. */
@@ -288,10 +288,10 @@ static void through_the_server(void **state)
 	char key[32];
 	ws_client_key(key);
 	fd = client_connect(port);
-	cleanup_free char *request = xasprintf(
-		"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n",
-		key);
+	cleanup_free char *request =
+		xasprintf("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+			  "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n",
+			  key);
 	client_send(fd, request);
 	cleanup_answer struct answer a = client_answer(fd, 5000);
 	assert_int_equal(a.status, 101);

@@ -1,5 +1,6 @@
-/* The fleet: its table without an engine, and following the real one. What the real one cannot be made to do here without hurting others (go away and
- * come back) is done by a relay in front of its socket. Containers are called pop-... */
+/* The fleet: its table without an engine, and following the real one. What the real one cannot be made to do here
+ * without hurting others (go away and come back) is done by a relay in front of its socket. Containers are called
+ * pop-... */
 #include "ops_util.h"
 
 #include <errno.h>
@@ -50,11 +51,11 @@ static char *status(struct fleet *f, const char *name)
 	return text;
 }
 
-#define assert_status(f, name, want)                       \
-	do {                                               \
-		char *status_ = status(f, name);           \
-		assert_string_equal(status_, want);        \
-		free(status_);                             \
+#define assert_status(f, name, want) \
+	do { \
+		char *status_ = status(f, name); \
+		assert_string_equal(status_, want); \
+		free(status_); \
 	} while (0)
 
 static void put(struct fleet *f, const char *name, const char *json)
@@ -64,10 +65,13 @@ static void put(struct fleet *f, const char *name, const char *json)
 	cJSON_Delete(record);
 }
 
-static void put_container(struct fleet *f, const char *name, const char *id, const char *state, const char *started, const char *finished)
+static void put_container(struct fleet *f, const char *name, const char *id, const char *state, const char *started,
+			  const char *finished)
 {
-	cJSON *inspect = J("{'Id':'%s','Name':'/workspace-%s','State':{'Status':'%s','Pid':7,'StartedAt':'%s','FinishedAt':'%s','ExitCode':3}}", id,
-			   name, state, started, finished);
+	cJSON *inspect =
+		J("{'Id':'%s','Name':'/"
+		  "workspace-%s','State':{'Status':'%s','Pid':7,'StartedAt':'%s','FinishedAt':'%s','ExitCode':3}}",
+		  id, name, state, started, finished);
 	fleet_put_container(f, name, inspect);
 	cJSON_Delete(inspect);
 }
@@ -99,8 +103,9 @@ static void table(void **state)
 	assert_int_equal(json_int_or(got, "container.pid", 0), 7);
 	assert_int_equal(json_int_or(got, "container.exitCode", 0), 3);
 	cJSON_Delete(got);
-	static const char *const states[][2] = { { "paused", "running" }, { "restarting", "running" }, { "exited", "stopped" },
-						 { "created", "stopped" }, { "dead", "stopped" },      { "removing", "stopped" } };
+	static const char *const states[][2] = { { "paused", "running" }, { "restarting", "running" },
+						 { "exited", "stopped" }, { "created", "stopped" },
+						 { "dead", "stopped" },   { "removing", "stopped" } };
 	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
 		put_container(f, "web", "c1", states[i][0], "2026-11-23T17:10:23.5Z", "2026-11-23T17:10:24Z");
 		assert_status(f, "web", states[i][1]);
@@ -116,7 +121,8 @@ static void table(void **state)
 	put_container(f, "web", "c2", "running", "2026-11-23T17:10:26Z", "0001-01-01T00:00:00Z");
 	assert_status(f, "web", "running");
 
-	/* Records: an older copy is ignored, a deleted workspace does not come back by one, its name does with another id. */
+	/* Records: an older copy is ignored, a deleted workspace does not come back by one, its name does with another
+	 * id. */
 	put(f, "web", "{'name':'web','id':'i1','rev':4,'state':'error'}");
 	assert_status(f, "web", "running");
 	put(f, "web", "{'name':'web','id':'i1','rev':6,'state':'error'}");
@@ -171,7 +177,9 @@ static void list_text(void **state)
 	free(text);
 	for (int i = 0; i < 200; i++) {
 		snprintf(name, sizeof name, "w%d", i);
-		snprintf(record, sizeof record, "{'name':'%s','id':'%d','rev':1,'state':'ready','labels':{'a':'1'},'plan':{'image':'x','mounts':[1,2,3]}}",
+		snprintf(record, sizeof record,
+			 "{'name':'%s','id':'%d','rev':1,'state':'ready','labels':{'a':'1'},'plan':{'image':'x','"
+			 "mounts':[1,2,3]}}",
 			 name, i);
 		put(s.fleet, name, record);
 		put_container(s.fleet, name, "c", "running", "2026-11-23T17:10:26Z", "0001-01-01T00:00:00Z");
@@ -192,7 +200,8 @@ static void list_text(void **state)
 	int64_t us[101];
 	for (int i = 0; i < 101; i++) {
 		snprintf(name, sizeof name, "w%d", i);
-		put_container(s.fleet, name, "c", i % 2 ? "exited" : "running", "2026-11-23T17:10:28Z", "0001-01-01T00:00:00Z");
+		put_container(s.fleet, name, "c", i % 2 ? "exited" : "running", "2026-11-23T17:10:28Z",
+			      "0001-01-01T00:00:00Z");
 		int64_t start = clock_mono_us();
 		free(fleet_list_text(s.fleet));
 		us[i] = clock_mono_us() - start;
@@ -205,7 +214,8 @@ static void list_text(void **state)
 
 /* --- the real engine --- */
 
-/* Passes connections on to the engine's socket while it is up; taken down it cuts them all, as an engine that stops does. */
+/* Passes connections on to the engine's socket while it is up; taken down it cuts them all, as an engine that stops
+ * does. */
 struct relay {
 	char path[108], target[108];
 	pthread_t thread;
@@ -222,7 +232,8 @@ static void relay_loop(struct relay *r)
 	struct pipe_pair conn[64];
 	int n = 0;
 	while (atomic_load(&r->up)) {
-		struct pollfd p[130] = { { .fd = r->wake[0], .events = POLLIN }, { .fd = r->listener, .events = POLLIN } };
+		struct pollfd p[130] = { { .fd = r->wake[0], .events = POLLIN },
+					 { .fd = r->listener, .events = POLLIN } };
 		for (int i = 0; i < n; i++) {
 			p[2 + 2 * i] = (struct pollfd){ .fd = conn[i].a, .events = POLLIN };
 			p[3 + 2 * i] = (struct pollfd){ .fd = conn[i].b, .events = POLLIN };
@@ -236,7 +247,8 @@ static void relay_loop(struct relay *r)
 				if (!p[2 + 2 * i + side].revents)
 					continue;
 				ssize_t got = read(p[2 + 2 * i + side].fd, block, sizeof block);
-				if (got <= 0 || send(side ? conn[i].a : conn[i].b, block, (size_t)got, MSG_NOSIGNAL) != got)
+				if (got <= 0 ||
+				    send(side ? conn[i].a : conn[i].b, block, (size_t)got, MSG_NOSIGNAL) != got)
 					gone = true;
 			}
 			if (gone) {
@@ -453,8 +465,7 @@ static void follows(void **state)
 	cJSON *events;
 	const cJSON *ev;
 	ok(store_events(s.store, 0, 0, 1000, &events, &err));
-	cJSON_ArrayForEach(ev, events)
-	{
+	cJSON_ArrayForEach(ev, events) {
 		up += str_eq(json_str(ev, "kind"), "engine") && str_eq(json_str(ev, "state"), "up");
 		down += str_eq(json_str(ev, "kind"), "engine") && str_eq(json_str(ev, "state"), "down");
 		if (str_eq(json_str(ev, "kind"), "state") && str_eq(json_str(ev, "workspace"), "a")) {
@@ -488,9 +499,11 @@ static void *change(void *arg)
 	snprintf(name, sizeof name, "h%d", h->n);
 	for (int i = 0; i < 300; i++) {
 		char record[128];
-		snprintf(record, sizeof record, "{'name':'%s','id':'%d-%d','rev':%d,'state':'ready'}", name, h->n, i / 50, i);
+		snprintf(record, sizeof record, "{'name':'%s','id':'%d-%d','rev':%d,'state':'ready'}", name, h->n,
+			 i / 50, i);
 		put(h->s->fleet, name, record);
-		put_container(h->s->fleet, name, "c1", i % 2 ? "running" : "exited", "2026-11-23T17:10:26Z", "0001-01-01T00:00:00Z");
+		put_container(h->s->fleet, name, "c1", i % 2 ? "running" : "exited", "2026-11-23T17:10:26Z",
+			      "0001-01-01T00:00:00Z");
 		if (i % 50 == 49)
 			fleet_put(h->s->fleet, name, NULL);
 	}

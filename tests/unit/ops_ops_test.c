@@ -149,9 +149,10 @@ static void six_creates(void **state)
 
 static void conflicts(void **state)
 {
-	static const char *const busy[][2] = { { "stop", "start" },   { "stop", "stop" },    { "stop", "delete" },   { "delete", "start" },
-					       { "delete", "create" }, { "start", "restart" }, { "start", "sync" },    { "sync", "stop" },
-					       { "restart", "start" }, { "restart", "sync" },  { "create", "restart" } };
+	static const char *const busy[][2] = { { "stop", "start" },   { "stop", "stop" },     { "stop", "delete" },
+					       { "delete", "start" }, { "delete", "create" }, { "start", "restart" },
+					       { "start", "sync" },   { "sync", "stop" },     { "restart", "start" },
+					       { "restart", "sync" }, { "create", "restart" } };
 	struct world *w = world_open(64);
 	for (size_t i = 0; i < ARRAY_LEN(busy); i++) {
 		char ws[32];
@@ -328,7 +329,8 @@ static void fifty_starts(void **state)
 static void without_workspace_and_clones(void **state)
 {
 	struct world *w = world_open(8);
-	struct op *a = submit(w, "prune", NULL, "{'block':true}"), *b = submit(w, "prune", NULL, "{}"), *c = submit(w, "build", NULL, "{}");
+	struct op *a = submit(w, "prune", NULL, "{'block':true}"), *b = submit(w, "prune", NULL, "{}"),
+		  *c = submit(w, "build", NULL, "{}");
 	assert_ptr_equal(a, b);
 	assert_ptr_not_equal(a, c);
 	struct op *d = submit(w, "clone", "copy1", "{'sourceName':'web','block':true}");
@@ -339,7 +341,8 @@ static void without_workspace_and_clones(void **state)
 	struct op *f = submit(w, "start", "api", "{'block':true}");
 	cJSON *in = J("{'sourceName':'api'}");
 	struct op *g = NULL;
-	refused(ops_submit(w->ops, "clone", "copy3", in, NULL, &g, &err), PERRY_ECONFLICT, "Workspace 'api' is busy: start since");
+	refused(ops_submit(w->ops, "clone", "copy3", in, NULL, &g, &err), PERRY_ECONFLICT,
+		"Workspace 'api' is busy: start since");
 	cJSON_Delete(in);
 	atomic_store(&w->release, true);
 	struct op *const all[] = { a, b, c, d, e, f };
@@ -416,8 +419,7 @@ static void stopped_and_taken_up(void **state)
 	ok(store_events(w->store, 0, 0, 1000, &events, &err));
 	int recovered = 0;
 	const cJSON *ev;
-	cJSON_ArrayForEach(ev, events)
-	{
+	cJSON_ArrayForEach(ev, events) {
 		if (!str_eq(json_str(ev, "state"), "recover"))
 			continue;
 		recovered++;

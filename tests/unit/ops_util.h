@@ -15,8 +15,8 @@ struct world {
 	struct hub *hub;
 	struct ops *ops;
 	pthread_mutex_t lock;
-	struct buf log;       /* "+start web" at its begin, "-start web" at its end, "!..." when cancelled */
-	atomic_bool release;  /* lets those with {"block":true} go on */
+	struct buf log;      /* "+start web" at its begin, "-start web" at its end, "!..." when cancelled */
+	atomic_bool release; /* lets those with {"block":true} go on */
 	atomic_int running, most;
 };
 
@@ -31,7 +31,8 @@ static inline int block(struct world *w, struct op *op, struct perry_err **err)
 {
 	while (!atomic_load(&w->release)) {
 		if (op_check(op, err)) {
-			/* As a lifecycle does: what was under way is recorded as broken off, and undoing takes a moment. */
+			/* As a lifecycle does: what was under way is recorded as broken off, and undoing takes a
+			 * moment. */
 			op_step(op, "work", "cancelled", perry_msg(err ? *err : NULL), NULL, NULL);
 			usleep(3000);
 			note(w, '!', op);
@@ -52,8 +53,8 @@ static inline int scripted(void *ctx, struct op *op, cJSON **result, struct perr
 		;
 	cleanup_json cJSON *steps = J("[{'id':'prepare','label':'Preparing'},{'id':'work','label':'Working'}]");
 	op_steps(op, steps);
-	int rc = op_step(op, "prepare", "running", NULL, NULL, err) || op_step(op, "prepare", "done", NULL, NULL, err) ||
-		 op_step(op, "work", "running", NULL, NULL, err);
+	int rc = op_step(op, "prepare", "running", NULL, NULL, err) ||
+		 op_step(op, "prepare", "done", NULL, NULL, err) || op_step(op, "work", "running", NULL, NULL, err);
 	op_progress(op, "work", "a line \xff");
 	if (rc == 0 && json_bool_or(in, "block", false))
 		rc = block(w, op, err);
@@ -72,7 +73,9 @@ static inline int scripted(void *ctx, struct op *op, cJSON **result, struct perr
 
 static inline void world_ops(struct world *w, int max_running)
 {
-	const struct ops_setup setup = { .store = w->store, .hub = w->hub, .max_running = max_running, .run = scripted, .ctx = w };
+	const struct ops_setup setup = {
+		.store = w->store, .hub = w->hub, .max_running = max_running, .run = scripted, .ctx = w
+	};
 	ok(ops_new(&w->ops, &setup, &err));
 }
 
@@ -105,11 +108,11 @@ static inline char *world_log(struct world *w)
 	return text;
 }
 
-#define assert_log(w, want)                                 \
-	do {                                                \
-		char *log_ = world_log(w);                  \
-		assert_string_equal(log_, want);            \
-		free(log_);                                 \
+#define assert_log(w, want) \
+	do { \
+		char *log_ = world_log(w); \
+		assert_string_equal(log_, want); \
+		free(log_); \
 	} while (0)
 
 static inline struct op *submit(struct world *w, const char *kind, const char *ws, const char *input)
@@ -145,11 +148,11 @@ static inline char *state_of(struct world *w, const char *id)
 	return state;
 }
 
-#define assert_state(w, op, want)                         \
-	do {                                              \
-		char *state_ = state_of(w, op_id(op));    \
-		assert_string_equal(state_, want);        \
-		free(state_);                             \
+#define assert_state(w, op, want) \
+	do { \
+		char *state_ = state_of(w, op_id(op)); \
+		assert_string_equal(state_, want); \
+		free(state_); \
 	} while (0)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, test_dir_make, test_dir_remove)

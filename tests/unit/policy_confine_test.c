@@ -14,11 +14,15 @@
 #include "policy/session.h"
 #include "policy_help.h"
 
-/* Secrets as they are in the agent, and one more that is meant to be found: no text of them is in the program itself. */
+/* Secrets as they are in the agent, and one more that is meant to be found: no text of them is in the program itself.
+ */
 #define MASK 0x5a
-static const char environment_secret[] = { 't' ^ MASK, 'k' ^ MASK, '-' ^ MASK, 'E' ^ MASK, 'n' ^ MASK, 'V' ^ MASK, '9' ^ MASK, '1' ^ MASK, '7' ^ MASK, 'q' ^ MASK, 0 };
-static const char config_secret_text[] = { 't' ^ MASK, 'k' ^ MASK, '-' ^ MASK, 'C' ^ MASK, 'o' ^ MASK, 'N' ^ MASK, '3' ^ MASK, '3' ^ MASK, '8' ^ MASK, 'w' ^ MASK, 0 };
-static const char canary[] = { 't' ^ MASK, 'k' ^ MASK, '-' ^ MASK, 'B' ^ MASK, 'i' ^ MASK, 'R' ^ MASK, '5' ^ MASK, '5' ^ MASK, '2' ^ MASK, 'z' ^ MASK, 0 };
+static const char environment_secret[] = { 't' ^ MASK, 'k' ^ MASK, '-' ^ MASK, 'E' ^ MASK, 'n' ^ MASK, 'V' ^ MASK,
+					   '9' ^ MASK, '1' ^ MASK, '7' ^ MASK, 'q' ^ MASK, 0 };
+static const char config_secret_text[] = { 't' ^ MASK, 'k' ^ MASK, '-' ^ MASK, 'C' ^ MASK, 'o' ^ MASK, 'N' ^ MASK,
+					   '3' ^ MASK, '3' ^ MASK, '8' ^ MASK, 'w' ^ MASK, 0 };
+static const char canary[] = { 't' ^ MASK, 'k' ^ MASK, '-' ^ MASK, 'B' ^ MASK, 'i' ^ MASK, 'R' ^ MASK,
+			       '5' ^ MASK, '5' ^ MASK, '2' ^ MASK, 'z' ^ MASK, 0 };
 
 static void unmask(const char *masked, char out[16])
 {
@@ -115,7 +119,8 @@ static int native(const char *what)
 		return (int)syscall(SYS_tgkill, 1, 1, SIGTERM);
 	if (strcmp(what, "grow") == 0) {
 		for (n = 0; n < 1000; n++)
-			if (mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+			if (mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+			    MAP_FAILED)
 				break;
 		return (int)n;
 	}
@@ -164,8 +169,17 @@ static void dies(const char *what)
 
 static void no_file_is_read(void **state)
 {
-	static const char *const files[] = { "/etc/passwd", "/etc/shadow", "/proc/self/environ", "/proc/self/mem", "/proc/1/environ", "/dev/null", "/dev/zero",
-					     "/root", "/", "/var/run/docker.sock", "/nonexistent" };
+	static const char *const files[] = { "/etc/passwd",
+					     "/etc/shadow",
+					     "/proc/self/environ",
+					     "/proc/self/mem",
+					     "/proc/1/environ",
+					     "/dev/null",
+					     "/dev/zero",
+					     "/root",
+					     "/",
+					     "/var/run/docker.sock",
+					     "/nonexistent" };
 	(void)state;
 	not_with_a_sanitizer();
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
@@ -200,8 +214,10 @@ static void one_descriptor_leads_out(void **state)
 /* Number by number, with nothing but zeros: those on the list answer, all others are the end. */
 static void every_other_system_call_is_the_end(void **state)
 {
-	static const long fine[] = { SYS_read, SYS_write, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise, SYS_clock_gettime, SYS_timer_settime,
-				     SYS_rt_sigprocmask, SYS_sched_yield, SYS_getpid, SYS_gettid, SYS_mprotect };
+	static const long fine[] = { SYS_read,           SYS_write,       SYS_brk,           SYS_munmap,
+				     SYS_mremap,         SYS_madvise,     SYS_clock_gettime, SYS_timer_settime,
+				     SYS_rt_sigprocmask, SYS_sched_yield, SYS_getpid,        SYS_gettid,
+				     SYS_mprotect };
 	/* These end it in their own way: exit, exit_group, and rt_sigreturn without a frame. */
 	static const long ends[] = { SYS_exit, SYS_exit_group, SYS_rt_sigreturn };
 	int forbidden = 0;
@@ -217,8 +233,8 @@ static void every_other_system_call_is_the_end(void **state)
 			continue;
 		cleanup_free char *what = xasprintf("call %ld", n);
 		int value = 0, signal = probe(what, &value);
-		/* uretprobe and uprobe serve the kernel's own trampolines and pass by every filter; whoever else calls them
-		 * gets an error or SIGILL. */
+		/* uretprobe and uprobe serve the kernel's own trampolines and pass by every filter; whoever else calls
+		 * them gets an error or SIGILL. */
 		if (n == 335 || n == 336)
 			continue;
 		if (is_fine ? signal == SIGSYS : signal != SIGSYS)
@@ -244,7 +260,8 @@ static void no_secret_is_in_memory(void **state)
 	assert_string_equal(getenv("PERRY_TEST_TOKEN"), secret);
 	unmask(config_secret_text, secret);
 	char *kept = xstrdup(secret);
-	cleanup_free char *config = xasprintf("{\"secrets\":{\"slack\":{\"$secret\":\"secrets.slack\"}},\"note\":\"%zu\"}", strlen(kept));
+	cleanup_free char *config =
+		xasprintf("{\"secrets\":{\"slack\":{\"$secret\":\"secrets.slack\"}},\"note\":\"%zu\"}", strlen(kept));
 	user_hook("env", "return function() return { A = perry.secret 'slack' } end");
 	struct policy_session *s = begin(config, NULL, NULL);
 	policy_close(s);
@@ -269,7 +286,8 @@ static void nor_seen_from_outside(void **state)
 		print_message("skip: another process's memory is for root\n");
 		skip();
 	}
-	cleanup_free char *maps = xasprintf("/proc/%d/maps", (int)policy_zygote_pid(policy)), *mem = xasprintf("/proc/%d/mem", (int)policy_zygote_pid(policy));
+	cleanup_free char *maps = xasprintf("/proc/%d/maps", (int)policy_zygote_pid(policy)),
+			  *mem = xasprintf("/proc/%d/mem", (int)policy_zygote_pid(policy));
 	unmask(environment_secret, secret);
 	FILE *f = fopen(maps, "re");
 	cleanup_fd int fd = open(mem, O_RDONLY | O_CLOEXEC);

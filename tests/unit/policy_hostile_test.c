@@ -1,6 +1,7 @@
 /* Hostile hooks: the ways out that others' sandboxes had, by hand, and programs out of a generator. Each ends with an
  * error that has a name (or, harmlessly, with an answer) within its limit; the process that asked is unharmed.
- *   PERRY_HOSTILE_RUNS (40) how many the generator makes, PERRY_HOSTILE_SEED (1) from where; a failure prints its seed. */
+ *   PERRY_HOSTILE_RUNS (40) how many the generator makes, PERRY_HOSTILE_SEED (1) from where; a failure prints its seed.
+ */
 
 #include "policy/session.h"
 #include "policy_help.h"
@@ -24,8 +25,10 @@ static void every_known_way_out_is_closed(void **state)
 		{ "table.move({ 1 }, 1, 1, 1, ws)", "'ws' is read-only" },
 		{ "setmetatable(getmetatable('') and {} or {}, nil)", NULL },
 		{ "perry.kv.get = function() return 'x' end", "'perry.kv' is read-only" },
-		{ "local m = getmetatable(perry) if type(m) == 'table' then m.__newindex = nil end perry.x = 1", "is read-only" },
-		/* libraries that came along (CVE-2022-0543) and code from texts or bytes (CVE-2024-46981, CVE-2025-49844) */
+		{ "local m = getmetatable(perry) if type(m) == 'table' then m.__newindex = nil end perry.x = 1",
+		  "is read-only" },
+		/* libraries that came along (CVE-2022-0543) and code from texts or bytes (CVE-2024-46981,
+		   CVE-2025-49844) */
 		{ "package.loadlib('x', 'y')", "'package' is not available in hooks" },
 		{ "load('return 1')", "'load' is not available in hooks" },
 		{ "load('\\27Lua')", "'load' is not available in hooks" },
@@ -33,7 +36,8 @@ static void every_known_way_out_is_closed(void **state)
 		{ "('x').dump(print)", "attempt to call a nil value (field 'dump')" },
 		{ "require '/etc/passwd'", "no such file in the lib folder" },
 		{ "require 'perry'", "no such file in the lib folder" },
-		{ "require(setmetatable({}, { __tostring = function() return 'x' end }))", "string expected, got table" },
+		{ "require(setmetatable({}, { __tostring = function() return 'x' end }))",
+		  "string expected, got table" },
 		{ "debug.getregistry()", "'debug' is not available" },
 		{ "coroutine.wrap(function() end)()", "'coroutine' is not available" },
 		{ "collectgarbage 'stop'", "'collectgarbage' is not available" },
@@ -44,15 +48,22 @@ static void every_known_way_out_is_closed(void **state)
 		{ "setmetatable({}, { __gc = function() while true do end end })", "'__gc' is not available" },
 		{ "local m = {} setmetatable({}, m) m.__gc = function() while true do end end", NULL },
 		{ "xpcall(error, function() while true do end end)", "'xpcall' is not available" },
-		{ "error(setmetatable({}, { __tostring = function() while true do end end }))", "the error is a table, not a text" },
+		{ "error(setmetatable({}, { __tostring = function() while true do end end }))",
+		  "the error is a table, not a text" },
 		{ "error(setmetatable({}, { __name = ('x'):rep(1e6) }))", "not a text" },
-		{ "local x <close> = setmetatable({}, { __close = function() while true do end end })", "more than 100 ms of CPU time" },
-		{ "for _ in pairs(setmetatable({}, { __pairs = function() while true do end end })) do end", "more than 100 ms of CPU time" },
-		{ "return setmetatable({}, { __index = function() while true do end end })", "expected an image reference" },
-		{ "perry.log(setmetatable({}, { __tostring = function() while true do end end }))", "more than 100 ms of CPU time" },
+		{ "local x <close> = setmetatable({}, { __close = function() while true do end end })",
+		  "more than 100 ms of CPU time" },
+		{ "for _ in pairs(setmetatable({}, { __pairs = function() while true do end end })) do end",
+		  "more than 100 ms of CPU time" },
+		{ "return setmetatable({}, { __index = function() while true do end end })",
+		  "expected an image reference" },
+		{ "perry.log(setmetatable({}, { __tostring = function() while true do end end }))",
+		  "more than 100 ms of CPU time" },
 		{ "perry.json.encode(setmetatable({}, { __len = function() while true do end end }))", NULL },
 		{ "table.sort({ 3, 2, 1, 4, 5, 9, 8 }, function() return true end)", "invalid order function" },
-		{ "table.concat(setmetatable({}, { __len = function() return 1 << 40 end, __index = function() return 'x' end }))", "the hook used more than" },
+		{ "table.concat(setmetatable({}, { __len = function() return 1 << 40 end, __index = function() return "
+		  "'x' end }))",
+		  "the hook used more than" },
 		/* C code with numbers that it should not take */
 		{ "select(-1 << 62, 1)", "index out of range" },
 		{ "table.unpack({}, 1, 1e8)", "too many results to unpack" },
@@ -120,11 +131,14 @@ static void every_known_way_out_is_closed(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct perry_err *err = NULL;
-		cleanup_free char *hook = xasprintf("return function(ws, base)\n  do %s end\n  do return 'held' end\nend", cases[i].code);
+		cleanup_free char *hook =
+			xasprintf("return function(ws, base)\n  do %s end\n  do return 'held' end\nend", cases[i].code);
 		user_hook("image", hook);
 		cleanup_json cJSON *answer = ask("image", NULL, &err);
-		if (cases[i].wanted ? !err || !strstr(perry_msg(err), cases[i].wanted) : !str_eq(cJSON_GetStringValue(answer), "held"))
-			print_error("%s\n  got:    %s\n  wanted: %s\n", cases[i].code, err ? perry_msg(err) : cJSON_GetStringValue(answer),
+		if (cases[i].wanted ? !err || !strstr(perry_msg(err), cases[i].wanted)
+				    : !str_eq(cJSON_GetStringValue(answer), "held"))
+			print_error("%s\n  got:    %s\n  wanted: %s\n", cases[i].code,
+				    err ? perry_msg(err) : cJSON_GetStringValue(answer),
 				    cases[i].wanted ? cases[i].wanted : "held");
 		else if (err && err->code != PERRY_EPOLICY)
 			print_error("%s: %s is no refusal of the policy\n", cases[i].code, perry_msg(err));
@@ -145,8 +159,10 @@ static void what_one_hook_does_the_next_does_not_see(void **state)
 		cleanup_json cJSON *answer = ask("image", NULL, &err);
 		assert_string_equal(cJSON_GetStringValue(answer), "debian:1"); /* each operation begins anew */
 	}
-	write_to(pack_dir, "image.lua", "return function() return string.mine and 'seen' or tostring(mine == nil) end", 0644);
-	user_hook("image", "return function(ws, base) pcall(function() string.mine = 1 end) pcall(function() mine = 1 end) return base() end");
+	write_to(pack_dir, "image.lua", "return function() return string.mine and 'seen' or tostring(mine == nil) end",
+		 0644);
+	user_hook("image", "return function(ws, base) pcall(function() string.mine = 1 end) pcall(function() mine = 1 "
+			   "end) return base() end");
 	cleanup_json cJSON *answer = ask("image", NULL, &err);
 	assert_null(answer);
 	assert_non_null(strstr(perry_msg(err), "has no field 'mine'"));
@@ -167,16 +183,85 @@ static unsigned pick(unsigned n)
 
 static void expression(struct buf *out, int depth)
 {
-	static const char *const leaves[] = { "nil", "true", "1", "-1", "0/0", "1/0", "1 << 62", "math.mininteger", "1e308", "'x'", "'\\xff'", "'\\0'", "('x'):rep(1e6)",
-					      "{}", "ws", "ws.name", "ws.labels", "base", "perry", "perry.secret 's'", "perry.key.config()", "string", "table", "_ENV", "v1", "v2",
-					      "function(...) return ... end", "setmetatable({}, { __index = function(t, k) return t end })",
-					      "setmetatable({}, { __call = function(f, ...) return f(...) end })", "perry.json.array {}", "ws.request" };
-	static const char *const calls[] = { "tostring", "type", "pcall", "select", "rawlen", "next", "pairs", "ipairs", "getmetatable", "setmetatable", "require", "error",
-					     "assert", "tonumber", "string.rep", "string.format", "string.find", "string.gsub", "string.pack", "string.unpack", "string.byte",
-					     "table.concat", "table.unpack", "table.sort", "table.move", "table.insert", "table.remove", "utf8.char", "utf8.codepoint", "math.floor",
-					     "math.tointeger", "perry.label", "perry.bytes", "perry.json.encode", "perry.json.decode", "perry.kv.get",
-					     "perry.docker.inspect", "perry.http.get", "perry.http.request", "perry.run", "perry.refuse", "perry.config", "perry.setting", "base",
-					     "perry.key.mint", "perry.json.array", "v1", "v2" };
+	static const char *const leaves[] = { "nil",
+					      "true",
+					      "1",
+					      "-1",
+					      "0/0",
+					      "1/0",
+					      "1 << 62",
+					      "math.mininteger",
+					      "1e308",
+					      "'x'",
+					      "'\\xff'",
+					      "'\\0'",
+					      "('x'):rep(1e6)",
+					      "{}",
+					      "ws",
+					      "ws.name",
+					      "ws.labels",
+					      "base",
+					      "perry",
+					      "perry.secret 's'",
+					      "perry.key.config()",
+					      "string",
+					      "table",
+					      "_ENV",
+					      "v1",
+					      "v2",
+					      "function(...) return ... end",
+					      "setmetatable({}, { __index = function(t, k) return t end })",
+					      "setmetatable({}, { __call = function(f, ...) return f(...) end })",
+					      "perry.json.array {}",
+					      "ws.request" };
+	static const char *const calls[] = { "tostring",
+					     "type",
+					     "pcall",
+					     "select",
+					     "rawlen",
+					     "next",
+					     "pairs",
+					     "ipairs",
+					     "getmetatable",
+					     "setmetatable",
+					     "require",
+					     "error",
+					     "assert",
+					     "tonumber",
+					     "string.rep",
+					     "string.format",
+					     "string.find",
+					     "string.gsub",
+					     "string.pack",
+					     "string.unpack",
+					     "string.byte",
+					     "table.concat",
+					     "table.unpack",
+					     "table.sort",
+					     "table.move",
+					     "table.insert",
+					     "table.remove",
+					     "utf8.char",
+					     "utf8.codepoint",
+					     "math.floor",
+					     "math.tointeger",
+					     "perry.label",
+					     "perry.bytes",
+					     "perry.json.encode",
+					     "perry.json.decode",
+					     "perry.kv.get",
+					     "perry.docker.inspect",
+					     "perry.http.get",
+					     "perry.http.request",
+					     "perry.run",
+					     "perry.refuse",
+					     "perry.config",
+					     "perry.setting",
+					     "base",
+					     "perry.key.mint",
+					     "perry.json.array",
+					     "v1",
+					     "v2" };
 	static const char *const operators[] = { "..", "+", "//", "<<", "==", "<", "and", "or", "%" };
 	if (depth <= 0) {
 		buf_adds(out, leaves[pick(ARRAY_LEN(leaves))]);
@@ -270,7 +355,8 @@ static void statements(struct buf *out, int depth, int n)
 	}
 }
 
-static int answers(void *ctx, const char *layer, const char *name, const cJSON *args, cJSON **out, struct perry_err **err)
+static int answers(void *ctx, const char *layer, const char *name, const cJSON *args, cJSON **out,
+		   struct perry_err **err)
 {
 	(void)ctx, (void)layer, (void)args;
 	if (pick(3) == 0)
@@ -288,7 +374,8 @@ static long from_environment(const char *name, long dflt)
 static void generated_hooks_end_within_their_limit(void **state)
 {
 	static const char *const points[] = { "image", "env", "container", "review", "hostname", "on_created", "idle" };
-	long runs = from_environment("PERRY_HOSTILE_RUNS", 40), seed = from_environment("PERRY_HOSTILE_SEED", 1), refused = 0;
+	long runs = from_environment("PERRY_HOSTILE_RUNS", 40), seed = from_environment("PERRY_HOSTILE_SEED", 1),
+	     refused = 0;
 	int before = open_fds();
 	pid_t zygote = policy_zygote_pid(policy);
 	(void)state;
@@ -305,8 +392,11 @@ static void generated_hooks_end_within_their_limit(void **state)
 		expression(&code, 3);
 		buf_adds(&code, " end\nend\n");
 		user_hook(point, buf_str(&code));
-		cleanup_json cJSON *facts = facts_of("web"), *extra = parse("{\"plan\":{\"container\":{}},\"ev\":{\"kind\":\"x\"},\"activity\":{\"idle_seconds\":1}}"),
-				   *config = parse("{\"secrets\":{\"s\":{\"$secret\":\"secrets.s\"}}}"), *rows = cJSON_CreateArray();
+		cleanup_json cJSON *facts = facts_of("web"),
+				   *extra = parse("{\"plan\":{\"container\":{}},\"ev\":{\"kind\":\"x\"},\"activity\":{"
+						  "\"idle_seconds\":1}}"),
+				   *config = parse("{\"secrets\":{\"s\":{\"$secret\":\"secrets.s\"}}}"),
+				   *rows = cJSON_CreateArray();
 		cleanup_free char *config_text = json_print(config);
 		struct policy_session *s = begin(config_text, answers, NULL);
 		int64_t began = clock_mono_ms();
@@ -314,8 +404,10 @@ static void generated_hooks_end_within_their_limit(void **state)
 		int64_t took = clock_mono_ms() - began;
 		refused += rc < 0;
 		/* 100 ms or 5 s of CPU time on a machine that is busy with other things. */
-		if (took > 60000 || (rc < 0 && (err->code != PERRY_EPOLICY || !*perry_msg(err))) || (rc == 0) != (err == NULL))
-			fail_msg("seed %ld, after %lld ms: %s\n%s", i, (long long)took, err ? perry_msg(err) : "no error", buf_str(&code));
+		if (took > 60000 || (rc < 0 && (err->code != PERRY_EPOLICY || !*perry_msg(err))) ||
+		    (rc == 0) != (err == NULL))
+			fail_msg("seed %ld, after %lld ms: %s\n%s", i, (long long)took,
+				 err ? perry_msg(err) : "no error", buf_str(&code));
 		/* It may only be a mistake in the program that the generator wrote: then it tests nothing. */
 		if (err && strstr(perry_msg(err), "near '"))
 			fail_msg("seed %ld: %s\n%s", i, perry_msg(err), buf_str(&code));

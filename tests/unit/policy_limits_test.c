@@ -113,11 +113,11 @@ static void memory_is_limited(void **state)
 
 static void nothing_of_lua_leads_out(void **state)
 {
-	static const char *const forbidden[] = { "os",	       "io",	    "load",
+	static const char *const forbidden[] = { "os",         "io",        "load",
 						 "loadstring", "dofile",    "loadfile",
 						 "debug",      "coroutine", "collectgarbage",
 						 "xpcall",     "rawget",    "rawset",
-						 "package",    "_G",	    "setfenv" };
+						 "package",    "_G",        "setfenv" };
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(forbidden); i++) {
 		cleanup_free char *hook = xasprintf("return function() return %s end", forbidden[i]);

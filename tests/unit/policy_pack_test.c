@@ -13,24 +13,28 @@ static int fresh(void **state)
 	(void)state;
 	snprintf(conf, sizeof conf, "%s/conf", home);
 	snprintf(src, sizeof src, "%s/src/acme", home);
-	cleanup_free char *command = xasprintf("rm -rf %s %s/src; mkdir -p %s %s/hooks/on_deleted %s/lib/net %s/tests", conf, home, conf, src, src, src);
+	cleanup_free char *command = xasprintf("rm -rf %s %s/src; mkdir -p %s %s/hooks/on_deleted %s/lib/net %s/tests",
+					       conf, home, conf, src, src, src);
 	return system(command) == 0 ? 0 : -1;
 }
 
-static const char whole[] =
-	"{\n  \"name\": \"acme\",\n  \"api\": 1,\n  \"description\": \"what Acme does\",\n"
-	"  \"settings\": [\n    {\"name\": \"prefix\", \"type\": \"string\", \"default\": \"acme\", \"description\": \"x\"},\n"
-	"    {\"name\": \"chat\", \"type\": \"string\", \"secret\": true},\n"
-	"    {\"name\": \"vault\", \"type\": \"string\"}\n  ],\n"
-	"  \"needs\": {\"network\": [\"hooks.example.com\", \"*.acme.example\", \"setting:vault\"], \"run\": [\"nsupdate\"], "
-	"\"docker\": [\"list\"], \"kv\": true}\n}\n";
+static const char whole[] = "{\n  \"name\": \"acme\",\n  \"api\": 1,\n  \"description\": \"what Acme does\",\n"
+			    "  \"settings\": [\n    {\"name\": \"prefix\", \"type\": \"string\", \"default\": "
+			    "\"acme\", \"description\": \"x\"},\n"
+			    "    {\"name\": \"chat\", \"type\": \"string\", \"secret\": true},\n"
+			    "    {\"name\": \"vault\", \"type\": \"string\"}\n  ],\n"
+			    "  \"needs\": {\"network\": [\"hooks.example.com\", \"*.acme.example\", "
+			    "\"setting:vault\"], \"run\": [\"nsupdate\"], "
+			    "\"docker\": [\"list\"], \"kv\": true}\n}\n";
 
 static void make_pack(void)
 {
 	write_to(src, "pack.json", whole, 0644);
 	write_to(src, "README.md", "Acme\n", 0644);
 	write_to(src, "hooks/hostname.lua",
-		 "local n = require 'net.names'\nreturn function(ws, base) return perry.setting 'prefix' .. '-' .. n.of(base()) end\n", 0644);
+		 "local n = require 'net.names'\nreturn function(ws, base) return perry.setting 'prefix' .. '-' .. "
+		 "n.of(base()) end\n",
+		 0644);
 	write_to(src, "hooks/on_deleted/10-chat.lua", "return function(ws, ev) end\n", 0644);
 	write_to(src, "lib/net/names.lua", "return { of = function(s) return s end }\n", 0644);
 	write_to(src, "tests/hostname_test.lua", "return {}\n", 0644);
@@ -130,65 +134,96 @@ static void every_field_of_pack_json(void **state)
 		{ "{\n\"name\": ", "p/pack.json:2:9: " },
 		{ "{}", "p/pack.json:1: name: expected the pack's name, got nothing" },
 		{ "{\n \"name\": 3, \"api\": 1}", "p/pack.json:2: name: expected the pack's name, got number" },
-		{ "{\n\n \"name\": \"Acme\", \"api\": 1}", "p/pack.json:3: name: expected a name of a-z, 0-9 and hyphens within, at most 40, got \"Acme\"" },
+		{ "{\n\n \"name\": \"Acme\", \"api\": 1}",
+		  "p/pack.json:3: name: expected a name of a-z, 0-9 and hyphens within, at most 40, got \"Acme\"" },
 		{ "{\"name\": \"machine\", \"api\": 1}", "name: expected another name: this one is perry's own" },
 		{ "{\"name\": \"a/b\", \"api\": 1}", "name: expected a name of" },
 		{ "{\"name\": \"\", \"api\": 1}", "name: expected a name of" },
 		{ "{\"name\": \"a\"}", "api: expected the number of the hook API that it is written for, got nothing" },
 		{ "{\"name\": \"a\", \"api\": \"1\"}", "api: expected the number of the hook API" },
-		{ "{\"name\": \"a\",\n \"api\": 2}", "p/pack.json:2: api: the pack 'a' is written for api=2; this perry serves api=1" },
+		{ "{\"name\": \"a\",\n \"api\": 2}",
+		  "p/pack.json:2: api: the pack 'a' is written for api=2; this perry serves api=1" },
 		{ "{\"name\": \"a\", \"api\": 0}", "api: the pack 'a' is written for api=0" },
 		{ "{\"name\": \"a\", \"api\": 1.5}", "api: expected" },
-		{ "{\"name\": \"a\", \"api\": 1, \"descripton\": \"x\"}", "descripton: there is no such field (did you mean \"description\"?)" },
+		{ "{\"name\": \"a\", \"api\": 1, \"descripton\": \"x\"}",
+		  "descripton: there is no such field (did you mean \"description\"?)" },
 		{ "{\"name\": \"a\", \"api\": 1, \"description\": 1}", "description: expected a text, got number" },
-		{ "{\"name\": \"a\", \"api\": 1, \"description\": \"\\u001b[2J\"}", "description: has a control character" },
+		{ "{\"name\": \"a\", \"api\": 1, \"description\": \"\\u001b[2J\"}",
+		  "description: has a control character" },
 		{ "{\"name\": \"a\", \"api\": 1, \"name\": \"b\"}", "name: is there twice" },
 		{ "{\"name\": \"a\", \"api\": 1, \"settings\": {}}", "settings: expected a list, got object" },
 		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [\n{\"name\": \"x\", \"type\": \"string\"},\n3]}",
 		  "p/pack.json:3: settings[1]: expected an object" },
-		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"type\": \"string\"}]}", "settings[0].name: expected a name of letters" },
-		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x-y\", \"type\": \"string\"}]}", "settings[0].name: expected a name" },
-		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"string\"}, {\"name\": \"x\", \"type\": \"string\"}]}",
+		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"type\": \"string\"}]}",
+		  "settings[0].name: expected a name of letters" },
+		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x-y\", \"type\": \"string\"}]}",
+		  "settings[0].name: expected a name" },
+		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"string\"}, {\"name\": "
+		  "\"x\", \"type\": \"string\"}]}",
 		  "settings[1].name: there is a setting \"x\" already" },
 		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\",\n\"type\": \"text\"}]}",
-		  "p/pack.json:2: settings[0].type: expected one of string, boolean, integer, number, strings, got \"text\"" },
-		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\"}]}", "settings[0].type: expected one of" },
-		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"integer\", \"default\": 1.5}]}",
+		  "p/pack.json:2: settings[0].type: expected one of string, boolean, integer, number, strings, got "
+		  "\"text\"" },
+		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\"}]}",
+		  "settings[0].type: expected one of" },
+		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"integer\", \"default\": "
+		  "1.5}]}",
 		  "settings[0].default: expected a whole number, got number" },
-		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"strings\", \"default\": [1]}]}",
+		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"strings\", \"default\": "
+		  "[1]}]}",
 		  "settings[0].default: expected a list of strings" },
-		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"string\", \"secret\": 1}]}",
+		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"string\", \"secret\": "
+		  "1}]}",
 		  "settings[0].secret: expected true or false" },
-		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"string\", \"secret\": true, \"default\": \"k\"}]}",
+		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"string\", \"secret\": "
+		  "true, \"default\": \"k\"}]}",
 		  "settings[0].default: a secret has no default" },
-		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"boolean\", \"secret\": true}]}",
+		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"boolean\", \"secret\": "
+		  "true}]}",
 		  "settings[0].type: a secret is a string" },
-		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"string\", \"descr\": 1}]}",
+		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"string\", \"descr\": "
+		  "1}]}",
 		  "settings[0].descr: there is no such field" },
-		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"string\", \"description\": []}]}",
+		{ "{\"name\": \"a\", \"api\": 1, \"settings\": [{\"name\": \"x\", \"type\": \"string\", "
+		  "\"description\": []}]}",
 		  "settings[0].description: expected a text" },
 		{ "{\"name\": \"a\", \"api\": 1, \"needs\": []}", "needs: expected an object" },
-		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"netwrok\": []}}", "needs.netwrok: there is no such field (did you mean \"network\"?)" },
-		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"network\": true}}", "needs.network: expected a list of texts, got boolean" },
-		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"network\": [1]}}", "needs.network[0]: expected a text, got number" },
+		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"netwrok\": []}}",
+		  "needs.netwrok: there is no such field (did you mean \"network\"?)" },
+		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"network\": true}}",
+		  "needs.network: expected a list of texts, got boolean" },
+		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"network\": [1]}}",
+		  "needs.network[0]: expected a text, got number" },
 		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"network\": [\"ok.example\",\n\"https://x\"]}}",
-		  "p/pack.json:2: needs.network[1]: expected a host in lower case, without scheme, port and path, got \"https://x\"" },
-		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"network\": [\"x:80\"]}}", "needs.network[0]: expected a host" },
-		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"network\": [\"X.example\"]}}", "needs.network[0]: expected a host" },
-		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"network\": [\"*\"]}}", "needs.network[0]: expected a host" },
-		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"network\": [\"*.com\"]}}", "needs.network[0]: expected a host" },
-		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"network\": [\"setting:x\"]}}", "needs.network[0]: expected the name of a setting" },
-		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"run\": [\"sh -c\"]}}", "needs.run[0]: expected the name of a command" },
-		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"run\": [\"bin/x\"]}}", "needs.run[0]: expected the name of a command" },
-		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"docker\": [\"run\"]}}", "needs.docker[0]: expected one of inspect, list, exec, got \"run\"" },
-		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"kv\": 1}}", "needs.kv: expected true or false, got number" },
+		  "p/pack.json:2: needs.network[1]: expected a host in lower case, without scheme, port and path, got "
+		  "\"https://x\"" },
+		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"network\": [\"x:80\"]}}",
+		  "needs.network[0]: expected a host" },
+		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"network\": [\"X.example\"]}}",
+		  "needs.network[0]: expected a host" },
+		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"network\": [\"*\"]}}",
+		  "needs.network[0]: expected a host" },
+		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"network\": [\"*.com\"]}}",
+		  "needs.network[0]: expected a host" },
+		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"network\": [\"setting:x\"]}}",
+		  "needs.network[0]: expected the name of a setting" },
+		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"run\": [\"sh -c\"]}}",
+		  "needs.run[0]: expected the name of a command" },
+		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"run\": [\"bin/x\"]}}",
+		  "needs.run[0]: expected the name of a command" },
+		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"docker\": [\"run\"]}}",
+		  "needs.docker[0]: expected one of inspect, list, exec, got \"run\"" },
+		{ "{\"name\": \"a\", \"api\": 1, \"needs\": {\"kv\": 1}}",
+		  "needs.kv: expected true or false, got number" },
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct perry_err *err = NULL;
 		cJSON *out = NULL;
-		if (pack_parse(cases[i].text, strlen(cases[i].text), "p/pack.json", &out, &err) == 0 || !strstr(perry_msg(err), cases[i].wanted))
-			fail_msg("%s\ngot:    %s\nwanted: %s", cases[i].text, err ? perry_msg(err) : "fine", cases[i].wanted);
+		if (pack_parse(cases[i].text, strlen(cases[i].text), "p/pack.json", &out, &err) == 0 ||
+		    !strstr(perry_msg(err), cases[i].wanted))
+			fail_msg("%s\ngot:    %s\nwanted: %s", cases[i].text, err ? perry_msg(err) : "fine",
+				 cases[i].wanted);
 		perry_err_free(err);
 	}
 	cJSON *out = NULL;
@@ -199,14 +234,16 @@ static void every_field_of_pack_json(void **state)
 /* A field of each kind at a time is replaced, left out, doubled: never a crash, and always an error or a pack. */
 static void pack_json_under_mutation(void **state)
 {
-	static const char *const values[] = { "null", "true", "-1", "1e400", "\"\"", "\"\\ud800\"", "[]", "{}", "[[[[1]]]]", "\"../..\"", "\"\\n\"" };
+	static const char *const values[] = { "null", "true", "-1",        "1e400",     "\"\"",   "\"\\ud800\"",
+					      "[]",   "{}",   "[[[[1]]]]", "\"../..\"", "\"\\n\"" };
 	size_t refused = 0, tried = 0;
 	(void)state;
 	for (size_t at = 0; at < strlen(whole); at++) {
 		if (whole[at] != ':' || whole[at + 1] != ' ')
 			continue;
 		for (size_t v = 0; v < ARRAY_LEN(values); v++, tried++) {
-			cleanup_free char *text = xasprintf("%.*s %s%s", (int)at + 1, whole, values[v], whole + at + 1 + strcspn(whole + at + 1, ",}\n"));
+			cleanup_free char *text = xasprintf("%.*s %s%s", (int)at + 1, whole, values[v],
+							    whole + at + 1 + strcspn(whole + at + 1, ",}\n"));
 			cleanup_err struct perry_err *err = NULL;
 			cleanup_json cJSON *out = NULL;
 			int r = pack_parse(text, strlen(text), "p", &out, &err);
@@ -226,17 +263,19 @@ static void the_hash_is_of_names_modes_and_bytes(void **state)
 	cleanup_pack struct pack *a = read_ok(src, (uid_t)-1);
 	assert_int_equal(a->n, 7);
 	/* by other means, as docs/hooks/packs.md says */
-	cleanup_free char *command = xasprintf(
-		"cd %s && { echo 'perry-pack 1'; find . -type f | LC_ALL=C sort | while read -r f; do [ -x \"$f\" ] && m=755 || m=644; "
-		"echo \"$m $(sha256sum <\"$f\" | cut -c1-64) $(stat -c %%s \"$f\") ${f#./}\"; done; } | sha256sum | cut -c1-64",
-		src);
+	cleanup_free char *command = xasprintf("cd %s && { echo 'perry-pack 1'; find . -type f | LC_ALL=C sort | while "
+					       "read -r f; do [ -x \"$f\" ] && m=755 || m=644; "
+					       "echo \"$m $(sha256sum <\"$f\" | cut -c1-64) $(stat -c %%s \"$f\") "
+					       "${f#./}\"; done; } | sha256sum | cut -c1-64",
+					       src);
 	char line[80] = "";
 	FILE *f = popen(command, "r");
 	assert_non_null(fgets(line, sizeof line, f));
 	pclose(f);
 	line[64] = 0;
 	assert_string_equal(a->hash + 7, line);
-	cleanup_free char *readme = path_join(src, "README.md"), *other = path_join(src, "READ.md"), *ci = path_join(src, "ci.sh");
+	cleanup_free char *readme = path_join(src, "README.md"), *other = path_join(src, "READ.md"),
+			  *ci = path_join(src, "ci.sh");
 	assert_int_equal(chmod(readme, 0600), 0); /* who may read it is no content */
 	cleanup_pack struct pack *b = read_ok(src, (uid_t)-1);
 	assert_string_equal(a->hash, b->hash);
@@ -334,7 +373,8 @@ static void an_approved_pack_is_a_layer(void **state)
 	(void)state;
 	make_pack();
 	approve();
-	cleanup_json cJSON *config = config_now("{\"packs\":{\"acme\":{\"prefix\":\"blue\"}}}"), *facts = facts_of("web"), *rows = cJSON_CreateArray();
+	cleanup_json cJSON *config = config_now("{\"packs\":{\"acme\":{\"prefix\":\"blue\"}}}"),
+			   *facts = facts_of("web"), *rows = cJSON_CreateArray();
 	struct policy_session *s = open_packs(&packs, config, NULL, NULL, &err);
 	if (!s)
 		fail_msg("%s", perry_msg(err));
@@ -361,8 +401,10 @@ static void settings_are_checked(void **state)
 	make_pack();
 	approve();
 	stops("{\"packs\":{\"acme\":{\"prefix\":3}}}", "config.json: packs.acme.prefix: expected string, got number");
-	stops("{\"packs\":{\"acme\":{\"prefx\":\"a\"}}}", "config.json: packs.acme.prefx: the pack has no such setting (did you mean \"prefix\"?)");
-	stops("{\"packs\":{\"acme\":{\"chat\":\"xoxb-the-token\"}}}", "config.json: packs.acme.chat: expected the name of a secret");
+	stops("{\"packs\":{\"acme\":{\"prefx\":\"a\"}}}",
+	      "config.json: packs.acme.prefx: the pack has no such setting (did you mean \"prefix\"?)");
+	stops("{\"packs\":{\"acme\":{\"chat\":\"xoxb-the-token\"}}}",
+	      "config.json: packs.acme.chat: expected the name of a secret");
 	opens("{\"packs\":{\"acme\":{\"chat\":\"slack\"}},\"secrets\":{\"slack\":{\"$secret\":\"secrets.slack\"}}}");
 }
 
@@ -376,7 +418,9 @@ static void what_is_not_approved_stops(void **state)
 	approve();
 	opens("{}");
 	opens("{\"hookPacks\":[\"~/src/acme/\"]}"); /* the same folder, said otherwise */
-	stops("{\"hookPacks\":[{\"url\":\"https://x.example/y\",\"ref\":\"v2\"}]}", "hookPacks: https://x.example/y is not approved\n  look at it with: perry hooks add https://x.example/y --ref v2");
+	stops("{\"hookPacks\":[{\"url\":\"https://x.example/y\",\"ref\":\"v2\"}]}",
+	      "hookPacks: https://x.example/y is not approved\n  look at it with: perry hooks add https://x.example/y "
+	      "--ref v2");
 	stops("{\"hookPacks\":[3]}", "hookPacks: each entry is a folder or {\"url\": ..., \"ref\": ...}");
 	stops("{\"hookPacks\":[{}]}", "hookPacks: each entry is a folder");
 	cleanup_free char *lock = path_join(conf, "hooks.lock");
@@ -462,14 +506,16 @@ static void any_other_change_stops(void **state)
 	(void)state;
 	make_pack();
 	approve();
-	what_is_done_to("README.md", "rm README.md", ": is gone since the pack 'acme' was approved\n  have it again: perry hooks update acme");
+	what_is_done_to("README.md", "rm README.md",
+			": is gone since the pack 'acme' was approved\n  have it again: perry hooks update acme");
 	what_is_done_to("hooks/image.lua", "echo x >hooks/image.lua", ": was added since");
 	what_is_done_to("ci.sh", "chmod -x ci.sh", ": has another mode since");
 	what_is_done_to("README.md", "chmod +x README.md", ": has another mode since");
 	what_is_done_to("README.md", "chmod 666 README.md", ": others may write to it (mode 0666; chmod go-w)");
 	what_is_done_to("lib/net", "chmod 777 lib/net", ": others may write to it (mode 0777; chmod go-w)");
 	what_is_done_to("", "chmod 775 .", ": others may write to it (mode 0775; chmod go-w)");
-	what_is_done_to("hooks/hostname.lua", "mv hooks/hostname.lua ../x && ln -s ../../x hooks/hostname.lua", ": a link; a pack may not have any");
+	what_is_done_to("hooks/hostname.lua", "mv hooks/hostname.lua ../x && ln -s ../../x hooks/hostname.lua",
+			": a link; a pack may not have any");
 	what_is_done_to("lib", "mv lib ../y && ln -s ../y lib", ": a link; a pack may not have any");
 	what_is_done_to("tests/p", "mkfifo tests/p", ": not a regular file");
 	if (geteuid() == 0)
@@ -516,7 +562,7 @@ static void approval_is_of_what_was_seen(void **state)
 	assert_int_equal(err->code, PERRY_ECONFLICT);
 	perry_err_free(take_ptr(err));
 	assert_int_equal(packs_approve(conf, second, from, NULL, NULL, &err), 0); /* the same again is fine */
-	cleanup_free char *one = approved_folder(); /* and the old content is gone */
+	cleanup_free char *one = approved_folder();                               /* and the old content is gone */
 	json_set_str(from, "path", "/elsewhere");
 	assert_int_equal(packs_approve(conf, third, from, second->hash, NULL, &err), -1);
 	assert_non_null(strstr(perry_msg(err), "there is a pack 'acme' already, from"));
@@ -543,11 +589,14 @@ static void approvals_at_once_are_serialised(void **state)
 		if ((pids[i] = fork()) == 0) {
 			struct perry_err *err = NULL;
 			struct pack *p = NULL;
-			cleanup_free char *own = xasprintf("%s/src/%d", home, i), *copy = xasprintf("cp -r %s %s && echo %d >%s/README.md", src, own, i, own);
+			cleanup_free char *own = xasprintf("%s/src/%d", home, i),
+					  *copy = xasprintf("cp -r %s %s && echo %d >%s/README.md", src, own, i, own);
 			cleanup_json cJSON *from = source();
 			if (system(copy) != 0 || pack_read(own, (uid_t)-1, &p, NULL) < 0)
 				_exit(9);
-			_exit(packs_approve(conf, p, from, NULL, NULL, &err) == 0 ? 0 : err->code == PERRY_ECONFLICT ? 1 : 2);
+			_exit(packs_approve(conf, p, from, NULL, NULL, &err) == 0 ? 0
+			      : err->code == PERRY_ECONFLICT                      ? 1
+										  : 2);
 		}
 	}
 	for (int i = 0; i < 8; i++) {
@@ -604,7 +653,8 @@ static void a_pack_travels_unchanged(void **state)
 	assert_int_equal(pack_from_json(j, &got, &err), 0);
 	assert_string_equal(got->hash, p->hash);
 	pack_free(take_ptr(got));
-	static const char *const bad[] = { "../x", "/etc/x", "a/../../x", "a//b", "", ".git/config", "a/.GIT/x", "a/./b", "x\\y" };
+	static const char *const bad[] = { "../x",        "/etc/x",   "a/../../x", "a//b", "",
+					   ".git/config", "a/.GIT/x", "a/./b",     "x\\y" };
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		cleanup_json cJSON *copy = cJSON_Duplicate(j, 1);
 		json_set_str(cJSON_GetArrayItem(copy, 0), "path", bad[i]);
@@ -624,7 +674,8 @@ static void packs_of_different_api(void **state)
 	(void)state;
 	make_pack();
 	approve();
-	cleanup_free char *dir = approved_folder(), *other = xasprintf("%s/src/new", home), *copy = xasprintf("cp -r %s %s", src, other);
+	cleanup_free char *dir = approved_folder(), *other = xasprintf("%s/src/new", home),
+			  *copy = xasprintf("cp -r %s %s", src, other);
 	assert_int_equal(system(copy), 0);
 	write_to(other, "pack.json", "{\n\"name\": \"new\",\n\"api\": 2}", 0644);
 	read_fails(other, "~/src/new/pack.json:3: api: the pack 'new' is written for api=2; this perry serves api=1");
@@ -651,8 +702,10 @@ static void needs_hold(void **state)
 	} cases[] = {
 		{ "image", "perry.http.get 'https://hooks.example.com/'", NULL },
 		{ "image", "perry.http.get 'https://a.b.acme.example/'", NULL },
-		{ "image", "perry.http.get 'https://acme.example/'", "the pack 'acme' does not list acme.example in needs.network" },
-		{ "image", "perry.http.get 'https://hooks.example.com.evil.example/'", "does not list hooks.example.com.evil.example" },
+		{ "image", "perry.http.get 'https://acme.example/'",
+		  "the pack 'acme' does not list acme.example in needs.network" },
+		{ "image", "perry.http.get 'https://hooks.example.com.evil.example/'",
+		  "does not list hooks.example.com.evil.example" },
 		{ "image", "perry.http.get 'https://vault.internal:8200/v1'", NULL }, /* the setting */
 		{ "image", "perry.http.get 'https://169.254.169.254/'", "does not list 169.254.169.254" },
 		{ "image", "perry.kv.get 'x'", NULL },
@@ -660,22 +713,34 @@ static void needs_hold(void **state)
 		{ "image", "perry.docker.inspect 'x'", "does not list inspect in needs.docker" },
 		{ "on_created", "perry.run { argv = { 'nsupdate', '-l' } }", NULL },
 		{ "on_created", "perry.run { argv = { 'sh', '-c', 'nsupdate' } }", "does not list sh in needs.run" },
-		{ "on_created", "perry.run { argv = { '/tmp/nsupdate' } }", "does not list /tmp/nsupdate in needs.run" },
+		{ "on_created", "perry.run { argv = { '/tmp/nsupdate' } }",
+		  "does not list /tmp/nsupdate in needs.run" },
 		{ "on_created", "perry.run { argv = {} }", "does not list it in needs.run" },
 		{ "on_created", "perry.run {}", "does not list it in needs.run" },
 		{ "image", "perry.run { argv = { 'nsupdate' } }", "a decision may look, not touch" },
 		{ "on_created", "perry.docker.exec { argv = { 'id' } }", "does not list exec in needs.docker" },
-		{ "on_created", "perry.http.request { url = 'https://hooks.example.com/', headers = { A = perry.secret 'chat' } }", NULL },
-		{ "on_created", "perry.http.request { url = 'https://hooks.example.com/', headers = { A = perry.secret 'other' } }",
+		{ "on_created",
+		  "perry.http.request { url = 'https://hooks.example.com/', headers = { A = perry.secret 'chat' } }",
+		  NULL },
+		{ "on_created",
+		  "perry.http.request { url = 'https://hooks.example.com/', headers = { A = perry.secret 'other' } }",
 		  "the pack 'acme' has no secret setting 'other'" },
-		{ "on_created", "perry.http.request { url = 'https://hooks.example.com/', headers = { A = perry.secret 'prefix' } }",
+		{ "on_created",
+		  "perry.http.request { url = 'https://hooks.example.com/', headers = { A = perry.secret 'prefix' } }",
 		  "the pack 'acme' has no secret setting 'prefix'" },
-		{ "on_created", "perry.http.request { url = 'https://hooks.example.com/', json = { A = perry.config 'agents.github.token' or 'none' } }", NULL },
-		{ "image", "if perry.config 'agents.github.token' then error 'a reference' end perry.kv.get 'x'", NULL },
-		{ "image", "if perry.config('agents.github').token then error 'a reference' end perry.kv.get 'x'", NULL },
-		{ "image", "if perry.config 'networkRange' ~= '10.0.0.0/8' then error 'no config' end perry.kv.get 'x'", NULL },
+		{ "on_created",
+		  "perry.http.request { url = 'https://hooks.example.com/', json = { A = perry.config "
+		  "'agents.github.token' or 'none' } }",
+		  NULL },
+		{ "image", "if perry.config 'agents.github.token' then error 'a reference' end perry.kv.get 'x'",
+		  NULL },
+		{ "image", "if perry.config('agents.github').token then error 'a reference' end perry.kv.get 'x'",
+		  NULL },
+		{ "image", "if perry.config 'networkRange' ~= '10.0.0.0/8' then error 'no config' end perry.kv.get 'x'",
+		  NULL },
 		{ "env", "local e = base() e.MINE = e.GITHUB_TOKEN perry.kv.get 'x' do return e end", NULL },
-		{ "image", "perry.http.get('https://hooks.example.com/', { headers = { ['$secret'] = 'other' } })", "http.get" },
+		{ "image", "perry.http.get('https://hooks.example.com/', { headers = { ['$secret'] = 'other' } })",
+		  "http.get" },
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -684,14 +749,19 @@ static void needs_hold(void **state)
 		int calls = 0;
 		fresh(NULL);
 		make_pack();
-		cleanup_free char *hook = xasprintf("return function(ws, base)\n  %s\n  return 'fine'\nend", cases[i].code),
+		cleanup_free char *hook = xasprintf("return function(ws, base)\n  %s\n  return 'fine'\nend",
+						    cases[i].code),
 				  *name = xasprintf("hooks/%s.lua", cases[i].point);
 		write_to(src, name, hook, 0644);
 		approve();
-		cleanup_json cJSON *config = config_now("{\"packs\":{\"acme\":{\"chat\":\"slack\",\"vault\":\"https://vault.internal:8200\"}},"
-							"\"secrets\":{\"slack\":{\"$secret\":\"secrets.slack\"},\"other\":{\"$secret\":\"secrets.other\"}},"
-							"\"networkRange\":\"10.0.0.0/8\",\"agents\":{\"github\":{\"token\":{\"$secret\":\"agents.github.token\"}}}}"),
-				  *facts = facts_of("web"), *extra = parse("{\"ev\":{\"kind\":\"created\"}}");
+		cleanup_json cJSON
+			*config = config_now(
+				"{\"packs\":{\"acme\":{\"chat\":\"slack\",\"vault\":\"https://vault.internal:8200\"}},"
+				"\"secrets\":{\"slack\":{\"$secret\":\"secrets.slack\"},\"other\":{\"$secret\":"
+				"\"secrets.other\"}},"
+				"\"networkRange\":\"10.0.0.0/"
+				"8\",\"agents\":{\"github\":{\"token\":{\"$secret\":\"agents.github.token\"}}}}"),
+			*facts = facts_of("web"), *extra = parse("{\"ev\":{\"kind\":\"created\"}}");
 		struct policy_session *s = open_packs(&packs, config, count, &calls, &err);
 		if (!s)
 			fail_msg("%s", perry_msg(err));
@@ -715,12 +785,18 @@ static void answers_hold_too(void **state)
 	} cases[] = {
 		{ "auth_key", "return base()", NULL },
 		{ "auth_key", "return perry.key.config()", NULL },
-		{ "auth_key", "return perry.key.file '/etc/shadow'", "may name the file of a key only through one of its settings" },
-		{ "auth_key", "return perry.key.env 'AWS_SECRET'", "may name the variable of a key only through one of its settings" },
+		{ "auth_key", "return perry.key.file '/etc/shadow'",
+		  "may name the file of a key only through one of its settings" },
+		{ "auth_key", "return perry.key.env 'AWS_SECRET'",
+		  "may name the variable of a key only through one of its settings" },
 		{ "auth_key", "return perry.key.file(perry.setting 'prefix')", NULL },
-		{ "auth_key", "return perry.key.http { url = 'https://evil.example/' }", "does not list evil.example in needs.network" },
-		{ "auth_key", "return perry.key.http { url = 'https://hooks.example.com/', headers = { A = perry.secret 'chat' } }", NULL },
-		{ "tailscale_up", "local u = base() u.login_server = 'https://evil.example' return u", "does not list evil.example in needs.network" },
+		{ "auth_key", "return perry.key.http { url = 'https://evil.example/' }",
+		  "does not list evil.example in needs.network" },
+		{ "auth_key",
+		  "return perry.key.http { url = 'https://hooks.example.com/', headers = { A = perry.secret 'chat' } }",
+		  NULL },
+		{ "tailscale_up", "local u = base() u.login_server = 'https://evil.example' return u",
+		  "does not list evil.example in needs.network" },
 		{ "tailscale_up", "local u = base() u.login_server = 'https://x.acme.example' return u", NULL },
 		{ "env", "return { TOKEN = perry.secret 'chat' }", NULL },
 	};
@@ -730,11 +806,14 @@ static void answers_hold_too(void **state)
 		struct packs *packs;
 		fresh(NULL);
 		make_pack();
-		cleanup_free char *hook = xasprintf("return function(ws, base)\n  %s\nend", cases[i].code), *name = xasprintf("hooks/%s.lua", cases[i].point);
+		cleanup_free char *hook = xasprintf("return function(ws, base)\n  %s\nend", cases[i].code),
+				  *name = xasprintf("hooks/%s.lua", cases[i].point);
 		write_to(src, name, hook, 0644);
 		approve();
-		cleanup_json cJSON *config = config_now("{\"packs\":{\"acme\":{\"chat\":\"slack\",\"prefix\":\"/etc/ts.key\"}},\"secrets\":{\"slack\":{\"$secret\":\"secrets.slack\"}}}"),
-				  *facts = facts_of("web");
+		cleanup_json cJSON *config = config_now(
+					   "{\"packs\":{\"acme\":{\"chat\":\"slack\",\"prefix\":\"/etc/"
+					   "ts.key\"}},\"secrets\":{\"slack\":{\"$secret\":\"secrets.slack\"}}}"),
+				   *facts = facts_of("web");
 		struct policy_session *s = open_packs(&packs, config, NULL, NULL, &err);
 		if (!s)
 			fail_msg("%s", perry_msg(err));

@@ -41,7 +41,8 @@ static void a_change_names_field_values_and_place(void **state)
 {
 	cleanup_json cJSON *list = subjects(2);
 	(void)state;
-	user_hook("container", "return function(ws, base)\n  local c = base()\n  if ws.name == 'w001' then c.memory = '1GiB' end\n  return c\nend");
+	user_hook("container", "return function(ws, base)\n  local c = base()\n  if ws.name == 'w001' then c.memory = "
+			       "'1GiB' end\n  return c\nend");
 	cleanup_json cJSON *out = preview(list);
 	assert_true(json_bool_or(out, "ok", false));
 	assert_int_equal(json_int_or(out, "changed", -1), 1);
@@ -62,7 +63,8 @@ static void a_refusal_is_told_apart_from_a_change(void **state)
 	cleanup_json cJSON *out = preview(list);
 	assert_false(json_bool_or(out, "ok", true));
 	assert_int_equal(json_int_or(out, "refused", -1), 1);
-	assert_string_equal(json_str(cJSON_GetArrayItem(json_at(out, "workspaces"), 2), "refused.message"), "not this one");
+	assert_string_equal(json_str(cJSON_GetArrayItem(json_at(out, "workspaces"), 2), "refused.message"),
+			    "not this one");
 }
 
 /* A hook that ends its process does so for its own workspace only; each of the others gets a plan. */
@@ -70,10 +72,12 @@ static void a_runaway_spoils_no_other_plan(void **state)
 {
 	cleanup_json cJSON *list = subjects(4);
 	(void)state;
-	user_hook("image", "return function(ws, base)\n  if ws.name == 'w001' then return ('a'):rep(1e5):find(('a*'):rep(9) .. 'b') end\n  return 'new'\nend");
+	user_hook("image", "return function(ws, base)\n  if ws.name == 'w001' then return "
+			   "('a'):rep(1e5):find(('a*'):rep(9) .. 'b') end\n  return 'new'\nend");
 	cleanup_json cJSON *out = preview(list);
 	assert_int_equal(json_int_or(out, "refused", -1), 1);
-	assert_non_null(strstr(json_str(cJSON_GetArrayItem(json_at(out, "workspaces"), 1), "refused.text"), "CPU time"));
+	assert_non_null(
+		strstr(json_str(cJSON_GetArrayItem(json_at(out, "workspaces"), 1), "refused.text"), "CPU time"));
 	for (int i = 0; i < 4; i++)
 		if (i != 1)
 			assert_string_equal(json_str(first_change(out, i), "to"), "new");
@@ -142,8 +146,13 @@ static void a_field_is_its_layers_that_changed_it_last(void **state)
 static void what_comes_from_outside_is_checked(void **state)
 {
 	static const char *const bad[] = {
-		"{}", "{\"files\":{}}", "{\"files\":[{\"point\":\"imge\",\"file\":\"x\",\"text\":\"\"}]}", "{\"files\":[{\"point\":\"image\",\"text\":\"\"}]}",
-		"{\"files\":[{\"point\":\"image\",\"file\":\"x\",\"text\":1}]}", "{\"files\":[],\"lib\":{\"a\":1}}", "{\"files\":[],\"pack\":\"{}\"}",
+		"{}",
+		"{\"files\":{}}",
+		"{\"files\":[{\"point\":\"imge\",\"file\":\"x\",\"text\":\"\"}]}",
+		"{\"files\":[{\"point\":\"image\",\"text\":\"\"}]}",
+		"{\"files\":[{\"point\":\"image\",\"file\":\"x\",\"text\":1}]}",
+		"{\"files\":[],\"lib\":{\"a\":1}}",
+		"{\"files\":[],\"pack\":\"{}\"}",
 		"{\"files\":[{\"point\":\"image\",\"file\":\"x\",\"text\":\"\\u001bLua\"}]}",
 	};
 	(void)state;
@@ -173,14 +182,10 @@ int main(int argc, char **argv)
 	umask(022);
 #define T(f) cmocka_unit_test_setup(f, help_clean)
 	const struct CMUnitTest tests[] = {
-		T(a_change_names_field_values_and_place),
-		T(a_refusal_is_told_apart_from_a_change),
-		T(a_runaway_spoils_no_other_plan),
-		T(without_a_second_policy_the_old_plans_count),
-		T(two_hundred_take_less_than_a_second),
-		T(a_field_is_its_layers_that_changed_it_last),
-		T(what_comes_from_outside_is_checked),
-		T(packing_refuses_what_a_layer_refuses),
+		T(a_change_names_field_values_and_place), T(a_refusal_is_told_apart_from_a_change),
+		T(a_runaway_spoils_no_other_plan),        T(without_a_second_policy_the_old_plans_count),
+		T(two_hundred_take_less_than_a_second),   T(a_field_is_its_layers_that_changed_it_last),
+		T(what_comes_from_outside_is_checked),    T(packing_refuses_what_a_layer_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, help_end);
 }

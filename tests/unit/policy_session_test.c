@@ -487,16 +487,21 @@ static void authorize_as_built_in(void **state)
 		{ "{\"kind\":\"admin\",\"caller\":{\"kind\":\"tailnet\",\"login\":\"b@x\"},\"node\":{\"login\":\"a@x\"}"
 		  "}",
 		  "{\"access\":[\"b@x\"]}", "a device that a token once approved" },
-		{ "{\"kind\":\"use\",\"caller\":{\"kind\":\"tailnet\",\"tags\":[\"tag:ci\"]},\"node\":{\"login\":\"a@x\"}}",
+		{ "{\"kind\":\"use\",\"caller\":{\"kind\":\"tailnet\",\"tags\":[\"tag:ci\"]},\"node\":{\"login\":\"a@"
+		  "x\"}}",
 		  "{}", "tag:ci may not use this agent; admit with: perry access add tag:ci" },
-		{ "{\"kind\":\"use\",\"caller\":{\"kind\":\"tailnet\",\"tags\":[\"tag:ci\"]},\"node\":{\"login\":\"a@x\"}}",
+		{ "{\"kind\":\"use\",\"caller\":{\"kind\":\"tailnet\",\"tags\":[\"tag:ci\"]},\"node\":{\"login\":\"a@"
+		  "x\"}}",
 		  "{\"access\":[\"tag:ci\"]}", NULL },
-		{ "{\"kind\":\"use\",\"caller\":{\"kind\":\"tailnet\",\"login\":\"a@x\",\"unproven\":true},\"node\":{\"login\":\"a@x\"}}",
+		{ "{\"kind\":\"use\",\"caller\":{\"kind\":\"tailnet\",\"login\":\"a@x\",\"unproven\":true},\"node\":{"
+		  "\"login\":\"a@x\"}}",
 		  "{}", "sign in on it once with the token" },
-		{ "{\"kind\":\"use\",\"caller\":{\"kind\":\"tailnet\",\"login\":\"a@x\",\"unproven\":true,\"approved\":true},"
+		{ "{\"kind\":\"use\",\"caller\":{\"kind\":\"tailnet\",\"login\":\"a@x\",\"unproven\":true,\"approved\":"
+		  "true},"
 		  "\"node\":{\"login\":\"a@x\"}}",
 		  "{}", NULL },
-		{ "{\"kind\":\"admin\",\"caller\":{\"kind\":\"tailnet\",\"login\":\"a@x\",\"approved\":true},\"node\":{\"login\":\"a@x\"}}",
+		{ "{\"kind\":\"admin\",\"caller\":{\"kind\":\"tailnet\",\"login\":\"a@x\",\"approved\":true},\"node\":{"
+		  "\"login\":\"a@x\"}}",
 		  "{}", NULL },
 		{ "{\"kind\":\"use\",\"caller\":{\"kind\":\"tailnet\",\"login\":\"a@x\",\"workspace\":\"web\"},"
 		  "\"node\":{\"login\":\"a@x\"}}",

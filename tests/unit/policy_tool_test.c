@@ -103,8 +103,13 @@ static void table_tests_can_fail(void **state)
 	expect_test(hook, "return { { calls = {} } }", "calls: expected");
 	/* what is below may hold references */
 	user_hook("env", "return function(ws, base) local e = base() e.B = '1' return e end");
-	expect_test(hook, "return { { point = 'env', base = { A = perry.secret 'a' }, expect = { A = perry.secret 'a', B = '1' } } }", NULL);
-	expect_test(hook, "return { { point = 'env', base = { A = perry.secret 'a' }, expect = { A = perry.secret 'b' } } }", "expected \"b\"");
+	expect_test(hook,
+		    "return { { point = 'env', base = { A = perry.secret 'a' }, expect = { A = perry.secret 'a', B = "
+		    "'1' } } }",
+		    NULL);
+	expect_test(hook,
+		    "return { { point = 'env', base = { A = perry.secret 'a' }, expect = { A = perry.secret 'b' } } }",
+		    "expected \"b\"");
 	help_clean(state);
 	expect_test(hook, "return { { ws = { name = 'bad' }, error = 'no' } }", NULL);
 	expect_test(hook, "return { { ws = { name = 'bad' } } }", "no");
@@ -145,7 +150,8 @@ static void tests_say_which_lines_they_ran(void **state)
 	struct buf text = { 0 };
 	buf_adds(&text, "return function(ws)\n");
 	for (int i = 0; i < 400; i++)
-		buf_addf(&text, "  local v = ws.name%s\n  if v == 'no' then v = 1 end\n", i == 200 ? "\n\n\n\n\n\n" : "");
+		buf_addf(&text, "  local v = ws.name%s\n  if v == 'no' then v = 1 end\n",
+			 i == 200 ? "\n\n\n\n\n\n" : "");
 	for (int i = 0; i < 300; i++)
 		buf_adds(&text, "\n");
 	buf_adds(&text, "  return 'x'\nend");
@@ -312,7 +318,8 @@ static void the_types_have_nothing_else(void **state)
 		}
 		bool subject = false;
 		for (size_t i = 0; i < ARRAY_LEN(subjects); i++)
-			subject = subject || (str_starts(class, subjects[i]) && strchr(".", class[strlen(subjects[i])]));
+			subject =
+				subject || (str_starts(class, subjects[i]) && strchr(".", class[strlen(subjects[i])]));
 		if (!subject || sscanf(line, "---@field %127[a-zA-Z_]", name) != 1)
 			continue;
 		if (!is_fact(class, name))

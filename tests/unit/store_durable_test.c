@@ -208,7 +208,8 @@ static void killed_fifty_times(void **state)
 			/* The last one may be in although nobody was told any more. */
 			int64_t have = v ? (int64_t)v->valuedouble : 0;
 			if (have < acked[i] || have > acked[i] + 1)
-				fail_msg("round %d thread %d: acknowledged %lld, found %lld", round, i, (long long)acked[i], (long long)have);
+				fail_msg("round %d thread %d: acknowledged %lld, found %lld", round, i,
+					 (long long)acked[i], (long long)have);
 			acked[i] = have;
 			cJSON_Delete(v);
 		}
@@ -218,14 +219,14 @@ static void killed_fifty_times(void **state)
 }
 
 /* In a child with a mount namespace of its own: a disk of 1 MiB that fills up. Gives a text on failure. */
-#define check(cond)                                                   \
-	do {                                                          \
-		if (!(cond))                                          \
-			return "line " AS_TEXT(__LINE__) ": " #cond;  \
+#define check(cond) \
+	do { \
+		if (!(cond)) \
+			return "line " AS_TEXT(__LINE__) ": " #cond; \
 	} while (0)
-#define AS_TEXT(x) AS_TEXT_(x)
+#define AS_TEXT(x)  AS_TEXT_(x)
 #define AS_TEXT_(x) #x
-#define NO_MOUNT "cannot mount"
+#define NO_MOUNT    "cannot mount"
 
 static const char *fill_disk(const char *file, size_t *left)
 {
@@ -270,8 +271,8 @@ static void *write_into_full(void *arg)
 
 static const char *disk_full(const char *dir)
 {
-	if ((unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS)) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("tmpfs", dir, "tmpfs", 0, "size=1m"))
+	if ((unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS)) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("tmpfs", dir, "tmpfs", 0, "size=1m"))
 		return NO_MOUNT;
 	char path[128], filler[128], name[32];
 	snprintf(path, sizeof path, "%s/state.db", dir);
@@ -378,8 +379,10 @@ static void full_disk(void **state)
 static void journal(void **state)
 {
 	struct store *s = open_store("state.db");
-	cJSON *got, *j = J("{'id':'o1','kind':'start','workspace':'web','state':'queued','request':{'clone':'u'},'started':5,"
-			   "'steps':[{'id':'prepare','label':'Preparing container'},{'id':'start','label':'Starting container'}]}");
+	cJSON *got, *j = J("{'id':'o1','kind':'start','workspace':'web','state':'queued','request':{'clone':'u'},'"
+			   "started':5,"
+			   "'steps':[{'id':'prepare','label':'Preparing container'},{'id':'start','label':'Starting "
+			   "container'}]}");
 	ok(store_op_begin(s, j, &err));
 	refused(store_op_begin(s, j, &err), PERRY_EINTERNAL, "UNIQUE");
 	cJSON_Delete(j);
@@ -395,7 +398,8 @@ static void journal(void **state)
 	cJSON_Delete(j);
 	ok(store_ops_open(s, &got, &err));
 	assert_int_equal(cJSON_GetArraySize(got), 2);
-	const cJSON *op = cJSON_GetArrayItem(got, 0), *steps = json_at(op, "steps"), *step = cJSON_GetArrayItem(steps, 1);
+	const cJSON *op = cJSON_GetArrayItem(got, 0), *steps = json_at(op, "steps"),
+		    *step = cJSON_GetArrayItem(steps, 1);
 	assert_string_equal(json_str(op, "id"), "o1");
 	assert_string_equal(json_str(op, "plan.image"), "i");
 	assert_string_equal(json_str(op, "request.clone"), "u");
@@ -405,7 +409,8 @@ static void journal(void **state)
 	assert_string_equal(json_str(step, "status"), "error");
 	assert_string_equal(json_str(step, "message"), "no image");
 	assert_string_equal(json_str(step, "data.id"), "c1");
-	assert_true(json_int_or(step, "ended", 0) >= json_int_or(step, "started", 1) && json_int_or(step, "started", 0) > 0);
+	assert_true(json_int_or(step, "ended", 0) >= json_int_or(step, "started", 1) &&
+		    json_int_or(step, "started", 0) > 0);
 	assert_string_equal(json_str(cJSON_GetArrayItem(steps, 3), "id"), "sync");
 	cJSON_Delete(got);
 	j = J("{'state':'failed','ended':9,'error':{'message':'m'}}");
@@ -439,7 +444,7 @@ static void journal(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(journal),		   T(acknowledged_means_synced), T(fifty_at_once),
+	const struct CMUnitTest tests[] = { T(journal), T(acknowledged_means_synced), T(fifty_at_once),
 					    T(killed_fifty_times), T(full_disk) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,7 +95,8 @@ static void ports(void **state)
 	assert_int_equal(claim(s, "c", 2200, 2202, NULL), 2201);
 	/* Its own one is now somebody else's: another; and back when the range moved. */
 	const int lost[] = { 2200, 0 };
-	refused(store_port_claim(s, "a", 2200, 2202, lost, &port, &err), PERRY_ECONFLICT, "no free SSH port in 2200-2202");
+	refused(store_port_claim(s, "a", 2200, 2202, lost, &port, &err), PERRY_ECONFLICT,
+		"no free SSH port in 2200-2202");
 	assert_int_equal(claim(s, "a", 2500, 2510, NULL), 2500);
 	ok(store_ws_delete(s, "c", &err));
 	ws_make(s, "d");
@@ -121,10 +122,12 @@ static void subnets(void **state)
 	ok(store_subnet_claim(s, "n3", "10.213.0.0/26", NULL, net, &err));
 	assert_string_equal(net, "10.213.0.16/28");
 	ok(store_subnet_claim(s, "n4", "10.213.0.0/26", NULL, net, &err));
-	refused(store_subnet_claim(s, "n5", "10.213.0.0/26", NULL, net, &err), PERRY_ECONFLICT, "no free /28 network in 10.213.0.0/26");
+	refused(store_subnet_claim(s, "n5", "10.213.0.0/26", NULL, net, &err), PERRY_ECONFLICT,
+		"no free /28 network in 10.213.0.0/26");
 	ok(store_subnet_claim(s, "high", "255.255.255.0/24", NULL, net, &err));
 	assert_string_equal(net, "255.255.255.0/28");
-	const char *const bad[] = { "", "10.0.0.0", "10.0.0.0/29", "10.0.0.0/33", "10.0.0.0/x", "fd00::/8", "10.0.0.0/16 " };
+	const char *const bad[] = { "",           "10.0.0.0", "10.0.0.0/29", "10.0.0.0/33",
+				    "10.0.0.0/x", "fd00::/8", "10.0.0.0/16 " };
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		refused(store_subnet_claim(s, "n6", bad[i], NULL, net, &err), PERRY_EINPUT, "networkRange");
 	/* A deleted workspace gives back the network that its record names. */
@@ -193,7 +196,8 @@ static void key_value(void **state)
 static void decisions(void **state)
 {
 	struct store *s = open_store("state.db");
-	cJSON *got, *rows = J("[{'workspace':'web','point':'image','answer':'a'},{'workspace':'web','point':'env','answer':{'K':1}},"
+	cJSON *got, *rows = J("[{'workspace':'web','point':'image','answer':'a'},{'workspace':'web','point':'env','"
+			      "answer':{'K':1}},"
 			      "{'workspace':'api','point':'env','line':3}]");
 	ok(store_decisions_add(s, rows, &err));
 	cJSON_Delete(rows);
@@ -227,7 +231,8 @@ static void decisions_are_bounded_in_bytes(void **state)
 {
 	struct store *s = open_store("state.db");
 	char *big = xcalloc(1, 300001), *half = xcalloc(1, 15001);
-	cJSON *got, *rows = cJSON_CreateArray(), *row = J("{'workspace':'big','point':'env','facts':{'ws':{'name':'big'}}}");
+	cJSON *got, *rows = cJSON_CreateArray(),
+		    *row = J("{'workspace':'big','point':'env','facts':{'ws':{'name':'big'}}}");
 	memset(big, 'x', 300000);
 	memset(half, 'y', 15000);
 	json_set_str(row, "answer", big);
@@ -302,10 +307,13 @@ static void legacy(void **state)
 	test_file("state.json", "{\"workspaces\":{");
 	refused(store_import_legacy(s, test_path("state.json"), &n, &err), PERRY_EINPUT, "state.json:1:");
 	test_file("state.json", "{\"workspaces\":[]}");
-	refused(store_import_legacy(s, test_path("state.json"), &n, &err), PERRY_EINPUT, "workspaces: expected object, got array");
+	refused(store_import_legacy(s, test_path("state.json"), &n, &err), PERRY_EINPUT,
+		"workspaces: expected object, got array");
 	test_file("state.json",
-		  "{\"workspaces\":{\"web\":{\"name\":\"web\",\"status\":\"running\",\"containerId\":\"6be7\",\"created\":\"2026-11-23T17:10:23.340Z\","
-		  "\"ports\":{\"ssh\":2200,\"forwards\":[{\"host\":3000,\"container\":3000}]},\"repo\":\"https://x/y\",\"lastUsed\":\"2026-11-23T17:10:32.031Z\"},"
+		  "{\"workspaces\":{\"web\":{\"name\":\"web\",\"status\":\"running\",\"containerId\":\"6be7\","
+		  "\"created\":\"2026-11-23T17:10:23.340Z\","
+		  "\"ports\":{\"ssh\":2200,\"forwards\":[{\"host\":3000,\"container\":3000}]},\"repo\":\"https://x/"
+		  "y\",\"lastUsed\":\"2026-11-23T17:10:32.031Z\"},"
 		  "\"twin\":{\"name\":\"twin\",\"ports\":{\"ssh\":2200}},\"../x\":{\"name\":\"../x\"},\"null\":null}}");
 	ok(store_import_legacy(s, test_path("state.json"), &n, &err));
 	assert_int_equal(n, 2);
@@ -338,7 +346,8 @@ static void pragma(const char *sql)
 static void outbox(void **state)
 {
 	struct store *s = open_store("state.db");
-	cJSON *row = J("{'workspace':'web','hostname':'p-web','state':'joining'}"), *other = J("{'workspace':'api','since':5}"), *got;
+	cJSON *row = J("{'workspace':'web','hostname':'p-web','state':'joining'}"),
+	      *other = J("{'workspace':'api','since':5}"), *got;
 	ok(store_outbox_put(s, row, &got, &err));
 	int64_t id = json_int_or(got, "id", 0);
 	assert_true(id > 0);
@@ -394,7 +403,8 @@ static void versions(void **state)
 	store_close(s);
 
 	/* What is no database is named and left as it is. */
-	test_file("state.db", "{\"workspaces\": \"this is not a database at all, but it is longer than the header of one would be\"}");
+	test_file("state.db", "{\"workspaces\": \"this is not a database at all, but it is longer than the header of "
+			      "one would be\"}");
 	refused(store_open(&s, test_path("state.db"), &err), PERRY_EINTERNAL, "state.db is damaged");
 	FILE *f = fopen(test_path("state.db"), "r");
 	assert_int_equal(fgetc(f), '{');
@@ -425,7 +435,9 @@ static void damaged(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(workspaces), T(ports),  T(subnets), T(key_value), T(decisions), T(decisions_are_bounded_in_bytes),
-					    T(events),	   T(legacy), T(outbox), T(versions), T(damaged) };
+	const struct CMUnitTest tests[] = { T(workspaces), T(ports),     T(subnets),
+					    T(key_value),  T(decisions), T(decisions_are_bounded_in_bytes),
+					    T(events),     T(legacy),    T(outbox),
+					    T(versions),   T(damaged) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,22 +51,22 @@ static inline struct store *open_store(const char *name)
 }
 
 /* Runs a call that takes &err and fails the test with its message. */
-#define ok(call)                                                                   \
-	do {                                                                       \
-		struct perry_err *err = NULL;                                      \
-		if (call)                                                          \
-			fail_msg("%s: %s", #call, perry_msg(err));                 \
+#define ok(call) \
+	do { \
+		struct perry_err *err = NULL; \
+		if (call) \
+			fail_msg("%s: %s", #call, perry_msg(err)); \
 	} while (0)
 /* The call must fail with this code and a message that contains text. */
-#define refused(call, want, text)                                                  \
-	do {                                                                       \
-		struct perry_err *err = NULL;                                      \
-		if ((call) == 0)                                                   \
-			fail_msg("%s succeeded", #call);                           \
-		assert_non_null(err);                                              \
-		if (err->code != (want) || !strstr(perry_msg(err), text))          \
+#define refused(call, want, text) \
+	do { \
+		struct perry_err *err = NULL; \
+		if ((call) == 0) \
+			fail_msg("%s succeeded", #call); \
+		assert_non_null(err); \
+		if (err->code != (want) || !strstr(perry_msg(err), text)) \
 			fail_msg("%s: code %d, %s", #call, err->code, perry_msg(err)); \
-		perry_err_free(err);                                               \
+		perry_err_free(err); \
 	} while (0)
 
 static inline void ws_make(struct store *s, const char *name)

@@ -1,5 +1,6 @@
-/* The LocalAPI client against a FAKE tailscaled (a thread with prepared bytes on a unix socket): truncated, refusing, conflicting, silent and talking
- * nonsense, which the real one cannot be made to do. The real one is used by tests/tailnet. */
+/* The LocalAPI client against a FAKE tailscaled (a thread with prepared bytes on a unix socket): truncated, refusing,
+ * conflicting, silent and talking nonsense, which the real one cannot be made to do. The real one is used by
+ * tests/tailnet. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,18 +23,18 @@
 #include "base/mem.h"
 #include "tailscale/local.h"
 
-#define ok(call)                                                                                                       \
-	do {                                                                                                           \
-		if ((call) != 0)                                                                                       \
-			fail_msg("%s: %s", #call, perry_msg(err));                                                     \
+#define ok(call) \
+	do { \
+		if ((call) != 0) \
+			fail_msg("%s: %s", #call, perry_msg(err)); \
 	} while (0)
-#define fails(expected, text, call)                                                                                    \
-	do {                                                                                                           \
-		perry_err_free(err);                                                                                   \
-		err = NULL;                                                                                            \
-		assert_int_equal((call), -1);                                                                          \
-		if (err->code != (expected) || !strstr(err->msg, (text)))                                              \
-			fail_msg("%s: %d %s", #call, err->code, err->msg);                                             \
+#define fails(expected, text, call) \
+	do { \
+		perry_err_free(err); \
+		err = NULL; \
+		assert_int_equal((call), -1); \
+		if (err->code != (expected) || !strstr(err->msg, (text))) \
+			fail_msg("%s: %d %s", #call, err->code, err->msg); \
 	} while (0)
 
 static struct fake {
@@ -89,7 +90,8 @@ static void serve_one(int fd)
 static void *fake_main(void *arg)
 {
 	for (;;) {
-		struct pollfd p[2] = { { .fd = fake.listener, .events = POLLIN }, { .fd = fake.stop, .events = POLLIN } };
+		struct pollfd p[2] = { { .fd = fake.listener, .events = POLLIN },
+				       { .fd = fake.stop, .events = POLLIN } };
 		poll(p, 2, -1);
 		if (p[1].revents)
 			return NULL;
@@ -139,7 +141,8 @@ static void nobody_there(void **state)
 	struct tslocal *t = NULL;
 	cJSON *j = NULL;
 	ok(tslocal_open(&t, "/tmp/acc-no-such.sock", &err));
-	fails(PERRY_EUNAVAILABLE, "tailscaled does not answer at /tmp/acc-no-such.sock: No such file or directory", tslocal_status(t, false, &j, &err));
+	fails(PERRY_EUNAVAILABLE, "tailscaled does not answer at /tmp/acc-no-such.sock: No such file or directory",
+	      tslocal_status(t, false, &j, &err));
 	tslocal_close(t);
 	setenv("PERRY_TAILSCALED_SOCKET", "/tmp/acc-other.sock", 1);
 	perry_err_free(err);
@@ -172,7 +175,8 @@ static void what_is_asked(void **state)
 	assert_true(str_starts(at_rest()->request, "GET /localapi/v0/status HTTP/1.1\r\n"));
 	ok(tslocal_whois(t, "[fd7a::1]:5&x=1", &j, &err));
 	cJSON_Delete(j);
-	assert_true(str_starts(at_rest()->request, "GET /localapi/v0/whois?addr=%5Bfd7a%3A%3A1%5D%3A5%26x%3D1 HTTP/1.1\r\n"));
+	assert_true(str_starts(at_rest()->request,
+			       "GET /localapi/v0/whois?addr=%5Bfd7a%3A%3A1%5D%3A5%26x%3D1 HTTP/1.1\r\n"));
 	end(t);
 }
 
@@ -184,7 +188,8 @@ static void refusals_and_nonsense(void **state)
 		int status;
 		const char *text;
 	} cases[] = {
-		{ ANSWER("403 Forbidden", "", "status access denied\n"), PERRY_EFORBIDDEN, 403, "tailscaled: status: status access denied" },
+		{ ANSWER("403 Forbidden", "", "status access denied\n"), PERRY_EFORBIDDEN, 403,
+		  "tailscaled: status: status access denied" },
 		{ ANSWER("401 Unauthorized", "", "must be root"), PERRY_EFORBIDDEN, 401, "must be root" },
 		{ ANSWER("404 Not Found", "", "no match for 1.2.3.4:1"), PERRY_ENOTFOUND, 404, "no match" },
 		{ ANSWER("412 Precondition Failed", "", "etag mismatch"), PERRY_ECONFLICT, 412, "etag mismatch" },
@@ -334,8 +339,13 @@ static void a_long_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nobody_there), cmocka_unit_test(what_is_asked), cmocka_unit_test(refusals_and_nonsense),
-		cmocka_unit_test(one_that_hangs), cmocka_unit_test(serve), cmocka_unit_test(watching), cmocka_unit_test(a_long_line),
+		cmocka_unit_test(nobody_there),
+		cmocka_unit_test(what_is_asked),
+		cmocka_unit_test(refusals_and_nonsense),
+		cmocka_unit_test(one_that_hangs),
+		cmocka_unit_test(serve),
+		cmocka_unit_test(watching),
+		cmocka_unit_test(a_long_line),
 	};
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);

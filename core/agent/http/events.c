@@ -27,7 +27,7 @@ struct evstream {
 	pthread_mutex_t lock;
 	struct hub_sub *sub;
 	bool live, over;
-	cJSON *waiting;  /* array, until live */
+	cJSON *waiting; /* array, until live */
 };
 
 static void stream_unref(struct evstream *es)

@@ -19,7 +19,8 @@ static bool question_of(struct agent *a, const struct server_req *r, struct iden
 	}
 	struct tailnet_node self;
 	tailnet_node(a->tailnet, &self);
-	if (peer->uid != self.daemon_uid || !from || strlen(from) >= sizeof q->address || (login && strlen(login) >= sizeof q->login))
+	if (peer->uid != self.daemon_uid || !from || strlen(from) >= sizeof q->address ||
+	    (login && strlen(login) >= sizeof q->login))
 		return false;
 	snprintf(q->address, sizeof q->address, "%s", from);
 	snprintf(q->login, sizeof q->login, "%s", login ? login : "");
@@ -55,7 +56,8 @@ static void answer(struct agent *a, struct server_req *r, const struct identity_
 	if (who->who == WHO_WORKSPACE) {
 		agent_refuse(a, r, "This is a workspace of a Perry agent; workspaces may not use agents");
 	} else if (agent_shows_pass(a, r, &request, &c)) {
-		if (who->who == WHO_TAILNET && !who->approved && (c.rights & RIGHT_ADMIN) && strcmp(c.kind, "tailnet") != 0)
+		if (who->who == WHO_TAILNET && !who->approved && (c.rights & RIGHT_ADMIN) &&
+		    strcmp(c.kind, "tailnet") != 0)
 			approve_soon(a, who);
 		agent_handle_limited(a, r, &c);
 	} else if (who->who == WHO_TAILNET && (who->caller.rights & RIGHT_READ)) {

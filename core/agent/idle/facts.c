@@ -123,7 +123,10 @@ static void take_own(struct idle_track *t, int64_t now, const cJSON *own)
 	static const struct {
 		const char *key;
 		enum idle_kind kind;
-	} counts[] = { { "terminals", IDLE_TERMINAL }, { "execs", IDLE_EXEC }, { "streams", IDLE_STREAM }, { "operations", IDLE_OPERATION } };
+	} counts[] = { { "terminals", IDLE_TERMINAL },
+		       { "execs", IDLE_EXEC },
+		       { "streams", IDLE_STREAM },
+		       { "operations", IDLE_OPERATION } };
 	for (size_t i = 0; i < ARRAY_LEN(counts); i++)
 		present(t, now, counts[i].kind, json_num_or(own, counts[i].key, 0) > 0);
 	if (t->own && json_int_or(t->own, "used", 0) != json_int_or(own, "used", 0))
@@ -166,7 +169,9 @@ static int64_t seconds(int64_t from, int64_t to)
 
 cJSON *idle_track_facts(const struct idle_track *t, int64_t now, int64_t wall_s, int64_t ttl, int64_t ttl_left)
 {
-	static const char *const copied[] = { "ssh", "connections", "agents", "builds", "processes", "typed", "printed" };
+	static const char *const copied[] = {
+		"ssh", "connections", "agents", "builds", "processes", "typed", "printed"
+	};
 	cJSON *out = cJSON_CreateObject(), *quiet = json_obj(out, "quiet");
 	enum idle_kind newest = IDLE_STARTED;
 	for (int k = 0; k < IDLE_N_KINDS; k++) {

@@ -22,10 +22,10 @@ struct entry {
 	char life[96];
 	struct idle_track track;
 	int64_t asked;
-	bool confirming;             /* the last answer was to stop it */
+	bool confirming; /* the last answer was to stop it */
 	int64_t ttl, ttl_from, ttl_end;
 	bool warned;
-	char *complaint;             /* of the policy, as logged last */
+	char *complaint; /* of the policy, as logged last */
 };
 
 struct idle {
@@ -191,7 +191,8 @@ static int question(struct idle *i, struct entry *e, bool hooked, struct idle_an
 	int64_t now = i->ops.now(i->ctx);
 	take_notes(i, e);
 	idle_track_take(&e->track, now, sample, own);
-	cleanup_json cJSON *activity = idle_track_facts(&e->track, now, i->ops.wall_s(i->ctx), e->ttl, e->ttl ? e->ttl_end - now : 0);
+	cleanup_json cJSON *activity =
+		idle_track_facts(&e->track, now, i->ops.wall_s(i->ctx), e->ttl, e->ttl ? e->ttl_end - now : 0);
 	*out = (struct idle_answer){ .next = -1 };
 	if (i->ops.ask(i->ctx, e->name, activity, out, &err) == 0)
 		return 0;
@@ -225,8 +226,8 @@ static bool still(struct idle *i, struct entry *e, unsigned notes)
 	struct idle_subject s;
 	/* Of the end of a ttl whoever comes was told before. */
 	bool over = e->ttl && i->ops.now(i->ctx) >= e->ttl_end;
-	return i->ops.look(i->ctx, e->name, &s) && strcmp(s.life, e->life) == 0 && s.ttl == e->ttl && s.ttl_from == e->ttl_from &&
-	       (over || notes_of(i, e) == notes);
+	return i->ops.look(i->ctx, e->name, &s) && strcmp(s.life, e->life) == 0 && s.ttl == e->ttl &&
+	       s.ttl_from == e->ttl_from && (over || notes_of(i, e) == notes);
 }
 
 /* Asks, and stops it when that is the answer twice. Gives when to ask again. */

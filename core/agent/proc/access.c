@@ -73,7 +73,8 @@ static int check_name(const char *name, struct perry_err **err)
 		word = !isspace((unsigned char)*p) && !iscntrl((unsigned char)*p);
 	if (word)
 		return 0;
-	return perry_fail(err, PERRY_EINPUT, "\"%.200s\" is neither a login such as anna@example.com nor a tag such as tag:ci", name);
+	return perry_fail(err, PERRY_EINPUT,
+			  "\"%.200s\" is neither a login such as anna@example.com nor a tag such as tag:ci", name);
 }
 
 int proc_access_add(struct call *c, cJSON **out, struct perry_err **err)
@@ -93,7 +94,8 @@ int proc_access_remove(struct call *c, cJSON **out, struct perry_err **err)
 	if (identity_forget(c->a->identity, e.name, &none) < 0 && none->code != PERRY_ENOTFOUND)
 		return perry_move(err, take_ptr(none));
 	if (none && !e.found)
-		return perry_fail(err, PERRY_ENOTFOUND, "%s is neither in the list nor an approved device (see: perry access list)", e.name);
+		return perry_fail(err, PERRY_ENOTFOUND,
+				  "%s is neither in the list nor an approved device (see: perry access list)", e.name);
 	if (e.found)
 		streams_close_caller(c->a->streams, e.name);
 	return proc_access_list(c, out, err);

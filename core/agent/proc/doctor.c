@@ -43,16 +43,19 @@ static bool check_engine(struct agent *a, cJSON *checks)
 	cleanup_json cJSON *version = NULL;
 	cleanup_err struct perry_err *e = NULL;
 	if (docker_version(a->docker, &version, &e) == 0) {
-		doctor_note(checks, "engine", true, xasprintf("Docker Engine %s, API %s, at %s", json_str_or(version, "Version", "?"),
-						      json_str_or(version, "ApiVersion", "?"), docker_host(a->docker)), NULL);
+		doctor_note(checks, "engine", true,
+			    xasprintf("Docker Engine %s, API %s, at %s", json_str_or(version, "Version", "?"),
+				      json_str_or(version, "ApiVersion", "?"), docker_host(a->docker)),
+			    NULL);
 		return true;
 	}
 	/* It answers, but not in a way that we understand: too old, or no engine at all. */
 	bool reached = version || !e || e->code != PERRY_EUNAVAILABLE;
 	doctor_note(checks, "engine", false, xstrdup(perry_msg(e)),
-	     xstrdup(reached		   ? "install Docker Engine 20.10 or newer"
-		     : is_local(a->docker) ? "sudo systemctl start docker"
-					   : "start the engine there, or correct DOCKER_HOST and restart the agent"));
+		    xstrdup(reached ? "install Docker Engine 20.10 or newer"
+			    : is_local(a->docker)
+				    ? "sudo systemctl start docker"
+				    : "start the engine there, or correct DOCKER_HOST and restart the agent"));
 	return false;
 }
 
@@ -64,7 +67,7 @@ static void check_disk(struct agent *a, const cJSON *info, cJSON *checks)
 		return; /* another machine's, or in a virtual machine */
 	unsigned long long left = (unsigned long long)v.f_bavail * v.f_frsize;
 	doctor_note(checks, "disk", left >= MIN_FREE, xasprintf("%.1f GiB free at %s", (double)left / GIB, root),
-	     xstrdup("perry prune, then docker system df (it shows what takes the space)"));
+		    xstrdup("perry prune, then docker system df (it shows what takes the space)"));
 }
 
 static const char *runtime_version(const cJSON *version)
@@ -83,9 +86,12 @@ static void check_storage(struct agent *a, const cJSON *info, cJSON *checks)
 	const char *driver = json_str_or(info, "Driver", "?");
 	docker_version(a->docker, &version, NULL);
 	doctor_note(checks, "storage", true,
-	     xasprintf("%s%s, runc %s", driver,
-		       strcmp(driver, "vfs") == 0 ? " (copies the whole image for each workspace: slow, and large on disk)" : "",
-		       runtime_version(version) ? runtime_version(version) : "of an unknown version"), NULL);
+		    xasprintf("%s%s, runc %s", driver,
+			      strcmp(driver, "vfs") == 0
+				      ? " (copies the whole image for each workspace: slow, and large on disk)"
+				      : "",
+			      runtime_version(version) ? runtime_version(version) : "of an unknown version"),
+		    NULL);
 }
 
 static void check_docker_inside(struct agent *a, const cJSON *info, cJSON *checks)
@@ -93,15 +99,20 @@ static void check_docker_inside(struct agent *a, const cJSON *info, cJSON *check
 	const char *how = json_at(info, "Runtimes.sysbox-runc") ? "sysbox-runc" : NULL;
 	const cJSON *opt;
 	cJSON_ArrayForEach(opt, json_at(info, "SecurityOptions"))
-		if (!how && cJSON_IsString(opt) && (strstr(opt->valuestring, "name=userns") || strstr(opt->valuestring, "name=rootless")))
+		if (!how && cJSON_IsString(opt) &&
+		    (strstr(opt->valuestring, "name=userns") || strstr(opt->valuestring, "name=rootless")))
 			how = "user namespaces";
 	struct config *c = agent_config(a);
 	bool accepted = config_bool(c, "allowHostEquivalentDocker");
 	config_unref(c);
-	doctor_note(checks, "docker inside", true,
-	     how	? xasprintf("possible: the engine has %s", how)
-	     : accepted ? xstrdup("possible, and equal to root on this machine: allowHostEquivalentDocker accepts that")
-			: xstrdup("not possible: the engine has neither sysbox-runc nor user namespaces (--docker is refused)"), NULL);
+	doctor_note(
+		checks, "docker inside", true,
+		how ? xasprintf("possible: the engine has %s", how)
+		: accepted
+			? xstrdup("possible, and equal to root on this machine: allowHostEquivalentDocker accepts that")
+			: xstrdup("not possible: the engine has neither sysbox-runc nor user namespaces (--docker is "
+				  "refused)"),
+		NULL);
 }
 
 static void check_image(struct agent *a, cJSON *checks)
@@ -117,15 +128,20 @@ static void check_image(struct agent *a, cJSON *checks)
 	else if (e->code != PERRY_ENOTFOUND)
 		doctor_note(checks, "image", false, xstrdup(perry_msg(e)), xstrdup("perry agent logs"));
 	else
-		doctor_note(checks, "image", false, xasprintf("%s is not on this machine%s", ref, ours ? "" : "; the first start has to pull it"),
-		     ours ? xstrdup(strcmp(ref, "perry:small") == 0 ? "perry build --variant small" : "perry build") : xasprintf("docker pull %s", ref));
+		doctor_note(
+			checks, "image", false,
+			xasprintf("%s is not on this machine%s", ref, ours ? "" : "; the first start has to pull it"),
+			ours ? xstrdup(strcmp(ref, "perry:small") == 0 ? "perry build --variant small" : "perry build")
+			     : xasprintf("docker pull %s", ref));
 }
 
 /* --- ports and addresses --- */
 
 static bool port_is_free(int port)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)port),
+				 .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	cleanup_fd int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int one = 1;
 	if (fd < 0)
@@ -155,8 +171,9 @@ static void check_ports(struct agent *a, cJSON *checks)
 	int left = max - min + 1 - used - foreign;
 	int top = max + 200 <= 65535 ? max + 200 : 65535, from = max + 200 <= 65535 ? min : min > 200 ? min - 200 : 1;
 	doctor_note(checks, "SSH ports", left > 0,
-	     xasprintf("%d of %d-%d are free (%d of workspaces, %d of other programs)", left, min, max, used, foreign),
-	     xasprintf("perry agent config set sshPortRange %d-%d", from, top));
+		    xasprintf("%d of %d-%d are free (%d of workspaces, %d of other programs)", left, min, max, used,
+			      foreign),
+		    xasprintf("perry agent config set sshPortRange %d-%d", from, top));
 }
 
 struct range {
@@ -169,7 +186,8 @@ static struct range range_of(uint32_t addr, unsigned bits)
 	return (struct range){ addr & mask, addr | ~mask };
 }
 
-/* The first route of this machine that meets the range, without the default one and those of workspaces' own networks. */
+/* The first route of this machine that meets the range, without the default one and those of workspaces' own networks.
+ */
 static bool meets_route(struct range r, char name[32], char text[32])
 {
 	FILE *f = fopen("/proc/net/route", "re");
@@ -177,7 +195,8 @@ static bool meets_route(struct range r, char name[32], char text[32])
 	bool found = false;
 	while (f && !found && fgets(line, sizeof line, f)) {
 		unsigned dest, mask;
-		if (sscanf(line, "%31s %x %*s %*s %*s %*s %*s %x", name, &dest, &mask) != 3 || mask == 0 || str_starts(name, "perry-"))
+		if (sscanf(line, "%31s %x %*s %*s %*s %*s %*s %x", name, &dest, &mask) != 3 || mask == 0 ||
+		    str_starts(name, "perry-"))
 			continue;
 		unsigned bits = (unsigned)__builtin_popcount(mask);
 		struct range route = range_of(ntohl(dest), bits);
@@ -200,14 +219,17 @@ static void check_network(struct agent *a, cJSON *checks)
 	struct in_addr in;
 	config_unref(c);
 	if (sscanf(text, "%31[0-9.]/%u", addr, &bits) != 2 || bits > 32 || inet_pton(AF_INET, addr, &in) != 1) {
-		doctor_note(checks, "networks", false, xasprintf("networkRange \"%s\" is no range of addresses", text), xstrdup("perry agent config unset networkRange"));
+		doctor_note(checks, "networks", false, xasprintf("networkRange \"%s\" is no range of addresses", text),
+			    xstrdup("perry agent config unset networkRange"));
 		return;
 	}
 	if (!meets_route(range_of(ntohl(in.s_addr), bits), name, route)) {
-		doctor_note(checks, "networks", true, xasprintf("%s is used by nothing else on this machine", text), NULL);
+		doctor_note(checks, "networks", true, xasprintf("%s is used by nothing else on this machine", text),
+			    NULL);
 		return;
 	}
-	char *message = xasprintf("%s overlaps with %s (%s): workspaces may not reach it, or get no network", text, route, name);
+	char *message = xasprintf("%s overlaps with %s (%s): workspaces may not reach it, or get no network", text,
+				  route, name);
 	char *mend = xstrdup("choose another networkRange in config.json");
 	for (uint32_t second = 200; second < 255; second++) {
 		char n2[32], r2[32];
@@ -233,9 +255,9 @@ static void check_confinement(struct agent *a, cJSON *checks)
 	if (!json_bool_or(is, "no_new_privs", false))
 		buf_addf(&loose, "%sno_new_privs", loose.len ? ", " : "");
 	doctor_note(checks, "confinement", loose.len == 0,
-	     loose.len ? xasprintf("hooks are not confined as they should be: %s", buf_str(&loose))
-		       : xstrdup("hooks run without files, sockets and other programs (tried just now)"),
-	     xstrdup("use a kernel with seccomp filters, and restart the agent"));
+		    loose.len ? xasprintf("hooks are not confined as they should be: %s", buf_str(&loose))
+			      : xstrdup("hooks run without files, sockets and other programs (tried just now)"),
+		    xstrdup("use a kernel with seccomp filters, and restart the agent"));
 }
 
 static char *mend_of_hook(const cJSON *problem)
@@ -264,11 +286,13 @@ static void check_hooks(struct agent *a, cJSON *checks)
 static void check_files(struct agent *a, cJSON *checks)
 {
 	cleanup_free char *step = agent_step_path(), *log = path_join(a->dir, "agent.log");
-	doctor_note(checks, "perry-step", access(step, R_OK) == 0, xasprintf("%s%s", step, access(step, R_OK) == 0 ? "" : " is not there; workspaces need it"),
-	     xstrdup("install perry anew (make install)"));
+	doctor_note(checks, "perry-step", access(step, R_OK) == 0,
+		    xasprintf("%s%s", step, access(step, R_OK) == 0 ? "" : " is not there; workspaces need it"),
+		    xstrdup("install perry anew (make install)"));
 	cleanup_fd int fd = open(log, O_WRONLY | O_APPEND | O_CLOEXEC);
 	int why = errno;
-	doctor_note(checks, "log", fd >= 0, fd >= 0 ? xstrdup(log) : xasprintf("%s: %s", log, strerror(why)), xasprintf("chown $(id -u) %s; chmod 600 %s", log, log));
+	doctor_note(checks, "log", fd >= 0, fd >= 0 ? xstrdup(log) : xasprintf("%s: %s", log, strerror(why)),
+		    xasprintf("chown $(id -u) %s; chmod 600 %s", log, log));
 }
 
 static void check_token(struct agent *a, cJSON *checks)
@@ -277,8 +301,10 @@ static void check_token(struct agent *a, cJSON *checks)
 	const char *token = config_str(c, "auth.token");
 	bool there = token && *token;
 	config_unref(c);
-	doctor_note(checks, "token", there, xstrdup(there ? "callers on the network ports need it" : "there is none: every user of this machine may use the agent"),
-	     xstrdup("perry auth generate"));
+	doctor_note(checks, "token", there,
+		    xstrdup(there ? "callers on the network ports need it"
+				  : "there is none: every user of this machine may use the agent"),
+		    xstrdup("perry auth generate"));
 }
 
 int proc_doctor(struct call *c, cJSON **out, struct perry_err **err)

@@ -19,22 +19,28 @@ static void check_https(const cJSON *info, cJSON *checks)
 		doctor_note(checks, "Tailscale HTTPS", true, xasprintf("%s has certificates", name), NULL);
 	else
 		doctor_note(checks, "Tailscale HTTPS", !str_ends(name, ".ts.net"),
-			    xasprintf("Tailscale HTTPS not enabled in tailnet; the agent is at %s, within the tailnet's own encryption", url),
+			    xasprintf("Tailscale HTTPS not enabled in tailnet; the agent is at %s, within the "
+				      "tailnet's own encryption",
+				      url),
 			    xstrdup("enable HTTPS certificates at " ADMIN_DNS));
 }
 
 static void check_serve(struct agent *a, const cJSON *info, cJSON *checks)
 {
-	const char *url = json_str_or(info, "httpsUrl", json_str_or(info, "url", NULL)), *problem = json_str(info, "problem");
+	const char *url = json_str_or(info, "httpsUrl", json_str_or(info, "url", NULL)),
+		   *problem = json_str(info, "problem");
 	struct config *c = agent_config(a);
 	bool off = !config_bool(c, "tailscale.serve");
 	config_unref(c);
 	if (off)
 		doctor_note(checks, "Tailscale Serve", true, xstrdup("off (tailscale.serve in config.json)"), NULL);
 	else if (problem)
-		doctor_note(checks, "Tailscale Serve", false, xasprintf("%s; the agent is at %s", problem, url ? url : "localhost only"), xstrdup(json_str(info, "mend")));
+		doctor_note(checks, "Tailscale Serve", false,
+			    xasprintf("%s; the agent is at %s", problem, url ? url : "localhost only"),
+			    xstrdup(json_str(info, "mend")));
 	else if (str_eq(json_str(info, "signIn"), "token"))
-		doctor_note(checks, "Tailscale Serve", true, xasprintf("%s, reached over 127.0.0.1: its callers sign in with a token", url), NULL);
+		doctor_note(checks, "Tailscale Serve", true,
+			    xasprintf("%s, reached over 127.0.0.1: its callers sign in with a token", url), NULL);
 	else
 		doctor_note(checks, "Tailscale Serve", true, xasprintf("the agent is at %s", url), NULL);
 }
@@ -45,16 +51,19 @@ static void check_userspace(struct agent *a, cJSON *checks)
 	const char *token = config_str(c, "auth.token");
 	bool open = !token || !*token;
 	config_unref(c);
-	doctor_note(checks, "Tailscale network", !open,
-		    xasprintf("tailscaled runs without a network device: every device of the tailnet reaches 127.0.0.1 of this machine%s",
-			      open ? ", and the agent there asks for no token" : " (the agent asks for its token there)"),
-		    xstrdup("perry auth init"));
+	doctor_note(
+		checks, "Tailscale network", !open,
+		xasprintf("tailscaled runs without a network device: every device of the tailnet reaches 127.0.0.1 of "
+			  "this machine%s",
+			  open ? ", and the agent there asks for no token" : " (the agent asks for its token there)"),
+		xstrdup("perry auth init"));
 }
 
 static void check_magic_dns(const cJSON *status, cJSON *checks)
 {
 	bool on = json_bool_or(status, "CurrentTailnet.MagicDNSEnabled", true);
-	doctor_note(checks, "MagicDNS", on, xstrdup(on ? "names of the tailnet resolve" : "off: names of the tailnet do not resolve"),
+	doctor_note(checks, "MagicDNS", on,
+		    xstrdup(on ? "names of the tailnet resolve" : "off: names of the tailnet do not resolve"),
 		    xstrdup("enable MagicDNS at " ADMIN_DNS));
 }
 
@@ -64,7 +73,8 @@ static void check_expiry(const cJSON *status, cJSON *checks)
 	if (at < 0)
 		return;
 	long long days = (at - clock_ms()) / (24LL * 3600 * 1000);
-	doctor_note(checks, "Tailscale key", days >= EXPIRY_DAYS, xasprintf("this machine's key expires in %lld days", days),
+	doctor_note(checks, "Tailscale key", days >= EXPIRY_DAYS,
+		    xasprintf("this machine's key expires in %lld days", days),
 		    xstrdup("sudo tailscale up --force-reauth"));
 }
 
@@ -75,17 +85,21 @@ void doctor_tailnet(struct agent *a, cJSON *checks)
 	const char *state = json_str_or(info, "state", "?");
 	if (!json_bool_or(info, "running", false)) {
 		bool absent = strcmp(state, "not installed") == 0;
-		doctor_note(checks, "Tailscale", absent, absent ? xstrdup("not installed: the agent is reached on this machine only") : xstrdup(json_str_or(info, "problem", state)),
+		doctor_note(checks, "Tailscale", absent,
+			    absent ? xstrdup("not installed: the agent is reached on this machine only")
+				   : xstrdup(json_str_or(info, "problem", state)),
 			    xstrdup(json_str(info, "mend")));
 		return;
 	}
-	doctor_note(checks, "Tailscale", true, xasprintf("%s, user %s", json_str_or(info, "dnsName", "?"), json_str_or(info, "user", "?")), NULL);
+	doctor_note(checks, "Tailscale", true,
+		    xasprintf("%s, user %s", json_str_or(info, "dnsName", "?"), json_str_or(info, "user", "?")), NULL);
 	check_https(info, checks);
 	check_serve(a, info, checks);
 	if (json_bool_or(info, "userspace", false))
 		check_userspace(a, checks);
 	if (tslocal_status(tailnet_local(a->tailnet), false, &status, &e) < 0) {
-		doctor_note(checks, "tailscaled", false, xstrdup(perry_msg(e)), xstrdup("sudo systemctl restart tailscaled"));
+		doctor_note(checks, "tailscaled", false, xstrdup(perry_msg(e)),
+			    xstrdup("sudo systemctl restart tailscaled"));
 		return;
 	}
 	check_magic_dns(status, checks);

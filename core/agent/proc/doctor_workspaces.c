@@ -18,5 +18,6 @@ void doctor_workspaces(struct agent *a, cJSON *checks)
 		return;
 	}
 	cJSON_ArrayForEach(row, found)
-		doctor_note(checks, json_str_or(row, "check", "?"), json_bool_or(row, "ok", false), text_of(row, "message"), text_of(row, "mend"));
+		doctor_note(checks, json_str_or(row, "check", "?"), json_bool_or(row, "ok", false),
+			    text_of(row, "message"), text_of(row, "mend"));
 }

@@ -92,7 +92,9 @@ static int run(struct call *c, const char *container, const char *id, struct per
 		.user = "0",
 		.input = input ? input : "",
 		.input_len = input ? strlen(input) : 0,
-		.timeout_ms = timeout >= 1e9 ? 1000000000 : timeout > 0 && timeout < 1 ? 1 : (int)timeout,
+		.timeout_ms = timeout >= 1e9               ? 1000000000
+			      : timeout > 0 && timeout < 1 ? 1
+							   : (int)timeout,
 	};
 	struct docker_exec_result res = { 0 };
 	cleanup_err struct perry_err *e = NULL;

@@ -45,9 +45,10 @@ int proc_packs_approve(struct call *c, cJSON **out, struct perry_err **err)
 	if (pack_from_json(cJSON_GetObjectItemCaseSensitive(c->input, "files"), &p, err) < 0)
 		return -1;
 	if (!str_eq(p->hash, hash))
-		return perry_fail(err, PERRY_ECONFLICT, "What arrived is %s, not %s: nothing is approved", p->hash, hash);
-	if (packs_approve(c->a->dir, p, cJSON_GetObjectItemCaseSensitive(c->input, "source"), call_str(c, "before"), out,
-			  err) < 0)
+		return perry_fail(err, PERRY_ECONFLICT, "What arrived is %s, not %s: nothing is approved", p->hash,
+				  hash);
+	if (packs_approve(c->a->dir, p, cJSON_GetObjectItemCaseSensitive(c->input, "source"), call_str(c, "before"),
+			  out, err) < 0)
 		return -1;
 	agent_config_reload(c->a);
 	log_info("agent", "the pack '%s' is approved: %s", p->name, p->hash);

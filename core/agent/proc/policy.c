@@ -35,7 +35,8 @@ static cJSON *of_operation(const cJSON *decisions, const char *op)
 	return out;
 }
 
-/* "container.memory" is about the field itself, "container" about all that begin so, and both about the hook point's decisions. */
+/* "container.memory" is about the field itself, "container" about all that begin so, and both about the hook point's
+ * decisions. */
 static bool is_about(const char *field, const char *asked)
 {
 	size_t n = strlen(asked);
@@ -122,7 +123,7 @@ int proc_hooks_list(struct call *c, cJSON **out, struct perry_err **err)
 	cJSON *points = cJSON_DetachItemFromObjectCaseSensitive(found, "points"),
 	      *problems = cJSON_DetachItemFromObjectCaseSensitive(found, "problems");
 	json_set(*out, "points",
-		 points			? points
+		 points                 ? points
 		 : cJSON_IsArray(found) ? cJSON_Duplicate(found, 1)
 					: cJSON_CreateArray());
 	json_set(*out, "problems", problems ? problems : cJSON_CreateArray());
@@ -196,8 +197,9 @@ static int make_facts(struct call *c, cJSON **facts, struct perry_err **err)
 	return lua_host_facts(c->a->lua, call_str(c, "workspace"), caller, facts, err);
 }
 
-/* What would differ, workspace by workspace, were "packed" the user's hooks or that pack. reverse: packed is what was there before the
- * change, which is in force already. Without packed: what the containers that exist were made by, against today. */
+/* What would differ, workspace by workspace, were "packed" the user's hooks or that pack. reverse: packed is what was
+ * there before the change, which is in force already. Without packed: what the containers that exist were made by,
+ * against today. */
 int proc_hooks_preview(struct call *c, cJSON **out, struct perry_err **err)
 {
 	cJSON *packed = member(c->input, "packed");

@@ -27,7 +27,8 @@ static cJSON *new_list(const cJSON *record, int port, int https_port, bool any_h
 	cJSON *list = cJSON_CreateArray();
 	const cJSON *web;
 	cJSON_ArrayForEach(web, cJSON_GetObjectItemCaseSensitive(record, "serve")) {
-		bool same_place = json_int_or(web, "port", 0) == https_port, same_target = json_int_or(web, "target", 0) == port;
+		bool same_place = json_int_or(web, "port", 0) == https_port,
+		     same_target = json_int_or(web, "target", 0) == port;
 		if (off ? !(same_target && (same_place || any_https_port)) : !same_place)
 			json_push(list, cJSON_Duplicate(web, 1));
 	}
@@ -78,7 +79,8 @@ static int wait_placed(struct call *c, const char *name, int port, int https_por
 		if (error && took > ERROR_AFTER_MS)
 			return perry_fail(err, PERRY_ECONFLICT, "%s", error);
 		if (took > SERVE_WAIT_MS || atomic_load(&c->cancel.set))
-			return perry_fail(err, PERRY_ETIMEOUT, "the workspace did not change its serve configuration in time");
+			return perry_fail(err, PERRY_ETIMEOUT,
+					  "the workspace did not change its serve configuration in time");
 		nanosleep(&(struct timespec){ 0, SERVE_LOOK_MS * 1000000L }, NULL);
 	}
 }
@@ -101,8 +103,11 @@ static int need_node(struct call *c, const cJSON *record, struct perry_err **err
 	const char *told = json_str(look, "tailnet.state"), *noted = json_str_or(record, "tailnet.state", "none");
 	if (told ? strcmp(told, "Running") == 0 : strcmp(noted, "connected") == 0)
 		return 0;
-	return perry_fail(err, PERRY_ESTATE, "%s: %s", json_str_or(record, "name", ""),
-			  json_str_or(look, "problem", json_str_or(record, "tailnet.error", "the workspace is on no tailnet; perry tailnet setup gives it a key")));
+	return perry_fail(
+		err, PERRY_ESTATE, "%s: %s", json_str_or(record, "name", ""),
+		json_str_or(look, "problem",
+			    json_str_or(record, "tailnet.error",
+					"the workspace is on no tailnet; perry tailnet setup gives it a key")));
 }
 
 int proc_ports_serve(struct call *c, cJSON **out, struct perry_err **err)
@@ -111,7 +116,8 @@ int proc_ports_serve(struct call *c, cJSON **out, struct perry_err **err)
 	int port = (int)json_int_or(c->input, "port", 0), https_port = (int)json_int_or(c->input, "httpsPort", 443);
 	bool off = json_bool_or(c->input, "off", false);
 	cleanup_json cJSON *record = NULL, *web = NULL;
-	if (off ? call_workspace(c, "name", &record, err) < 0 : call_running_workspace(c, "name", &record, err) < 0 || need_node(c, record, err) < 0)
+	if (off ? call_workspace(c, "name", &record, err) < 0
+		: call_running_workspace(c, "name", &record, err) < 0 || need_node(c, record, err) < 0)
 		return -1;
 	const cJSON *before = cJSON_GetObjectItemCaseSensitive(record, "serve");
 	cJSON *list = new_list(record, port, https_port, !cJSON_HasObjectItem(c->input, "httpsPort"), off);
@@ -121,7 +127,8 @@ int proc_ports_serve(struct call *c, cJSON **out, struct perry_err **err)
 	}
 	if (cJSON_GetArraySize(list) > MAX_WEB) {
 		cJSON_Delete(list);
-		return perry_fail(err, PERRY_EINPUT, "At most %d ports of a workspace have an address of their own", MAX_WEB);
+		return perry_fail(err, PERRY_EINPUT, "At most %d ports of a workspace have an address of their own",
+				  MAX_WEB);
 	}
 	if (put_list(c, name, list, err) < 0)
 		return -1;

@@ -16,7 +16,7 @@ static const char *kind_of(const char *algorithm)
 	static const struct {
 		const char *prefix, *kind;
 	} kinds[] = { { "ssh-ed25519", "ed25519" }, { "sk-ssh-ed25519", "ed25519" }, { "ssh-rsa", "rsa" },
-		      { "ecdsa-", "ecdsa" },	    { "sk-ecdsa-", "ecdsa" },	     { "ssh-dss", "dsa" } };
+		      { "ecdsa-", "ecdsa" },        { "sk-ecdsa-", "ecdsa" },        { "ssh-dss", "dsa" } };
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (str_starts(algorithm, kinds[i].prefix))
 			return kinds[i].kind;

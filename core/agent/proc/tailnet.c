@@ -42,11 +42,18 @@ static int check_server(const char *key, const char *server, struct perry_err **
 	if (set && !str_starts(server, "http://") && !str_starts(server, "https://"))
 		return perry_fail(err, PERRY_EINPUT, "loginServer: expected http(s)://HOST");
 	if (str_starts(key, "hskey-") && !set)
-		return perry_fail(err, PERRY_EINPUT, "this is a Headscale key, and no control server is configured: perry tailnet setup --login-server https://HOST");
+		return perry_fail(err, PERRY_EINPUT,
+				  "this is a Headscale key, and no control server is configured: perry tailnet setup "
+				  "--login-server https://HOST");
 	if (str_starts(key, "tskey-") && set && !strstr(server, ".tailscale.com"))
-		return perry_fail(err, PERRY_EINPUT, "this is a key of Tailscale's, and workspaces are to join at %s (tailscale.loginServer): take that out, or make a key there", server);
+		return perry_fail(err, PERRY_EINPUT,
+				  "this is a key of Tailscale's, and workspaces are to join at %s "
+				  "(tailscale.loginServer): take that out, or make a key there",
+				  server);
 	if (!str_starts(key, "tskey-") && !set)
-		return perry_fail(err, PERRY_EINPUT, "this is no auth key: expected tskey-auth-... (Tailscale) or hskey-auth-... (Headscale)");
+		return perry_fail(
+			err, PERRY_EINPUT,
+			"this is no auth key: expected tskey-auth-... (Tailscale) or hskey-auth-... (Headscale)");
 	return 0;
 }
 
@@ -59,10 +66,12 @@ int proc_tailnet_setup(struct call *c, cJSON **out, struct perry_err **err)
 		rc = check_server(key, server ? server : config_str(config, "tailscale.loginServer"), err);
 	bool overlaid = str_starts(config_origin(config, "tailscale.authKey"), "env");
 	config_unref(config);
-	if (rc < 0 || agent_config_edit(c->a, put_key, c->input, err) < 0 || lua_host_tailnet(c->a->lua, "status", NULL, out, err) < 0)
+	if (rc < 0 || agent_config_edit(c->a, put_key, c->input, err) < 0 ||
+	    lua_host_tailnet(c->a->lua, "status", NULL, out, err) < 0)
 		return -1;
 	if (overlaid)
-		json_push_str(cJSON_GetObjectItemCaseSensitive(*out, "warnings"),
-			      "PERRY_TAILSCALE_AUTH_KEY in the agent's environment stands above the key that was saved");
+		json_push_str(
+			cJSON_GetObjectItemCaseSensitive(*out, "warnings"),
+			"PERRY_TAILSCALE_AUTH_KEY in the agent's environment stands above the key that was saved");
 	return 0;
 }

@@ -5,7 +5,8 @@
 #include "base/mem.h"
 
 #define MALFORMED \
-	"Malformed request. Ensure the request body is properly formatted and the 'Content-Type' header is set correctly."
+	"Malformed request. Ensure the request body is properly formatted and the 'Content-Type' header is set " \
+	"correctly."
 #define TOO_DEEP "Malformed request. The request body has more than 64 levels."
 
 /* The parser stops there too, but does not tell it from a syntax error. */

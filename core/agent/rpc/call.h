@@ -4,19 +4,20 @@
 #include "agent/internal.h"
 
 enum call_class {
-	CALL_NOW,	/* answered from memory, on the server's thread */
-	CALL_JOB,	/* waits for the store, the engine or the disk: a thread of its own */
-	/* The same until an operation is submitted; answered when that ends, or at once with `Prefer: respond-async`. */
+	CALL_NOW, /* answered from memory, on the server's thread */
+	CALL_JOB, /* waits for the store, the engine or the disk: a thread of its own */
+	/* The same until an operation is submitted; answered when that ends, or at once with `Prefer: respond-async`.
+	 */
 	CALL_OPERATION,
 };
 
 struct call;
 struct procedure {
-	const char *path;      /* "workspaces/create" */
+	const char *path; /* "workspaces/create" */
 	enum call_class class;
 	enum right right;
-	const char *input;     /* schema, NULL: no input */
-	const char *output;    /* schema */
+	const char *input;  /* schema, NULL: no input */
+	const char *output; /* schema */
 	/* Gives the answer in *out; an operation's handler may set call->op and call->finish instead. */
 	int (*fn)(struct call *c, cJSON **out, struct perry_err **err);
 	const char *summary;
@@ -28,17 +29,17 @@ const cJSON *procedure_input(const struct procedure *p); /* parsed once; NULL: n
 struct call {
 	struct agent *a;
 	const struct procedure *proc;
-	struct server_req *req;       /* NULL once it was answered; under the lock of calls */
-	cJSON *input;                 /* checked */
+	struct server_req *req; /* NULL once it was answered; under the lock of calls */
+	cJSON *input;           /* checked */
 	struct caller caller;
-	bool async;                   /* Prefer: respond-async */
-	struct docker_cancel cancel;  /* set when the client is gone or the agent stops */
+	bool async;                  /* Prefer: respond-async */
+	struct docker_cancel cancel; /* set when the client is gone or the agent stops */
 	struct op *op;
 	/* The answer once op has ended well. NULL: the operation's own result. */
 	int (*finish)(struct call *c, struct op *op, cJSON **out, struct perry_err **err);
-	bool finish_always;           /* also when op failed */
-	bool not_implemented;         /* the error is 501 */
-	struct buf raw;               /* the answer as JSON text, instead of *out: where texts hold NUL */
+	bool finish_always;   /* also when op failed */
+	bool not_implemented; /* the error is 501 */
+	struct buf raw;       /* the answer as JSON text, instead of *out: where texts hold NUL */
 	struct call *next, **prev;
 };
 
@@ -64,8 +65,8 @@ int call_workspace(struct call *c, const char *key, cJSON **record, struct perry
 int call_running_workspace(struct call *c, const char *key, cJSON **record, struct perry_err **err);
 /* What was asked for may hold secrets in its environment: only the owner sees the values of "env". */
 void call_hide_values(const struct call *c, cJSON *env);
-/* Adds "fields" to into: the plan field by field, with who decided each. into has the "decisions"; their environment is hidden like
- * the plan's. */
+/* Adds "fields" to into: the plan field by field, with who decided each. into has the "decisions"; their environment is
+ * hidden like the plan's. */
 void call_explain(const struct call *c, cJSON *into, const cJSON *plan);
 int call_not_implemented(struct call *c, struct perry_err **err, const char *what);
 

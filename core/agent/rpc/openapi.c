@@ -6,11 +6,11 @@
 #include "agent/rpc/schema.h"
 #include "base/mem.h"
 
-#define TIME "{'type':'string','format':'date-time'}"
-#define PORTS OBJ_REQ("'ssh':" INT ",'forwards':" ARRAY(FORWARD), "'ssh'")
+#define TIME    "{'type':'string','format':'date-time'}"
+#define PORTS   OBJ_REQ("'ssh':" INT ",'forwards':" ARRAY(FORWARD), "'ssh'")
 #define STARTUP OBJ_REQ("'steps':" ARRAY(REF("Step")) ",'updatedAt':" TIME, "'steps','updatedAt'")
-#define SYNCED OBJ_REQ("'name':" STR ",'success':" BOOL ",'error':" STR, "'name','success'")
-#define DEVICE OBJ_REQ("'id':" STR ",'name':" STR ",'login':" STR ",'at':" INT, "'id'")
+#define SYNCED  OBJ_REQ("'name':" STR ",'success':" BOOL ",'error':" STR, "'name','success'")
+#define DEVICE  OBJ_REQ("'id':" STR ",'name':" STR ",'login':" STR ",'at':" INT, "'id'")
 #define ERROR \
 	OBJ_REQ("'defined':" BOOL ",'code':" STR ",'status':" INT ",'message':" STR ",'data':" ANY, \
 		"'code','status','message'")
@@ -19,45 +19,39 @@
 static const struct {
 	const char *name, *schema;
 } components[] = {
-	{ "Info",
-	  OBJ_REQ("'hostname':" STR ",'uptime':" INT ",'workspacesCount':" INT ",'dockerVersion':" STR
-		  ",'terminalConnections':" INT ",'version':" STR ",'hostEquivalentDocker':" BOOL
-		  ",'tailscale':" REF("TailscaleInfo"),
-		  "'hostname','uptime','workspacesCount','dockerVersion','terminalConnections'") },
+	{ "Info", OBJ_REQ("'hostname':" STR ",'uptime':" INT ",'workspacesCount':" INT ",'dockerVersion':" STR
+			  ",'terminalConnections':" INT ",'version':" STR ",'hostEquivalentDocker':" BOOL
+			  ",'tailscale':" REF("TailscaleInfo"),
+			  "'hostname','uptime','workspacesCount','dockerVersion','terminalConnections'") },
 	{ "TailscaleInfo",
-	  OBJ_REQ("'running':" BOOL ",'state':" STR ",'dnsName':" STR ",'user':" STR ",'https':" BOOL ",'serveActive':" BOOL
-		  ",'httpsUrl':" STR ",'url':" STR ",'signIn':{'enum':['identity','token']},'userspace':" BOOL
-		  ",'problem':" STR ",'mend':" STR,
+	  OBJ_REQ("'running':" BOOL ",'state':" STR ",'dnsName':" STR ",'user':" STR ",'https':" BOOL
+		  ",'serveActive':" BOOL ",'httpsUrl':" STR ",'url':" STR
+		  ",'signIn':{'enum':['identity','token']},'userspace':" BOOL ",'problem':" STR ",'mend':" STR,
 		  "'running','serveActive'") },
-	{ "Access",
-	  OBJ_REQ("'owner':" STR ",'access':" ARRAY(STR) ",'devices':" ARRAY(DEVICE), "'access','devices'") },
-	{ "HostInfo",
-	  OBJ_REQ("'enabled':" BOOL ",'hostname':" STR ",'username':" STR ",'homeDir':" STR,
-		  "'enabled','hostname','username','homeDir'") },
-	{ "Step",
-	  OBJ_REQ("'id':" STR ",'label':" STR ",'message':" STR
-		  ",'status':{'enum':['pending','running','done','error','skipped']}",
-		  "'id','label','status'") },
+	{ "Access", OBJ_REQ("'owner':" STR ",'access':" ARRAY(STR) ",'devices':" ARRAY(DEVICE), "'access','devices'") },
+	{ "HostInfo", OBJ_REQ("'enabled':" BOOL ",'hostname':" STR ",'username':" STR ",'homeDir':" STR,
+			      "'enabled','hostname','username','homeDir'") },
+	{ "Step", OBJ_REQ("'id':" STR ",'label':" STR ",'message':" STR
+			  ",'status':{'enum':['pending','running','done','error','skipped']}",
+			  "'id','label','status'") },
 	{ "Workspace",
 	  OBJ_REQ("'name':" STR ",'status':{'enum':['running','stopped','creating','error']},'containerId':" STR
 		  ",'created':" TIME ",'repo':" STR ",'ports':" PORTS ",'lastUsed':" TIME ",'startup':" STARTUP
-		  ",'branch':" STR ",'labels':" RECORD(STR) ",'outdated':" BOOL ",'error':" STR
-		  ",'tailscale':" OBJ_REQ("'status':{'enum':['none','connecting','connected','failed']},'hostname':" STR ",'dnsName':" STR
-		  ",'ip':" STR ",'keyExpiry':" TIME ",'error':" STR ",'mend':" STR, "'status'")
-		  ",'ttl':" INT ",'ttlEnds':" TIME ",'stopReason':" STR
-		  ",'workerVersion':{'type':['string','null']},'listeners':" ARRAY(ANY),
+		  ",'branch':" STR ",'labels':" RECORD(STR) ",'outdated':" BOOL ",'error':" STR ",'tailscale':" OBJ_REQ(
+			  "'status':{'enum':['none','connecting','connected','failed']},'hostname':" STR
+			  ",'dnsName':" STR ",'ip':" STR ",'keyExpiry':" TIME ",'error':" STR ",'mend':" STR,
+			  "'status'") ",'ttl':" INT ",'ttlEnds':" TIME ",'stopReason':" STR
+				      ",'workerVersion':{'type':['string','null']},'listeners':" ARRAY(ANY),
 		  "'name','status','containerId','created','ports'") },
-	{ "Operation",
-	  OBJ_REQ("'id':" STR ",'kind':" STR ",'workspace':" STR ",'started':" INT ",'ended':" INT
-		  ",'state':{'enum':['queued','running','done','failed','cancelled']}"
-		  ",'steps':" ARRAY(ANY) ",'error':" ANY ",'result':" ANY,
-		  "'id','kind'") },
+	{ "Operation", OBJ_REQ("'id':" STR ",'kind':" STR ",'workspace':" STR ",'started':" INT ",'ended':" INT
+			       ",'state':{'enum':['queued','running','done','failed','cancelled']}"
+			       ",'steps':" ARRAY(ANY) ",'error':" ANY ",'result':" ANY,
+			       "'id','kind'") },
 	{ "SyncAll",
 	  OBJ_REQ("'synced':" INT ",'failed':" INT ",'results':" ARRAY(SYNCED), "'synced','failed','results'") },
-	{ "SshKey",
-	  OBJ_REQ("'name':" STR ",'path':" STR ",'publicKeyPath':" STR ",'fingerprint':" STR ",'hasPrivateKey':" BOOL
-		  ",'type':{'enum':['ed25519','rsa','ecdsa','dsa','unknown']}",
-		  "'name','path','publicKeyPath','type','fingerprint','hasPrivateKey'") },
+	{ "SshKey", OBJ_REQ("'name':" STR ",'path':" STR ",'publicKeyPath':" STR ",'fingerprint':" STR
+			    ",'hasPrivateKey':" BOOL ",'type':{'enum':['ed25519','rsa','ecdsa','dsa','unknown']}",
+			    "'name','path','publicKeyPath','type','fingerprint','hasPrivateKey'") },
 	{ "Sessions",
 	  OBJ_REQ("'sessions':" ARRAY(ANY) ",'total':" INT ",'hasMore':" BOOL, "'sessions','total','hasMore'") },
 	{ "Error", OBJ_REQ("'json':" ERROR, "'json'") },

@@ -9,7 +9,7 @@
 
 #define ROW(path, class, right, input, output, fn, summary) \
 	{ path, CALL_##class, RIGHT_##right, input, output, proc_##fn, summary },
-const struct procedure procedures[] = { PROCEDURES(ROW) { 0 } };
+const struct procedure procedures[] = { PROCEDURES(ROW){ 0 } };
 
 #define ONE(...) +1
 enum { N_PROCEDURES = 0 PROCEDURES(ONE) };

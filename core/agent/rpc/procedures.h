@@ -4,6 +4,7 @@
 #ifndef PERRY_AGENT_PROCEDURES_H
 #define PERRY_AGENT_PROCEDURES_H
 
+/* clang-format off */
 #define STR "{'type':'string'}"
 #define BOOL "{'type':'boolean'}"
 #define NUM "{'type':'number'}"
@@ -259,5 +260,6 @@
 	  REPOS_INPUT, OBJ_REQ("'configured':" BOOL ",'repos':" ARRAY(ANY) ",'hasMore':" BOOL, \
 	  "'configured','repos','hasMore'"), \
 	  github_repos, "repositories of the configured GitHub token")
+/* clang-format on */
 
 #endif

@@ -194,10 +194,11 @@ void rpc_handle(struct agent *a, struct server_req *r, const struct caller *who)
 		return;
 	}
 	if (!(who->rights & p->right)) {
-		cleanup_free char *text = *who->why
-			? xasprintf("This needs the right %s: %s", right_name(p->right), who->why)
-			: xasprintf("This needs the right %s. Without a token it is done on the agent's own machine.",
-				    right_name(p->right));
+		cleanup_free char *text =
+			*who->why ? xasprintf("This needs the right %s: %s", right_name(p->right), who->why)
+				  : xasprintf("This needs the right %s. Without a token it is done on the agent's own "
+					      "machine.",
+					      right_name(p->right));
 		reply_error(a, r, PERRY_EFORBIDDEN, text);
 		return;
 	}

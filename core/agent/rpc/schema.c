@@ -80,8 +80,9 @@ static void out_of_range(cJSON *issues, const struct at *at, const char *origin,
 	json_set_num(i, small ? "minimum" : "maximum", limit);
 	json_set_bool(i, "inclusive", true);
 	const char *word = small ? "Too small" : "Too big", *sign = small ? ">=" : "<=";
-	complain(issues, i, at, unit ? xasprintf("%s: expected %s to have %s%s %s", word, origin, sign, text, unit)
-				     : xasprintf("%s: expected %s to be %s%s", word, origin, sign, text));
+	complain(issues, i, at,
+		 unit ? xasprintf("%s: expected %s to have %s%s %s", word, origin, sign, text, unit)
+		      : xasprintf("%s: expected %s to be %s%s", word, origin, sign, text));
 }
 
 static void check_range(const cJSON *schema, double v, const char *min_key, const char *max_key, const char *origin,
@@ -175,7 +176,8 @@ static cJSON *apply_string(const cJSON *schema, const cJSON *value, const struct
 	}
 	if (strcmp(format, "clone-url") == 0 && url_has_credentials(value->valuestring))
 		custom(issues, at,
-		       "A URL must not hold a name, password or token. For GitHub set agents.github.token, for others bring "
+		       "A URL must not hold a name, password or token. For GitHub set agents.github.token, for others "
+		       "bring "
 		       "~/.netrc in with credentials.files");
 	check_range(schema, utf16_length(value->valuestring), "minLength", "maxLength", "string", "characters", at,
 		    issues);

@@ -1,7 +1,7 @@
 /* The part of JSON Schema that the API's inputs use, and its complaints in the form that existing clients read (zod's
  * issues: codes, messages, paths). Understood: type, enum, const, anyOf, properties, required, additionalProperties,
- * items, default, minimum, maximum, minLength, maxLength, minItems, maxItems, pattern, and the formats "workspace-name",
- * "workspace-name-or-host" and "clone-url" (no credentials in it). */
+ * items, default, minimum, maximum, minLength, maxLength, minItems, maxItems, pattern, and the formats
+ * "workspace-name", "workspace-name-or-host" and "clone-url" (no credentials in it). */
 #ifndef PERRY_AGENT_SCHEMA_H
 #define PERRY_AGENT_SCHEMA_H
 #include "base/json.h"

@@ -12,38 +12,38 @@
 #include "base/mem.h"
 #include "base/random.h"
 
-#define STEP_NO_TARGET 3      /* perry-step kill: nothing runs with this id */
-#define KILL_TRIES 15         /* the record of a command that was just started may not stand yet */
-#define KILL_PAUSE_MS 200
-#define RESIZE_TRIES 20
+#define STEP_NO_TARGET  3  /* perry-step kill: nothing runs with this id */
+#define KILL_TRIES      15 /* the record of a command that was just started may not stand yet */
+#define KILL_PAUSE_MS   200
+#define RESIZE_TRIES    20
 #define RESIZE_PAUSE_MS 25
-#define GRACE "2"             /* seconds from HUP to KILL */
-#define AFTER_KILL_MS 3000    /* then the stream is let go, whoever holds its other end */
-#define USED_MS 60000
+#define GRACE           "2"  /* seconds from HUP to KILL */
+#define AFTER_KILL_MS   3000 /* then the stream is let go, whoever holds its other end */
+#define USED_MS         60000
 
 struct exec {
 	struct stream_source base;
-	int refs;                 /* threads under way, and one until finish */
+	int refs; /* threads under way, and one until finish */
 	char id[40], container[65], kind[16];
-	char **argv;              /* of the exec: perry-step exec ... */
-	char **command;           /* what the client asked for, or NULL */
+	char **argv;    /* of the exec: perry-step exec ... */
+	char **command; /* what the client asked for, or NULL */
 	char *user, *cwd, *term, *shell;
 	cJSON *caller;
 	bool tty;
 	int cols, rows;           /* of the opening and of the resize under way */
 	int want_cols, want_rows; /* the newest */
 
-	struct docker_stream *st; /* the I/O thread's; resize and exit code borrow it */
+	struct docker_stream *st;    /* the I/O thread's; resize and exit code borrow it */
 	struct docker_stream *fresh; /* the open thread's */
-	struct perry_err *err;    /* the open thread's, then the end's */
+	struct perry_err *err;       /* the open thread's, then the end's */
 	struct stream_watch *watch;
-	struct buf in;            /* not taken by the engine yet; at most a window */
+	struct buf in; /* not taken by the engine yet; at most a window */
 	bool eof, input_closed;
-	struct buf pending;       /* read, and no room for it yet */
+	struct buf pending; /* read, and no room for it yet */
 	int pending_fd;
-	struct buf pending2;      /* the same of the other descriptor, after it */
+	struct buf pending2; /* the same of the other descriptor, after it */
 	bool stream_ended;
-	atomic_bool over;         /* the command ended: no use in signalling */
+	atomic_bool over; /* the command ended: no use in signalling */
 	bool opened, ending, killed, exiting, exit_known, finished;
 	int code;
 	bool resizing, resize_again;
@@ -356,7 +356,10 @@ static void open_thread(void *arg)
 	cleanup_free char *term = xasprintf("TERM=%s", e->term ? e->term : "xterm-256color");
 	const char *env[] = { term, NULL };
 	struct docker_exec x = {
-		.argv = (const char *const *)e->argv, .env = e->tty ? env : NULL, .user = "0:0", .tty = e->tty,
+		.argv = (const char *const *)e->argv,
+		.env = e->tty ? env : NULL,
+		.user = "0:0",
+		.tty = e->tty,
 	};
 	if (docker_exec_open(setup->docker, e->container, &x, &e->fresh, &e->err) < 0)
 		return;
@@ -535,7 +538,9 @@ struct stream_source *stream_exec_new(struct streams *s, const struct stream_exe
 {
 	struct exec *e = xcalloc(1, sizeof *e);
 	e->refs = 1;
-	e->base.use = spec->tty ? STREAM_USE_TERMINAL : strcmp(spec->kind, "forward") == 0 ? STREAM_USE_OTHER : STREAM_USE_EXEC;
+	e->base.use = spec->tty                            ? STREAM_USE_TERMINAL
+		      : strcmp(spec->kind, "forward") == 0 ? STREAM_USE_OTHER
+							   : STREAM_USE_EXEC;
 	stream_source_list(&e->base, s, spec->workspace, sink, owner);
 	e->base.input = on_input;
 	e->base.eof = on_eof;

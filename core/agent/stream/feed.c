@@ -13,9 +13,9 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-#define OUT_MAX (128 << 10)
+#define OUT_MAX    (128 << 10)
 #define PASSWD_MAX (1 << 20)
-#define STALL_S 30 /* of copy_out: the engine holds the container's lock meanwhile, nobody could use or stop it */
+#define STALL_S    30 /* of copy_out: the engine holds the container's lock meanwhile, nobody could use or stop it */
 
 struct piece {
 	struct piece *next;
@@ -30,21 +30,21 @@ struct feed {
 	struct docker_cancel cancel;
 	char container[65];
 	bool copy_out;
-	int spool;                /* copy_in: what came, while it comes */
+	int spool; /* copy_in: what came, while it comes */
 
-	pthread_mutex_t lock;     /* of the next lines */
+	pthread_mutex_t lock; /* of the next lines */
 	pthread_cond_t moved;
 	struct piece *out, **out_tail;
 	size_t out_len;
 	struct buf in;
 	bool eof;
-	size_t taken;             /* of the input, not yet told as consumed */
-	bool resolved, told;      /* the engine call begins; a wake is posted */
-	bool stalled;             /* the client let copy_out wait for too long */
+	size_t taken;        /* of the input, not yet told as consumed */
+	bool resolved, told; /* the engine call begins; a wake is posted */
+	bool stalled;        /* the client let copy_out wait for too long */
 
 	bool opened, done, ending;
-	struct perry_err *err;    /* the thread's until done */
-	struct buf local;         /* the thread's: input it works on */
+	struct perry_err *err; /* the thread's until done */
+	struct buf local;      /* the thread's: input it works on */
 };
 
 static void feed_free(struct feed *f)

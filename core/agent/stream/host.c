@@ -24,14 +24,14 @@ struct host {
 	struct stream_source base;
 	cJSON *caller;
 	int cols, rows;
-	int fd;                  /* the terminal's master side */
+	int fd; /* the terminal's master side */
 	pid_t pid;
 	struct perry_err *err;
 	struct stream_watch *watch, *exit_watch;
-	int pid_fd;              /* readable once the shell has ended, whoever still has the terminal open */
+	int pid_fd; /* readable once the shell has ended, whoever still has the terminal open */
 	struct buf in, pending;
 	bool ending, exited, reaping, ended;
-	atomic_bool hurry;       /* the reaper is to end the shell */
+	atomic_bool hurry; /* the reaper is to end the shell */
 	int code;
 };
 

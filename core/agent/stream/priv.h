@@ -11,15 +11,15 @@
 #include "base/str.h"
 #include "net/ws.h"
 
-#define STREAM_WINDOW (256 << 10) /* bytes a side may send ahead */
-#define STREAM_PIECE (64 << 10)   /* bytes of one message's payload */
-#define STREAM_BACKLOG (1 << 20)  /* of one WebSocket; nothing is read for it beyond */
+#define STREAM_WINDOW  (256 << 10) /* bytes a side may send ahead */
+#define STREAM_PIECE   (64 << 10)  /* bytes of one message's payload */
+#define STREAM_BACKLOG (1 << 20)   /* of one WebSocket; nothing is read for it beyond */
 
 /* --- stream.c: the loop --- */
 
 /* A descriptor in the loop. Dropped ones are freed after the round, so that a late event finds them. */
 struct stream_watch {
-	struct stream_watch *next;   /* the dropped ones */
+	struct stream_watch *next; /* the dropped ones */
 	int fd;
 	uint32_t events;
 	bool added;
@@ -55,10 +55,10 @@ struct streams {
 	atomic_int terminals;
 	struct docker_cancel cancel; /* set when the goodbye takes too long: engine calls of ours end */
 
-	pthread_mutex_t lock;        /* of the next lines */
+	pthread_mutex_t lock; /* of the next lines */
 	struct stream_task *tasks, **tasks_tail;
 	int workers;
-	bool closed;                 /* streams_stop was called: nothing is taken any more */
+	bool closed; /* streams_stop was called: nothing is taken any more */
 
 	struct stream_conn *conns;
 	int nconns;
@@ -73,18 +73,18 @@ struct streams {
 /* The owner's side. ended is the last call; the source is gone after it. */
 struct stream_sink {
 	void (*opened)(void *owner);
-	size_t (*room)(void *owner);           /* bytes of output that may be given now */
-	void (*output)(void *owner, int fd, const char *bytes, size_t n); /* n <= room */
-	void (*consumed)(void *owner, size_t n); /* bytes of input passed on */
+	size_t (*room)(void *owner);                                       /* bytes of output that may be given now */
+	void (*output)(void *owner, int fd, const char *bytes, size_t n);  /* n <= room */
+	void (*consumed)(void *owner, size_t n);                           /* bytes of input passed on */
 	void (*ended)(void *owner, int code, const struct perry_err *err); /* err NULL: it ended with code */
 };
 struct stream_source {
 	struct streams *s;
 	struct stream_source *next, **prev;
 	char workspace[80];
-	enum stream_use use;                   /* set before it is listed */
+	enum stream_use use; /* set before it is listed */
 	const struct stream_sink *sink;
-	void *owner;                           /* NULL: orphaned; it ends itself and nobody is told */
+	void *owner; /* NULL: orphaned; it ends itself and nobody is told */
 	/* Any of these but kick and end may be NULL: not possible with it. */
 	void (*input)(struct stream_source *src, const char *bytes, size_t n);
 	void (*eof)(struct stream_source *src);
@@ -102,11 +102,11 @@ void stream_source_orphan(struct stream_source *src);
 /* exec.c: a command through docker exec, under perry-step. */
 struct stream_exec {
 	const char *workspace;
-	char **command;      /* NULL-terminated, or NULL: the login shell */
+	char **command; /* NULL-terminated, or NULL: the login shell */
 	bool tty;
 	int cols, rows;
 	const char *user, *cwd, *term; /* user and cwd may be NULL */
-	const char *kind;    /* for admit: "exec", "terminal" or "forward" */
+	const char *kind;              /* for admit: "exec", "terminal" or "forward" */
 };
 struct stream_source *stream_exec_new(struct streams *s, const struct stream_exec *spec, const cJSON *caller,
 				      const struct stream_sink *sink, void *owner);
@@ -135,22 +135,22 @@ struct stream_conn {
 	struct stream_conn *next, **prev;
 	struct ws *ws;
 	struct stream_watch *watch;
-	struct stream_timer timer;   /* while closing */
-	int64_t close_by;            /* mono ms */
+	struct stream_timer timer; /* while closing */
+	int64_t close_by;          /* mono ms */
 	cJSON *caller;
-	bool closing;                /* a close frame is queued; messages are ignored */
-	bool paused;                 /* its owner takes no more messages for now */
+	bool closing; /* a close frame is queued; messages are ignored */
+	bool paused;  /* its owner takes no more messages for now */
 	/* The kind of connection. */
 	ws_message_fn message;
 	void (*drained)(struct stream_conn *c); /* the backlog shrank */
 	void (*workspace_closed)(struct stream_conn *c, const char *workspace, uint16_t code, const char *reason);
-	void (*gone)(struct stream_conn *c);     /* let go of the sources and free what is behind data */
+	void (*gone)(struct stream_conn *c); /* let go of the sources and free what is behind data */
 	void *data;
 };
-void stream_conn_send(struct stream_conn *c, const void *bytes, size_t n); /* a binary message */
+void stream_conn_send(struct stream_conn *c, const void *bytes, size_t n);        /* a binary message */
 void stream_conn_close(struct stream_conn *c, uint16_t code, const char *reason); /* and frees it a little later */
-void stream_conn_update(struct stream_conn *c);  /* what is watched follows from what is queued */
-void stream_proto_attach(struct stream_conn *c); /* proto.c: perry.v1 */
+void stream_conn_update(struct stream_conn *c);                       /* what is watched follows from what is queued */
+void stream_proto_attach(struct stream_conn *c);                      /* proto.c: perry.v1 */
 void stream_terminal_attach(struct stream_conn *c, const char *name); /* terminal.c */
 
 #endif

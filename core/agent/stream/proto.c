@@ -10,10 +10,20 @@
 #include "base/mem.h"
 
 enum {
-	MSG_OPEN = 1, MSG_OPENED, MSG_STDIN, MSG_STDOUT, MSG_STDERR, MSG_EOF,
-	MSG_RESIZE, MSG_EXIT, MSG_ERROR, MSG_WINDOW, MSG_SIGNAL, MSG_CLOSE,
+	MSG_OPEN = 1,
+	MSG_OPENED,
+	MSG_STDIN,
+	MSG_STDOUT,
+	MSG_STDERR,
+	MSG_EOF,
+	MSG_RESIZE,
+	MSG_EXIT,
+	MSG_ERROR,
+	MSG_WINDOW,
+	MSG_SIGNAL,
+	MSG_CLOSE,
 };
-#define HEAD 5
+#define HEAD  5
 #define GRANT (STREAM_WINDOW / 4) /* granted together: fewer messages */
 
 struct chan {
@@ -21,9 +31,9 @@ struct chan {
 	struct stream_conn *c;
 	uint32_t id;
 	struct stream_source *src;
-	int64_t credit;   /* output we may send */
-	int64_t allowed;  /* input the client may send */
-	size_t consumed;  /* of it, not granted yet */
+	int64_t credit;  /* output we may send */
+	int64_t allowed; /* input the client may send */
+	size_t consumed; /* of it, not granted yet */
 	bool eof, tty;
 };
 struct proto {

@@ -13,10 +13,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define TICK_MS 200
-#define GOODBYE_MS 2000      /* for the other side's close frame */
-#define SLOW_MS 30000        /* and for what is queued before ours */
-#define STOP_MS 3000         /* for all goodbyes at the end */
+#define TICK_MS     200
+#define GOODBYE_MS  2000  /* for the other side's close frame */
+#define SLOW_MS     30000 /* and for what is queued before ours */
+#define STOP_MS     3000  /* for all goodbyes at the end */
 #define MAX_MESSAGE (4 * STREAM_PIECE)
 
 struct stream_task {

@@ -17,7 +17,7 @@ struct streams;
 enum stream_use { STREAM_USE_OTHER, STREAM_USE_EXEC, STREAM_USE_TERMINAL };
 
 #define STREAM_PROTOCOL "perry.v1" /* the subprotocol of GET /rpc/stream */
-#define STREAM_HOST "@host"        /* the name that means this machine */
+#define STREAM_HOST     "@host"    /* the name that means this machine */
 
 /* The callbacks run on short-lived threads of ours, never on the I/O thread: they may block, and must be safe to call
  * at once from several. */
@@ -26,8 +26,8 @@ struct streams_setup {
 	/* The engine's id of a workspace's container (must_run: of a running one). Errors go to the client as they are:
 	 * PERRY_EINPUT (the name), PERRY_ENOTFOUND, PERRY_ESTATE ("Workspace is not running"). */
 	int (*resolve)(void *ctx, const char *workspace, bool must_run, char container[65], struct perry_err **err);
-	/* May this caller do it? kind: "exec", "logs", "copy_in", "copy_out", "terminal", "forward"; workspace: a name or
-	 * STREAM_HOST. NULL: everything. caller is what streams_take_... was given. */
+	/* May this caller do it? kind: "exec", "logs", "copy_in", "copy_out", "terminal", "forward"; workspace: a name
+	 * or STREAM_HOST. NULL: everything. caller is what streams_take_... was given. */
 	int (*admit)(void *ctx, const cJSON *caller, const char *kind, const char *workspace, struct perry_err **err);
 	/* The shell for a terminal in a workspace: a path or NULL (the user's own); the caller frees. May be NULL. */
 	char *(*shell)(void *ctx, const char *workspace);
@@ -35,12 +35,13 @@ struct streams_setup {
 	bool (*host_access)(void *ctx);
 	/* Something was typed or run in a workspace (for lastUsed); at most once a minute per stream. May be NULL. */
 	void (*used)(void *ctx, const char *workspace);
-	/* Something was opened (change 1) or has ended (-1). The exception: called on the I/O thread, must be quick. May be NULL. */
+	/* Something was opened (change 1) or has ended (-1). The exception: called on the I/O thread, must be quick.
+	 * May be NULL. */
 	void (*open)(void *ctx, const char *workspace, enum stream_use use, int change);
 	void *ctx;
-	const char *step;      /* perry-step inside the workspace; NULL: /opt/perry/bin/perry-step */
-	int max_connections;   /* WebSockets at once, 0: 256; beyond, a new one is closed with 1008 */
-	int max_channels;      /* of one connection, 0: 64; beyond, OPEN is answered by ERROR */
+	const char *step;    /* perry-step inside the workspace; NULL: /opt/perry/bin/perry-step */
+	int max_connections; /* WebSockets at once, 0: 256; beyond, a new one is closed with 1008 */
+	int max_channels;    /* of one connection, 0: 64; beyond, OPEN is answered by ERROR */
 };
 
 /* Starts the I/O thread. setup is copied (texts too). */
@@ -59,7 +60,8 @@ int streams_count(struct streams *s);
 /* Ends every stream of a workspace: terminals are closed with code and reason (1001, "Workspace stopped"), channels
  * with an ERROR that says reason. */
 void streams_close_workspace(struct streams *s, const char *name, uint16_t code, const char *reason);
-/* Access was removed: ends every stream that a login, a tag or a node of the tailnet has open (caller_json_is), with 1008. */
+/* Access was removed: ends every stream that a login, a tag or a node of the tailnet has open (caller_json_is), with
+ * 1008. */
 void streams_close_caller(struct streams *s, const char *name);
 /* Closes everything with 1001 "Server shutting down", ends the execs, waits for the threads (at most about 3 s of
  * goodbye). After it the other calls are harmless: sockets are closed, nothing is counted. */

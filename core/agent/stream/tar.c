@@ -6,20 +6,20 @@
 #include "agent/stream/priv.h"
 #include "base/mem.h"
 
-#define BLOCK 512
+#define BLOCK   512
 #define PAX_MAX (1 << 20)
 
 struct stream_tar {
 	uint64_t uid, gid;
 	ssize_t (*read)(void *ctx, const void **bytes);
 	void *ctx;
-	const char *in;        /* what read gave and is not used yet */
+	const char *in; /* what read gave and is not used yet */
 	size_t in_len;
 	bool in_ended;
 	struct buf out;
-	uint64_t data_left;    /* of the entry's data with its padding, passed on as it is */
-	bool sparse;           /* the next block is a continuation of an old GNU sparse header */
-	bool over;             /* the end mark was seen: what follows is padding */
+	uint64_t data_left; /* of the entry's data with its padding, passed on as it is */
+	bool sparse;        /* the next block is a continuation of an old GNU sparse header */
+	bool over;          /* the end mark was seen: what follows is padding */
 };
 
 struct stream_tar *stream_tar_new(int64_t uid, int64_t gid, ssize_t (*read)(void *ctx, const void **bytes), void *ctx)

@@ -8,8 +8,8 @@
 #include "base/mem.h"
 
 #define EARLY_MAX STREAM_PIECE
-#define OUT_MAX STREAM_WINDOW /* queued to the client */
-#define IN_MAX STREAM_WINDOW  /* typed or pasted, and not taken by the shell */
+#define OUT_MAX   STREAM_WINDOW /* queued to the client */
+#define IN_MAX    STREAM_WINDOW /* typed or pasted, and not taken by the shell */
 
 struct terminal {
 	struct stream_conn *c;
@@ -101,8 +101,8 @@ static void on_message(void *ctx, bool binary, const char *bytes, size_t n)
 					 .cols = cols,
 					 .rows = rows,
 					 .term = "xterm-256color" };
-		t->src = strcmp(t->name, STREAM_HOST) == 0 ? stream_host_new(c->s, cols, rows, c->caller, &sink, t) :
-							     stream_exec_new(c->s, &x, c->caller, &sink, t);
+		t->src = strcmp(t->name, STREAM_HOST) == 0 ? stream_host_new(c->s, cols, rows, c->caller, &sink, t)
+							   : stream_exec_new(c->s, &x, c->caller, &sink, t);
 		if (t->early.len)
 			give_input(t, t->early.data, t->early.len);
 		buf_free(&t->early);

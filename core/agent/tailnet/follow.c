@@ -10,14 +10,16 @@
 #include "base/mem.h"
 
 enum {
-	FIRST_TRY_MS = 20, /* after a failure, doubled up to LAST_TRY_MS; then only a new file in the socket's folder, or ... */
+	FIRST_TRY_MS = 20, /* after a failure, doubled up to LAST_TRY_MS; then only a new file in the socket's folder,
+			      or ... */
 	LAST_TRY_MS = 1000,
 	ANYHOW_MS = 30000, /* ... this, is a reason to try */
 };
 
 static void notify(void *ctx, const cJSON *m)
 {
-	static const char *const interesting[] = { "State", "Prefs", "SelfChange", "NetMap", "LoginFinished", "ErrMessage" };
+	static const char *const interesting[] = { "State",  "Prefs",         "SelfChange",
+						   "NetMap", "LoginFinished", "ErrMessage" };
 	struct tailnet *t = ctx;
 	const char *session = json_str(m, "SessionID");
 	bool look = !m;

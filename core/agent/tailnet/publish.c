@@ -102,14 +102,17 @@ int publication_put(cJSON *config, const struct publication *p, publication_ours
 		cJSON *scope = p->session ? json_obj(json_obj(config, "Foreground"), p->session) : config;
 		cleanup_free char *host = xasprintf("%s:%s", p->name, port);
 		json_set_bool(json_obj(json_obj(scope, "TCP"), port), p->https ? "HTTPS" : "HTTP", true);
-		json_set_str(json_obj(json_obj(json_obj(json_obj(scope, "Web"), host), "Handlers"), "/"), "Proxy", p->target);
+		json_set_str(json_obj(json_obj(json_obj(json_obj(scope, "Web"), host), "Handlers"), "/"), "Proxy",
+			     p->target);
 		return ports[p->https][i];
 	}
 	return 0;
 }
 
-/* p NULL: only takes out. tailscaled refuses to move a port from one place to another, so what is ours elsewhere goes first. */
-static int change(struct tslocal *t, const struct publication *p, publication_ours ours, void *ctx, int *port, struct perry_err **err)
+/* p NULL: only takes out. tailscaled refuses to move a port from one place to another, so what is ours elsewhere goes
+ * first. */
+static int change(struct tslocal *t, const struct publication *p, publication_ours ours, void *ctx, int *port,
+		  struct perry_err **err)
 {
 	for (int i = 0;; i++) {
 		cleanup_json cJSON *config = NULL;
@@ -130,11 +133,14 @@ static int change(struct tslocal *t, const struct publication *p, publication_ou
 			return perry_move(err, why);
 		perry_err_free(why);
 		if (i == TRIES)
-			return perry_fail(err, PERRY_ECONFLICT, "tailscaled: serve-config: what is ours there comes back as often as it is taken out");
+			return perry_fail(
+				err, PERRY_ECONFLICT,
+				"tailscaled: serve-config: what is ours there comes back as often as it is taken out");
 	}
 }
 
-int publication_apply(struct tslocal *t, const struct publication *p, publication_ours ours, void *ctx, int *port, struct perry_err **err)
+int publication_apply(struct tslocal *t, const struct publication *p, publication_ours ours, void *ctx, int *port,
+		      struct perry_err **err)
 {
 	return change(t, p, ours, ctx, port, err);
 }

@@ -8,7 +8,10 @@
 
 static int hex_value(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+				      : -1;
 }
 
 static bool decode_q(struct buf *out, const char *p, const char *end)
@@ -39,7 +42,8 @@ static const char *decode_word(struct buf *out, const char *p)
 	bool ok = p[8] == 'q' || p[8] == 'Q'   ? decode_q(out, text, end)
 		  : p[8] == 'b' || p[8] == 'B' ? base64_decode(out, text, (size_t)(end - text)) == 0
 					       : false;
-	if (ok && utf8_valid(buf_str(out) + before, out->len - before) && !memchr(buf_str(out) + before, 0, out->len - before))
+	if (ok && utf8_valid(buf_str(out) + before, out->len - before) &&
+	    !memchr(buf_str(out) + before, 0, out->len - before))
 		return end + 2;
 	if (out->data) {
 		out->len = before;

@@ -62,7 +62,8 @@ static void not_detected(const struct outcome *o, struct buf *before)
 	buf_adds(before, "Continuing on localhost only\n");
 }
 
-void outcome_lines(const struct tailnet_node *n, const struct outcome *o, uint16_t port, struct buf *before, struct buf *after)
+void outcome_lines(const struct tailnet_node *n, const struct outcome *o, uint16_t port, struct buf *before,
+		   struct buf *after)
 {
 	char url[300];
 	const char *mend, *what;
@@ -76,11 +77,14 @@ void outcome_lines(const struct tailnet_node *n, const struct outcome *o, uint16
 	if (o->off)
 		return;
 	if (!n->https)
-		buf_addf(before, "Tailscale HTTPS not enabled in tailnet\nTo enable: HTTPS certificates at %s\n", HTTPS_ADMIN);
+		buf_addf(before, "Tailscale HTTPS not enabled in tailnet\nTo enable: HTTPS certificates at %s\n",
+			 HTTPS_ADMIN);
 	if (o->target != TARGET_NONE)
 		buf_adds(before, "Tailscale Serve enabled\n");
 	if (o->target == TARGET_LOOPBACK)
-		buf_addf(before, "Tailscale Serve reaches the agent over 127.0.0.1 (%s): its callers sign in with a token\n", o->why_loopback);
+		buf_addf(before,
+			 "Tailscale Serve reaches the agent over 127.0.0.1 (%s): its callers sign in with a token\n",
+			 o->why_loopback);
 	what = outcome_problem(o, &mend);
 	if (o->operator_missing && n->https)
 		buf_addf(before, "%s\nTo enable: Run: %s\nContinuing without HTTPS...\n", what, mend);

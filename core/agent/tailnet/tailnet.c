@@ -1,5 +1,5 @@
-/* Looks at tailscaled whenever it says something, publishes the agent accordingly, and tells. One thread does all of it, so that it cannot race itself;
- * the connection is another thread's (follow.c). */
+/* Looks at tailscaled whenever it says something, publishes the agent accordingly, and tells. One thread does all of
+ * it, so that it cannot race itself; the connection is another thread's (follow.c). */
 #include "agent/tailnet/tailnet.h"
 
 #include <errno.h>
@@ -17,15 +17,16 @@
 enum {
 	FIRST_RETRY_MS = 250,
 	LAST_RETRY_MS = 30000,
-	DOUBT_MS = 1000,      /* so long a broken connection is only being made anew */
-	AGAIN_MS = 60000,     /* is what we published still there? */
+	DOUBT_MS = 1000,  /* so long a broken connection is only being made anew */
+	AGAIN_MS = 60000, /* is what we published still there? */
 };
 
 /* --- what tailscaled says --- */
 
 static bool is_installed(void)
 {
-	cleanup_free char *path = xasprintf("%s:/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin", getenv("PATH") ? getenv("PATH") : "");
+	cleanup_free char *path =
+		xasprintf("%s:/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin", getenv("PATH") ? getenv("PATH") : "");
 	char *save = NULL;
 	for (char *dir = strtok_r(path, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
 		cleanup_free char *program = path_join(dir, "tailscaled");
@@ -41,7 +42,8 @@ static enum reach reach_of(const char *state)
 		const char *state;
 		enum reach reach;
 	} known[] = {
-		{ "Running", REACH_RUNNING }, { "NeedsLogin", REACH_LOGGED_OUT }, { "Stopped", REACH_STOPPED }, { "NeedsMachineAuth", REACH_NOT_APPROVED },
+		{ "Running", REACH_RUNNING },           { "NeedsLogin", REACH_LOGGED_OUT },
+		{ "Stopped", REACH_STOPPED },           { "NeedsMachineAuth", REACH_NOT_APPROVED },
 		{ "InUseOtherUser", REACH_LOGGED_OUT },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
@@ -77,7 +79,8 @@ static void read_status(const cJSON *status, struct tailnet_node *n)
 	snprintf(n->login, sizeof n->login, "%s", n->tagged ? "" : json_str_or(profile, "LoginName", ""));
 	n->nips = 0;
 	cJSON_ArrayForEach(ip, json_at(status, "TailscaleIPs"))
-		if (cJSON_IsString(ip) && n->nips < (int)ARRAY_LEN(n->ips) && strlen(ip->valuestring) < sizeof n->ips[0])
+		if (cJSON_IsString(ip) && n->nips < (int)ARRAY_LEN(n->ips) &&
+		    strlen(ip->valuestring) < sizeof n->ips[0])
 			strcpy(n->ips[n->nips++], ip->valuestring);
 }
 
@@ -173,13 +176,18 @@ static int publish_to(struct tailnet *t, struct publication *p, struct outcome *
 	return -1;
 }
 
-static void publish(struct tailnet *t, const struct tailnet_node *n, const char *version, const char *session, struct outcome *o)
+static void publish(struct tailnet *t, const struct tailnet_node *n, const char *version, const char *session,
+		    struct outcome *o)
 {
 	bool refused;
-	cleanup_free char *unix_target = xasprintf("unix:%s", t->serve_path), *loopback = xasprintf("http://127.0.0.1:%u", t->a->port);
-	struct publication p = { .name = n->name, .https = n->https, .session = *session ? session : NULL, .target = unix_target };
+	cleanup_free char *unix_target = xasprintf("unix:%s", t->serve_path),
+			  *loopback = xasprintf("http://127.0.0.1:%u", t->a->port);
+	struct publication p = {
+		.name = n->name, .https = n->https, .session = *session ? session : NULL, .target = unix_target
+	};
 	if (!*n->name) {
-		snprintf(o->problem, sizeof o->problem, "this machine has no name on the tailnet (is MagicDNS enabled?)");
+		snprintf(o->problem, sizeof o->problem,
+			 "this machine has no name on the tailnet (is MagicDNS enabled?)");
 		return;
 	}
 	if (may_use_socket(t, n, version, o->why_loopback)) {
@@ -225,7 +233,8 @@ static void listen_on(struct tailnet *t, const char *ip)
 			return;
 	if (t->nlisteners == (int)ARRAY_LEN(t->listeners))
 		return;
-	if (listen_tcp(ip, t->a->port, &fd, &bound, &err) < 0 || server_listen(t->a->server, fd, LISTENER_TAILNET, &err) < 0) {
+	if (listen_tcp(ip, t->a->port, &fd, &bound, &err) < 0 ||
+	    server_listen(t->a->server, fd, LISTENER_TAILNET, &err) < 0) {
 		/* The address comes a moment after the word of it; a port that "bind" has already answers there. */
 		if (err->code != PERRY_ECONFLICT)
 			retry(t);
@@ -308,7 +317,8 @@ static void look_at_loss(struct tailnet *t, struct outcome *o)
 	}
 }
 
-static void look_at_status(struct tailnet *t, const char *session, bool serving, struct tailnet_node *n, struct outcome *o)
+static void look_at_status(struct tailnet *t, const char *session, bool serving, struct tailnet_node *n,
+			   struct outcome *o)
 {
 	cleanup_json cJSON *status = NULL;
 	cleanup_err struct perry_err *err = NULL;
@@ -408,7 +418,8 @@ struct tailnet *tailnet_open(struct agent *a)
 	struct config *c = agent_config(a);
 	t->a = a;
 	t->serve_fd = -1;
-	t->serve_path = xasprintf("%.*s/serve/agent.sock", (int)(strrchr(agent_socket, '/') - agent_socket), agent_socket);
+	t->serve_path =
+		xasprintf("%.*s/serve/agent.sock", (int)(strrchr(agent_socket, '/') - agent_socket), agent_socket);
 	t->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	atomic_init(&t->stop, false);
 	pthread_mutex_init(&t->lock, NULL);
@@ -501,10 +512,12 @@ void tailnet_free(struct tailnet *t)
 
 cJSON *tailnet_info(struct tailnet *t)
 {
-	static const char *const states[] = { [REACH_UNKNOWN] = "starting",	    [REACH_NOT_INSTALLED] = "not installed",
-					      [REACH_NOT_RUNNING] = "not running", [REACH_LOGGED_OUT] = "logged out",
-					      [REACH_STOPPED] = "stopped",	    [REACH_NOT_APPROVED] = "not approved",
-					      [REACH_RUNNING] = "running" };
+	static const char *const states[] = {
+		[REACH_UNKNOWN] = "starting",        [REACH_NOT_INSTALLED] = "not installed",
+		[REACH_NOT_RUNNING] = "not running", [REACH_LOGGED_OUT] = "logged out",
+		[REACH_STOPPED] = "stopped",         [REACH_NOT_APPROVED] = "not approved",
+		[REACH_RUNNING] = "running"
+	};
 	cJSON *j = cJSON_CreateObject();
 	char url[300];
 	const char *mend, *problem;

@@ -12,9 +12,9 @@
 enum {
 	RETRY_MS = 1000,
 	RETRY_MAX_MS = 60000,
-	LIVED_MS = 30000,        /* a watch that held so long begins anew with the tries */
-	GIVE_UP = 6,             /* so many watches that ended without a word */
-	READ_PAUSE_MS = 200,     /* between two reads of one workspace: it cannot keep us busy */
+	LIVED_MS = 30000,    /* a watch that held so long begins anew with the tries */
+	GIVE_UP = 6,         /* so many watches that ended without a word */
+	READ_PAUSE_MS = 200, /* between two reads of one workspace: it cannot keep us busy */
 };
 
 void watcher_close(struct watchers *w, struct entry *e)
@@ -116,8 +116,11 @@ static void lost(struct watchers *w, struct entry *e, const char *why)
 	e->tries = heard && clock_mono_ms() - e->opened > LIVED_MS ? 1 : e->tries + 1;
 	if (old || (!heard && e->tries >= GIVE_UP)) {
 		e->given_up = true;
-		watcher_problem(w, e, old ? "its helper is of an older version of perry, which does not tell what listens; perry restart brings the new one"
-				      : *buf_str(&e->said) ? str_trim(e->said.data) : why);
+		watcher_problem(w, e,
+				old ? "its helper is of an older version of perry, which does not tell what listens; "
+				      "perry restart brings the new one"
+				: *buf_str(&e->said) ? str_trim(e->said.data)
+						     : why);
 		log_warn("ports", "%s: %s", e->name, e->problem);
 	} else {
 		int64_t wait = (int64_t)RETRY_MS << (e->tries < 10 ? e->tries - 1 : 9);

@@ -36,8 +36,10 @@ static int read_port(const cJSON *j, struct watch_port *p, struct perry_err **er
 	const char *address = NULL, *process = "";
 	if (!cJSON_IsObject(j))
 		return perry_fail(err, PERRY_EINPUT, "%s: ports: expected objects, got %s", what, json_type_name(j));
-	if (json_get_int(j, what, "number", 1, 65535, &number, err) < 0 || json_get_int(j, what, "pid", 0, INT32_MAX, &pid, err) < 0 ||
-	    json_get_str(j, what, "address", &address, err) < 0 || json_get_str(j, what, "process", &process, err) < 0 ||
+	if (json_get_int(j, what, "number", 1, 65535, &number, err) < 0 ||
+	    json_get_int(j, what, "pid", 0, INT32_MAX, &pid, err) < 0 ||
+	    json_get_str(j, what, "address", &address, err) < 0 ||
+	    json_get_str(j, what, "process", &process, err) < 0 ||
 	    json_get_bool(j, what, "loopback", &p->loopback, err) < 0)
 		return -1;
 	if (!number || !address || !is_address(address))
@@ -130,7 +132,8 @@ static cJSON *read_serve(const cJSON *from)
 	cJSON *out = cJSON_CreateObject(), *tcp = cJSON_CreateArray(), *web = cJSON_CreateArray();
 	const cJSON *list = list_of(from, "tcp"), *j;
 	cJSON_ArrayForEach(j, list)
-		if (cJSON_IsNumber(j) && j->valuedouble >= 1 && j->valuedouble <= 65535 && cJSON_GetArraySize(tcp) < WATCH_PORTS_MAX)
+		if (cJSON_IsNumber(j) && j->valuedouble >= 1 && j->valuedouble <= 65535 &&
+		    cJSON_GetArraySize(tcp) < WATCH_PORTS_MAX)
 			json_push(tcp, cJSON_CreateNumber((int)j->valuedouble));
 	list = list_of(from, "web");
 	cJSON_ArrayForEach(j, list) {
@@ -170,7 +173,8 @@ static void take_rows(cJSON *out, const cJSON *from, const char *key, const char
 
 static cJSON *read_activity(const cJSON *from)
 {
-	static const char *const numbers[] = { "cpuUsec", "ioBytes", "netRx", "netTx", "tailnetRx", "accepted", "typed", "printed", "ssh", "sshEnded" };
+	static const char *const numbers[] = { "cpuUsec",  "ioBytes", "netRx",   "netTx", "tailnetRx",
+					       "accepted", "typed",   "printed", "ssh",   "sshEnded" };
 	static const char *const connection[] = { "port", "count", NULL }, *const build[] = { "seconds", NULL };
 	cJSON *out = cJSON_CreateObject();
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
@@ -195,8 +199,10 @@ int watch_line_parse(const char *line, size_t n, struct watch_line *out, struct 
 		return -1;
 	if (!cJSON_IsObject(j))
 		return perry_fail(err, PERRY_EINPUT, "%s: expected object, got %s", what, json_type_name(j));
-	const cJSON *ports = cJSON_GetObjectItemCaseSensitive(j, "ports"), *tailnet = cJSON_GetObjectItemCaseSensitive(j, "tailnet"),
-		    *serve = cJSON_GetObjectItemCaseSensitive(j, "serve"), *activity = cJSON_GetObjectItemCaseSensitive(j, "activity");
+	const cJSON *ports = cJSON_GetObjectItemCaseSensitive(j, "ports"),
+		    *tailnet = cJSON_GetObjectItemCaseSensitive(j, "tailnet"),
+		    *serve = cJSON_GetObjectItemCaseSensitive(j, "serve"),
+		    *activity = cJSON_GetObjectItemCaseSensitive(j, "activity");
 	if (ports) {
 		out->kind = WATCH_PORTS;
 		if (read_ports(j, ports, out, err) == 0)
@@ -206,9 +212,13 @@ int watch_line_parse(const char *line, size_t n, struct watch_line *out, struct 
 	}
 	const cJSON *object = tailnet ? tailnet : serve ? serve : activity;
 	if (object && !cJSON_IsObject(object))
-		return perry_fail(err, PERRY_EINPUT, "%s: %s: expected object, got %s", what, object->string, json_type_name(object));
+		return perry_fail(err, PERRY_EINPUT, "%s: %s: expected object, got %s", what, object->string,
+				  json_type_name(object));
 	out->kind = tailnet ? WATCH_TAILNET : serve ? WATCH_SERVE : activity ? WATCH_ACTIVITY : WATCH_OTHER;
-	out->object = tailnet ? read_tailnet(tailnet) : serve ? read_serve(serve) : activity ? read_activity(activity) : NULL;
+	out->object = tailnet    ? read_tailnet(tailnet)
+		      : serve    ? read_serve(serve)
+		      : activity ? read_activity(activity)
+				 : NULL;
 	return 0;
 }
 

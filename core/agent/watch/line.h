@@ -1,5 +1,5 @@
-/* What `perry-step watch` says, a line of JSON at a time. It comes out of a workspace, so any byte of it may be a lie: everything is checked and cut
- * to size here. */
+/* What `perry-step watch` says, a line of JSON at a time. It comes out of a workspace, so any byte of it may be a lie:
+ * everything is checked and cut to size here. */
 #ifndef PERRY_AGENT_WATCH_LINE_H
 #define PERRY_AGENT_WATCH_LINE_H
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "base/json.h"
 
-#define WATCH_LINE_MAX (64u << 10)
+#define WATCH_LINE_MAX  (64u << 10)
 #define WATCH_PORTS_MAX 256
 
 struct watch_port {
@@ -25,9 +25,10 @@ struct watch_line {
 	enum watch_kind kind;     /* WATCH_OTHER: of a later version, nothing to do */
 	struct watch_port *ports; /* by number */
 	size_t nports;
-	int more;                 /* listeners that were left out */
-	/* WATCH_TAILNET: {"state","dnsName","ip","nodeId","keyExpiry" (ms),"health":[],"tun"}, WATCH_SERVE: {"tcp":[],"web":[{"port","scheme","target"}],
-	 * "error"}, WATCH_ACTIVITY: core/step/activity.h: those that it has, each of its type. */
+	int more; /* listeners that were left out */
+	/* WATCH_TAILNET: {"state","dnsName","ip","nodeId","keyExpiry" (ms),"health":[],"tun"}, WATCH_SERVE:
+	 * {"tcp":[],"web":[{"port","scheme","target"}], "error"}, WATCH_ACTIVITY: core/step/activity.h: those that it
+	 * has, each of its type. */
 	cJSON *object;
 };
 /* PERRY_EINPUT for a line that perry-step would not write. */

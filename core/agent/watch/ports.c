@@ -11,8 +11,8 @@
 
 enum {
 	DECIDE_PAUSE_MS = 1000,
-	DECIDE_MAX = 64,         /* listeners in one question */
-	EVENTS_A_MINUTE = 60,    /* of one workspace */
+	DECIDE_MAX = 64,      /* listeners in one question */
+	EVENTS_A_MINUTE = 60, /* of one workspace */
 };
 
 void watcher_free_seen(struct seen *list, size_t n)
@@ -176,7 +176,8 @@ void watcher_decided(struct watchers *w, struct entry *e, const struct news *n)
 
 static bool same_listener(const struct watch_port *a, const struct watch_port *b)
 {
-	return a->number == b->number && a->pid == b->pid && strcmp(a->address, b->address) == 0 && strcmp(a->process, b->process) == 0;
+	return a->number == b->number && a->pid == b->pid && strcmp(a->address, b->address) == 0 &&
+	       strcmp(a->process, b->process) == 0;
 }
 
 void watcher_ports(struct watchers *w, struct entry *e, const struct watch_line *line)

@@ -1,5 +1,5 @@
-/* Inside of the watchers: the table and the thread (watchers.c), what listens and what is decided about it (ports.c), the execs
- * (exec.c). Unless it says otherwise everything here is called on the thread. */
+/* Inside of the watchers: the table and the thread (watchers.c), what listens and what is decided about it (ports.c),
+ * the execs (exec.c). Unless it says otherwise everything here is called on the thread. */
 #ifndef PERRY_AGENT_WATCHERS_PRIV_H
 #define PERRY_AGENT_WATCHERS_PRIV_H
 #include <pthread.h>
@@ -30,10 +30,10 @@ struct entry {
 	struct seen *seen;
 	size_t nseen;
 	int more;
-	cJSON *tailnet, *serve;       /* as last told, or NULL */
-	cJSON *sample;                /* nobody has taken it yet */
-	bool mute;                    /* it let us wait in vain: it may be too old to know what a sample is */
-	char *sent;                   /* the serve command it has */
+	cJSON *tailnet, *serve; /* as last told, or NULL */
+	cJSON *sample;          /* nobody has taken it yet */
+	bool mute;              /* it let us wait in vain: it may be too old to know what a sample is */
+	char *sent;             /* the serve command it has */
 	int64_t minute;
 	int events;
 };
@@ -55,14 +55,14 @@ struct watchers {
 	int epoll_fd, wake_fd;
 	pthread_t thread;
 	struct hub_sub *sub;
-	int openings;                 /* the thread's */
+	int openings; /* the thread's */
 
-	pthread_mutex_t news_lock;    /* of the next lines; under it nobody calls anything */
+	pthread_mutex_t news_lock; /* of the next lines; under it nobody calls anything */
 	struct news *news, **news_tail;
 	bool stopped;
 
-	pthread_cond_t sampled;       /* a sample came, or will not; with the next lock */
-	pthread_mutex_t lock;         /* of the entries: the thread writes, others look */
+	pthread_cond_t sampled; /* a sample came, or will not; with the next lock */
+	pthread_mutex_t lock;   /* of the entries: the thread writes, others look */
 	struct entry *entries;
 };
 
@@ -82,7 +82,7 @@ void watcher_tell_tailnet(struct watchers *w, struct entry *e);
 void watcher_sampled(struct watchers *w, struct entry *e, cJSON *take_sample);
 
 /* exec.c */
-void watcher_open(struct watchers *w, struct entry *e); /* as a job */
+void watcher_open(struct watchers *w, struct entry *e);                   /* as a job */
 void watcher_opened(struct watchers *w, struct entry *e, struct news *n); /* e NULL: nobody wants it any more */
 void watcher_listen(struct watchers *w, struct entry *e);
 void watcher_read(struct watchers *w, struct entry *e);
@@ -93,7 +93,8 @@ void watcher_close(struct watchers *w, struct entry *e);
 void watcher_ports(struct watchers *w, struct entry *e, const struct watch_line *line);
 void watcher_ask(struct watchers *w, struct entry *e); /* about what is not decided, as a job */
 void watcher_decided(struct watchers *w, struct entry *e, const struct news *n);
-void watcher_forwards(struct watchers *w, struct entry *e); /* tells the workspace which to keep, when that has changed */
+void watcher_forwards(struct watchers *w,
+		      struct entry *e); /* tells the workspace which to keep, when that has changed */
 cJSON *watcher_listener(const struct seen *s);
 void watcher_free_seen(struct seen *list, size_t n);
 

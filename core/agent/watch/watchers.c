@@ -14,7 +14,7 @@
 #include "ops/hub.h"
 
 enum {
-	OPEN_DELAY_MS = 250,     /* a workspace that starts has more urgent work for the engine */
+	OPEN_DELAY_MS = 250, /* a workspace that starts has more urgent work for the engine */
 	SAMPLE_MS = 2000,
 };
 
@@ -290,7 +290,8 @@ static int due(struct watchers *w)
 			watcher_listen(w, e);
 		if (e->decide_at && e->decide_at <= now && !e->deciding)
 			watcher_ask(w, e);
-		int64_t times[] = { w->openings < WATCHER_OPENINGS && !e->given_up ? e->open_at : 0, e->read_at, e->deciding ? 0 : e->decide_at };
+		int64_t times[] = { w->openings < WATCHER_OPENINGS && !e->given_up ? e->open_at : 0, e->read_at,
+				    e->deciding ? 0 : e->decide_at };
 		for (size_t i = 0; i < ARRAY_LEN(times); i++)
 			if (times[i] && times[i] < next)
 				next = times[i];
@@ -329,7 +330,8 @@ static void *run(void *arg)
 		for (int i = 0; i < n; i++) {
 			struct entry *e = events[i].data.ptr;
 			if (!e) {
-				woken = true; /* after the streams: news may free an entry that this round still names */
+				woken = true; /* after the streams: news may free an entry that this round still names
+					       */
 				continue;
 			}
 			if (events[i].events & EPOLLOUT)

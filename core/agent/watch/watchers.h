@@ -1,6 +1,7 @@
-/* The agent's ear in each running workspace: one `perry-step watch` through a long-lived exec, all of them read by one thread. Knows what listens and
- * how the workspace's own tailscaled is, asks (as jobs) what to do about new listeners, and tells the workspace which forwards to keep.
- * Publishes {"kind":"port","workspace","state":"listening"|"closed","port","process","address","label"}. */
+/* The agent's ear in each running workspace: one `perry-step watch` through a long-lived exec, all of them read by one
+ * thread. Knows what listens and how the workspace's own tailscaled is, asks (as jobs) what to do about new listeners,
+ * and tells the workspace which forwards to keep. Publishes
+ * {"kind":"port","workspace","state":"listening"|"closed","port","process","address","label"}. */
 #ifndef PERRY_AGENT_WATCHERS_H
 #define PERRY_AGENT_WATCHERS_H
 #include <stdbool.h>
@@ -20,9 +21,11 @@ struct watchers_setup {
 	struct fleet *fleet;
 	struct hub *hub;
 	struct jobs *jobs;
-	/* What to do about listeners [{number, address, loopback, process}]: a list of as many {announce, label, expose}. */
+	/* What to do about listeners [{number, address, loopback, process}]: a list of as many {announce, label,
+	 * expose}. */
 	int (*decide)(void *ctx, const char *workspace, const cJSON *ports, cJSON **answers, struct perry_err **err);
-	/* What the workspace's own tailscaled says of itself, when that has changed; one call at a time for a workspace. */
+	/* What the workspace's own tailscaled says of itself, when that has changed; one call at a time for a
+	 * workspace. */
 	void (*tailnet)(void *ctx, const char *workspace, const cJSON *state);
 	void *ctx;
 	const char *step; /* perry-step inside the workspace */
@@ -33,11 +36,12 @@ int watchers_open(struct watchers **out, const struct watchers_setup *setup, str
 void watchers_stop(struct watchers *w);
 void watchers_free(struct watchers *w); /* no job of ours runs any more */
 
-/* {"watching":bool, "problem", "listeners":[{number, address, loopback, process, pid, announce, expose, label, decided}], "more":N, "tailnet":{...},
- * "serve":{...}}: what is known now; problem: why nothing is. Never NULL; caller frees. Any thread. */
+/* {"watching":bool, "problem", "listeners":[{number, address, loopback, process, pid, announce, expose, label,
+ * decided}], "more":N, "tailnet":{...}, "serve":{...}}: what is known now; problem: why nothing is. Never NULL; caller
+ * frees. Any thread. */
 cJSON *watchers_look(struct watchers *w, const char *workspace);
-/* One sample of its activity, taken now (core/step/activity.h): waits for it, at most some seconds. NULL: it cannot be had. Any thread but the hub's
- * subscribers. */
+/* One sample of its activity, taken now (core/step/activity.h): waits for it, at most some seconds. NULL: it cannot be
+ * had. Any thread but the hub's subscribers. */
 cJSON *watchers_sample(struct watchers *w, const char *workspace);
 /* The record's "serve" (ports with a web address of their own) changed: the workspace is told. Any thread. */
 void watchers_serve_changed(struct watchers *w, const char *workspace);

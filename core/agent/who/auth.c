@@ -12,8 +12,8 @@
 #include "base/secret.h"
 
 enum {
-	SECRET_LEN = 64,                        /* hex digits of sessions, links and tickets */
-	MAX_PASSES = 64,                        /* of each kind; the oldest goes */
+	SECRET_LEN = 64, /* hex digits of sessions, links and tickets */
+	MAX_PASSES = 64, /* of each kind; the oldest goes */
 	LINK_MS = 2 * 60 * 1000,
 	TICKET_MS = 30 * 1000,
 };

@@ -27,18 +27,20 @@ enum listener {
 };
 
 struct caller {
-	/* "local" (our own user on the unix socket), "token", "session", "open" (authentication is off), "tailnet"; static */
+	/* "local" (our own user on the unix socket), "token", "session", "open" (authentication is off), "tailnet";
+	 * static */
 	const char *kind;
-	unsigned rights;  /* enum right, or-ed */
-	bool owner;       /* sees secrets that are not masked for him */
-	uid_t uid;        /* of "local" */
-	char login[256];  /* of a tagged device on the tailnet: its tags */
+	unsigned rights; /* enum right, or-ed */
+	bool owner;      /* sees secrets that are not masked for him */
+	uid_t uid;       /* of "local" */
+	char login[256]; /* of a tagged device on the tailnet: its tags */
 	/* of "tailnet" */
-	char tags[256];   /* with blanks between */
+	char tags[256]; /* with blanks between */
 	char node_id[64], node_name[256], address[64];
-	char why[192];    /* why it may not more */
+	char why[192]; /* why it may not more */
 };
-/* {"kind","login","uid","tags","node_id","address","rights","owner"}: for operations, hooks and streams. Caller frees. */
+/* {"kind","login","uid","tags","node_id","address","rights","owner"}: for operations, hooks and streams. Caller frees.
+ */
 cJSON *caller_json(const struct caller *c);
 bool caller_json_may(const cJSON *caller, enum right r);
 bool caller_json_is(const cJSON *caller, const char *name); /* of the tailnet, by this login, tag or node id */
@@ -60,7 +62,7 @@ struct auth_request {
 	uid_t uid;
 	const char *method, *host, *origin, *fetch_site, *authorization, *cookie;
 	bool websocket;
-	bool forwarded;   /* a proxy brought it */
+	bool forwarded; /* a proxy brought it */
 };
 /* May a browser have come here by this name (DNS rebinding)? Always true on the unix socket. */
 bool auth_host_ok(struct auth *a, const struct auth_request *r);
@@ -76,7 +78,7 @@ bool auth_login_token(struct auth *a, const char *token, char out[192]);
 bool auth_login_link(struct auth *a, const char *link, char out[192]); /* uses the link up */
 /* Ends the session; out: a cookie line that removes it. */
 void auth_logout(struct auth *a, const struct auth_request *r, char out[192]);
-void auth_new_link(struct auth *a, char out[65]);                      /* valid for two minutes, once */
+void auth_new_link(struct auth *a, char out[65]);                           /* valid for two minutes, once */
 void auth_new_ticket(struct auth *a, const struct caller *c, char out[65]); /* valid for thirty seconds, once */
 bool auth_use_ticket(struct auth *a, const char *ticket, struct caller *out);
 

@@ -18,7 +18,7 @@ enum {
 	REMEMBER_MS = 10 * 1000, /* of an address; less when tailscaled says anything */
 	MAX_KNOWN = 128,
 	MAX_DECISIONS = 64,
-	MAX_WATCHED = 2 * 34,    /* hook file and library of each layer */
+	MAX_WATCHED = 2 * 34, /* hook file and library of each layer */
 };
 #define DEFAULT_TAG "tag:perry-workspace"
 
@@ -60,7 +60,7 @@ struct identity {
 	struct config *config; /* that the decisions were made under */
 	struct watched watched[MAX_WATCHED];
 	int nwatched;
-	unsigned generation;   /* grows when what is known is forgotten */
+	unsigned generation; /* grows when what is known is forgotten */
 };
 
 struct identity *identity_new(struct agent *a)
@@ -117,11 +117,12 @@ static void look_at(const char *path, struct stat *st)
 
 static bool same_look(const struct stat *x, const struct stat *y)
 {
-	return x->st_ino == y->st_ino && x->st_size == y->st_size && x->st_mtim.tv_sec == y->st_mtim.tv_sec && x->st_mtim.tv_nsec == y->st_mtim.tv_nsec &&
-	       x->st_uid == y->st_uid && x->st_mode == y->st_mode;
+	return x->st_ino == y->st_ino && x->st_size == y->st_size && x->st_mtim.tv_sec == y->st_mtim.tv_sec &&
+	       x->st_mtim.tv_nsec == y->st_mtim.tv_nsec && x->st_uid == y->st_uid && x->st_mode == y->st_mode;
 }
 
-/* Under the lock: forgets everything when the configuration or a hook is another one. Gives nothing back that is stale. */
+/* Under the lock: forgets everything when the configuration or a hook is another one. Gives nothing back that is stale.
+ */
 static void refresh(struct identity *i)
 {
 	struct config *now = agent_config(i->a);
@@ -167,7 +168,9 @@ static const enum right kinds[] = { RIGHT_READ, RIGHT_USE, RIGHT_MANAGE, RIGHT_A
 static void note_why(struct caller *c, const struct perry_err *e)
 {
 	if (!c->why[0])
-		snprintf(c->why, sizeof c->why, "%.190s", json_bool_or(e->data, "refused", false) ? json_str_or(e->data, "message", "refused") : perry_msg(e));
+		snprintf(c->why, sizeof c->why, "%.190s",
+			 json_bool_or(e->data, "refused", false) ? json_str_or(e->data, "message", "refused")
+								 : perry_msg(e));
 }
 
 /* What the hooks leave, and why not more. False: they could not be asked, which is no answer to remember. */
@@ -254,7 +257,8 @@ bool identity_limit_known(struct identity *i, struct caller *c)
 	return known;
 }
 
-/* Has anybody but us a word in this? Then a policy that cannot be read refuses; the built-in hook alone allows these callers. */
+/* Has anybody but us a word in this? Then a policy that cannot be read refuses; the built-in hook alone allows these
+ * callers. */
 static bool others_decide(struct lua_hooks *hooks)
 {
 	cleanup_json cJSON *inventory = lua_hooks_inventory(hooks);
@@ -323,7 +327,8 @@ static bool is_approved(struct identity *i, const char *node, const char *login)
 	cleanup_free char *key = xasprintf(DEVICE "%s", node);
 	cleanup_json cJSON *row = NULL;
 	token_mark(i, mark);
-	return store_kv_get(i->a->store, "perry", key, &row, NULL) == 0 && row && str_eq(json_str(row, "token"), mark) && str_eq(json_str(row, "login"), login);
+	return store_kv_get(i->a->store, "perry", key, &row, NULL) == 0 && row &&
+	       str_eq(json_str(row, "token"), mark) && str_eq(json_str(row, "login"), login);
 }
 
 void identity_approve(struct identity *i, const struct identity_answer *who)
@@ -342,7 +347,8 @@ void identity_approve(struct identity *i, const struct identity_answer *who)
 	if (store_kv_set(i->a->store, "perry", key, row, &e) < 0)
 		log_warn("agent", "the approval of %s cannot be kept: %s", who->caller.node_name, perry_msg(e));
 	else
-		log_info("agent", "%s (%s) was given the token and is approved", who->caller.node_name, who->caller.login);
+		log_info("agent", "%s (%s) was given the token and is approved", who->caller.node_name,
+			 who->caller.login);
 	pthread_mutex_lock(&i->lock);
 	forget_known(i);
 	pthread_mutex_unlock(&i->lock);
@@ -407,7 +413,8 @@ static bool in_our_networks(struct identity *i, const char *address)
 	cJSON_ArrayForEach(row, subnets) {
 		const char *text = json_str_or(row, "subnet", "");
 		cleanup_free char *base = xstrndup(text, strcspn(text, "/"));
-		if (inet_pton(AF_INET, base, &net) == 1 && ((ntohl(addr.s_addr) ^ ntohl(net.s_addr)) & 0xfffffff0u) == 0)
+		if (inet_pton(AF_INET, base, &net) == 1 &&
+		    ((ntohl(addr.s_addr) ^ ntohl(net.s_addr)) & 0xfffffff0u) == 0)
 			return true;
 	}
 	return false;
@@ -448,7 +455,8 @@ static bool is_our_device(struct identity *i, const char *node, const char *addr
 	return false;
 }
 
-/* Do all workspaces that are on the tailnet, one at least, have tags there? Then the keys that were given out make no untagged devices. */
+/* Do all workspaces that are on the tailnet, one at least, have tags there? Then the keys that were given out make no
+ * untagged devices. */
 static bool keys_make_tagged(struct identity *i)
 {
 	cleanup_json cJSON *all = fleet_list(i->a->fleet);
@@ -466,7 +474,8 @@ static bool keys_make_tagged(struct identity *i)
 	return tagged > 0;
 }
 
-/* A user's device that came after a workspace was given a key that can have made it: code in the workspace may have caught the key. */
+/* A user's device that came after a workspace was given a key that can have made it: code in the workspace may have
+ * caught the key. */
 static bool is_unproven(struct identity *i, const cJSON *node)
 {
 	cleanup_json cJSON *given = NULL;
@@ -550,7 +559,8 @@ void identity_find(struct identity *i, const struct identity_question *q, struct
 	if (out->who == WHO_NOBODY && in_our_networks(i, q->address))
 		out->who = WHO_WORKSPACE;
 	if (out->who == WHO_NOBODY && self.running && *q->address) {
-		if (tslocal_whois(tailnet_local(i->a->tailnet), q->address, &whois, &e) == 0 && login_fits(q->login, whois)) {
+		if (tslocal_whois(tailnet_local(i->a->tailnet), q->address, &whois, &e) == 0 &&
+		    login_fits(q->login, whois)) {
 			set_tailnet_caller(&out->caller, whois, q->address);
 			judge(i, whois, &self, out);
 		} else if (e && e->code != PERRY_ENOTFOUND) {
@@ -560,8 +570,9 @@ void identity_find(struct identity *i, const struct identity_question *q, struct
 	}
 	pthread_mutex_lock(&i->lock);
 	if (generation == i->generation)
-		i->known[i->next_known++ % MAX_KNOWN] =
-			(struct known){ .q = *q, .answer = *out, .epoch = self.epoch, .until = clock_mono_ms() + REMEMBER_MS };
+		i->known[i->next_known++ % MAX_KNOWN] = (struct known){
+			.q = *q, .answer = *out, .epoch = self.epoch, .until = clock_mono_ms() + REMEMBER_MS
+		};
 	pthread_mutex_unlock(&i->lock);
 }
 
@@ -575,7 +586,8 @@ bool identity_known(struct identity *i, const struct identity_question *q, struc
 	refresh(i);
 	for (int k = 0; k < MAX_KNOWN && !found; k++) {
 		const struct known *n = &i->known[k];
-		found = n->until > now && n->epoch == self.epoch && strcmp(n->q.address, q->address) == 0 && strcmp(n->q.login, q->login) == 0;
+		found = n->until > now && n->epoch == self.epoch && strcmp(n->q.address, q->address) == 0 &&
+			strcmp(n->q.login, q->login) == 0;
 		if (found)
 			*out = n->answer;
 	}

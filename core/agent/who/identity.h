@@ -1,4 +1,5 @@
-/* Who calls from the tailnet, and what he may: tailscaled says whose node it is, the authorize hooks decide. Both are remembered for a while. */
+/* Who calls from the tailnet, and what he may: tailscaled says whose node it is, the authorize hooks decide. Both are
+ * remembered for a while. */
 #ifndef PERRY_AGENT_TAILNET_IDENTITY_H
 #define PERRY_AGENT_TAILNET_IDENTITY_H
 #include <stdbool.h>
@@ -22,8 +23,8 @@ struct identity_answer {
 };
 
 struct identity_question {
-	char address[64];     /* of the peer, or where Serve says it comes from */
-	char login[160];      /* as tailscaled's header has it, "" when there is none */
+	char address[64]; /* of the peer, or where Serve says it comes from */
+	char login[160];  /* as tailscaled's header has it, "" when there is none */
 };
 
 struct identity *identity_new(struct agent *a);
@@ -33,19 +34,21 @@ bool identity_known(struct identity *i, const struct identity_question *q, struc
 /* Asks tailscaled and the hooks: for threads that may wait. */
 void identity_find(struct identity *i, const struct identity_question *q, struct identity_answer *out);
 
-/* What the authorize hooks leave of the rights of a caller who needs no tailscaled ("local", "token", "session"); the built-in one leaves all.
- * From memory; false: ask identity_limit_find, which waits for the hooks. */
+/* What the authorize hooks leave of the rights of a caller who needs no tailscaled ("local", "token", "session"); the
+ * built-in one leaves all. From memory; false: ask identity_limit_find, which waits for the hooks. */
 bool identity_limit_known(struct identity *i, struct caller *c);
 void identity_limit_find(struct identity *i, struct caller *c);
 
-/* The device of this answer was given the token: from now on it may what its user may, admin included. Waits for the disk. */
+/* The device of this answer was given the token: from now on it may what its user may, admin included. Waits for the
+ * disk. */
 void identity_approve(struct identity *i, const struct identity_answer *who);
 /* [{"id", "name", "login", "at"}]; caller's. */
 int identity_devices(struct identity *i, cJSON **out, struct perry_err **err);
 /* Forgets the approval of a device by its id or name. PERRY_ENOTFOUND. */
 int identity_forget(struct identity *i, const char *device, struct perry_err **err);
 
-/* Text of a header that may be RFC 2047-encoded ("=?utf-8?q?J=C3=B6rg?=") as UTF-8; caller frees. What is no proper encoding stays as it is. */
+/* Text of a header that may be RFC 2047-encoded ("=?utf-8?q?J=C3=B6rg?=") as UTF-8; caller frees. What is no proper
+ * encoding stays as it is. */
 char *rfc2047_decode(const char *text);
 
 #endif

@@ -1,4 +1,5 @@
-/* hooks check, run and test without an agent: they start the policy process themselves. Only the full executable links this. */
+/* hooks check, run and test without an agent: they start the policy process themselves. Only the full executable links
+ * this. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -65,14 +66,16 @@ static void print_answers(const cJSON *out)
 	struct table t = { heads, 3, NULL, 0 };
 	const cJSON *layer;
 	cJSON_ArrayForEach(layer, json_at(out, "layers")) {
-		cleanup_free char *answer = json_at(layer, "answer") ? json_print(json_at(layer, "answer")) : NULL, *place = plan_place(layer);
+		cleanup_free char *answer = json_at(layer, "answer") ? json_print(json_at(layer, "answer")) : NULL,
+				  *place = plan_place(layer);
 		const char *reason = json_str(layer, "reason");
 		if (str_eq(json_str(layer, "kind"), "action") && !json_str(layer, "error")) {
 			free(take_ptr(answer));
 			answer = xstrdup("done");
 		}
 		table_add(&t, json_str_or(layer, "layer", "?"));
-		table_addf(&t, "%s%s%s", answer ? answer : json_str_or(layer, "error", "(no answer)"), reason ? ": " : "", reason ? reason : "");
+		table_addf(&t, "%s%s%s", answer ? answer : json_str_or(layer, "error", "(no answer)"),
+			   reason ? ": " : "", reason ? reason : "");
 		table_add(&t, place);
 	}
 	table_print(&t);
@@ -102,7 +105,10 @@ static int run_here(const struct args *a, cJSON **out, struct perry_err **err)
 	cleanup_buf struct buf text = { 0 };
 	const char *file = args_str(a, "facts");
 	cleanup_free char *dflt = default_dir();
-	struct policy_layer layer = { .name = "user", .dir = args_str(a, "dir") ? args_str(a, "dir") : dflt, .owner = geteuid(), .follow_links = true };
+	struct policy_layer layer = { .name = "user",
+				      .dir = args_str(a, "dir") ? args_str(a, "dir") : dflt,
+				      .owner = geteuid(),
+				      .follow_links = true };
 	struct policy_setup setup = { .layers = &layer, .nlayers = 1 };
 	if (file && file_read(file, 1 << 20, &text, err) < 0)
 		return -1;
@@ -133,8 +139,8 @@ int hooks_run_point(const struct args *a, struct perry_err **err)
 static void print_coverage(const cJSON *c)
 {
 	const cJSON *f, *line;
-	printf("coverage: %d of %d points, %d of %d lines\n", (int)json_int_or(c, "tested", 0), (int)json_int_or(c, "points", 0),
-	       (int)json_int_or(c, "run", 0), (int)json_int_or(c, "lines", 0));
+	printf("coverage: %d of %d points, %d of %d lines\n", (int)json_int_or(c, "tested", 0),
+	       (int)json_int_or(c, "points", 0), (int)json_int_or(c, "run", 0), (int)json_int_or(c, "lines", 0));
 	cJSON_ArrayForEach(f, json_at(c, "files")) {
 		if (!json_at(f, "missed")->child)
 			continue;
@@ -163,11 +169,13 @@ int hooks_test_dir(const struct args *a, struct perry_err **err)
 	} else {
 		cJSON_ArrayForEach(t, json_at(out, "tests")) {
 			bool ok = json_bool_or(t, "ok", false);
-			printf("%s %s: %s\n", ok ? "ok  " : "FAIL", json_str_or(t, "file", "?"), json_str_or(t, "name", "?"));
+			printf("%s %s: %s\n", ok ? "ok  " : "FAIL", json_str_or(t, "file", "?"),
+			       json_str_or(t, "name", "?"));
 			if (!ok)
 				printf("     %s\n", json_str_or(t, "message", "?"));
 		}
-		printf("%d passed, %d failed\n", (int)json_int_or(out, "passed", 0), (int)json_int_or(out, "failed", 0));
+		printf("%d passed, %d failed\n", (int)json_int_or(out, "passed", 0),
+		       (int)json_int_or(out, "failed", 0));
 		print_coverage(json_at(out, "coverage"));
 	}
 	return json_bool_or(out, "ok", false) ? 0 : 1;

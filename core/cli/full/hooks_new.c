@@ -60,7 +60,8 @@ int hooks_show(const struct args *a, struct perry_err **err)
 		fprintf(stderr, "-- built-in\n");
 		fputs(base, stdout);
 	} else {
-		fprintf(stderr, "-- no hook of yours, and none is built in; to write one: perry hooks new %s\n", p->name);
+		fprintf(stderr, "-- no hook of yours, and none is built in; to write one: perry hooks new %s\n",
+			p->name);
 	}
 	return 0;
 }
@@ -114,8 +115,10 @@ static char *template_of(const struct point *p)
 int hooks_editor_files(const char *dir, struct perry_err **err)
 {
 	const struct embedded *types = embed_find("lua/types/perry.d.lua");
-	cleanup_free char *rc = path_join(dir, ".luarc.json"), *lib = path_join(dir, ".types"), *file = path_join(lib, "perry.lua");
-	static const char text[] = "{\n  \"runtime.version\": \"Lua 5.4\",\n  \"workspace.library\": [\".types\"],\n  \"diagnostics.globals\": [\"perry\"]\n}\n";
+	cleanup_free char *rc = path_join(dir, ".luarc.json"), *lib = path_join(dir, ".types"),
+			  *file = path_join(lib, "perry.lua");
+	static const char text[] = "{\n  \"runtime.version\": \"Lua 5.4\",\n  \"workspace.library\": [\".types\"],\n  "
+				   "\"diagnostics.globals\": [\"perry\"]\n}\n";
 	if (access(rc, F_OK) < 0 && file_write_atomic(rc, text, sizeof text - 1, 0600, err) < 0)
 		return -1;
 	if (!types)
@@ -144,7 +147,8 @@ int hooks_new(const struct args *a, struct perry_err **err)
 	if (make_hook(p, path, &made, err) < 0)
 		return -1;
 	if (!made)
-		return perry_fail(err, PERRY_ECONFLICT, "%s exists already\n  change it with: perry hooks edit %s", path, p->name);
+		return perry_fail(err, PERRY_ECONFLICT, "%s exists already\n  change it with: perry hooks edit %s",
+				  path, p->name);
 	printf("%s\n", path);
 	return 0;
 }

@@ -14,8 +14,8 @@
 #include "cli/out.h"
 
 #define REPOSITORY_MAX (64u << 20) /* of what a server sends */
-#define LISTING_MAX (4u << 20)
-#define MAX_WORDS 40
+#define LISTING_MAX    (4u << 20)
+#define MAX_WORDS      40
 
 struct git {
 	const struct pack_source *source;
@@ -46,8 +46,9 @@ int git_check_source(const char *url, const char *ref, struct perry_err **err)
 	if (!scp && !str_starts(url, "https://") && !str_starts(url, "ssh://") && !str_starts(url, "file:///"))
 		return perry_fail(err, PERRY_EUSAGE, "packs come by https, ssh or from a folder; not from %s", url);
 	if (at && !scp && (str_starts(url, "https://") || memchr(rest, ':', (size_t)(at - rest))))
-		return perry_fail(err, PERRY_EUSAGE, "no name or password in the address: it would be kept in hooks.lock. git's "
-						     "credential helper has them");
+		return perry_fail(err, PERRY_EUSAGE,
+				  "no name or password in the address: it would be kept in hooks.lock. git's "
+				  "credential helper has them");
 	if (!ref)
 		return 0;
 	bool fine = isalnum((unsigned char)ref[0]) && !strstr(ref, "..") && strlen(ref) <= 200;
@@ -59,10 +60,21 @@ int git_check_source(const char *url, const char *ref, struct perry_err **err)
 /* The environment that it runs in: the user's, without what would lead git elsewhere (as within a git hook). */
 static const char **environment(char **held)
 {
-	static const char *const dropped[] = { "GIT_DIR=", "GIT_WORK_TREE=", "GIT_INDEX_FILE=", "GIT_OBJECT_DIRECTORY=",
-					       "GIT_ALTERNATE_OBJECT_DIRECTORIES=", "GIT_NAMESPACE=", "GIT_COMMON_DIR=",
-					       "GIT_PREFIX=", "GIT_ALLOW_PROTOCOL=", "GIT_TERMINAL_PROMPT=", "LC_ALL=", "LANGUAGE=",
-					       "GIT_EXTERNAL_DIFF=", "GIT_TRACE", "GIT_SHALLOW_FILE=" };
+	static const char *const dropped[] = { "GIT_DIR=",
+					       "GIT_WORK_TREE=",
+					       "GIT_INDEX_FILE=",
+					       "GIT_OBJECT_DIRECTORY=",
+					       "GIT_ALTERNATE_OBJECT_DIRECTORIES=",
+					       "GIT_NAMESPACE=",
+					       "GIT_COMMON_DIR=",
+					       "GIT_PREFIX=",
+					       "GIT_ALLOW_PROTOCOL=",
+					       "GIT_TERMINAL_PROMPT=",
+					       "LC_ALL=",
+					       "LANGUAGE=",
+					       "GIT_EXTERNAL_DIFF=",
+					       "GIT_TRACE",
+					       "GIT_SHALLOW_FILE=" };
 	extern char **environ;
 	size_t n = 0, k = 0;
 	while (environ[n])
@@ -102,8 +114,23 @@ static int git(struct git *g, const char *const *words, const char *input, size_
 	       struct perry_err **err)
 {
 	static const char *const always[] = {
-		"git", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "fetch.unpackLimit=1",
-		"-c", "submodule.recurse=false", "-c", "core.bigFileThreshold=1m", "-c", "core.fsmonitor=false", "-c", "advice.detachedHead=false",
+		"git",
+		"-c",
+		"core.hooksPath=/dev/null",
+		"-c",
+		"gc.auto=0",
+		"-c",
+		"maintenance.auto=false",
+		"-c",
+		"fetch.unpackLimit=1",
+		"-c",
+		"submodule.recurse=false",
+		"-c",
+		"core.bigFileThreshold=1m",
+		"-c",
+		"core.fsmonitor=false",
+		"-c",
+		"advice.detachedHead=false",
 	};
 	const char *argv[MAX_WORDS + ARRAY_LEN(always) + 1] = { 0 };
 	size_t n = ARRAY_LEN(always);
@@ -113,28 +140,38 @@ static int git(struct git *g, const char *const *words, const char *input, size_
 	cleanup_free char *held = NULL;
 	cleanup_free const char **env = environment(&held);
 	int64_t left = g->until - clock_mono_ms();
-	struct process p = { .argv = argv, .env = env, .dir = g->dir, .input = input, .input_len = input ? strlen(input) : 0,
-			     .timeout_ms = left > 1 ? (int)left : 1, .max_output = max_output, .file_size = REPOSITORY_MAX, .terminal = in_is_tty() };
+	struct process p = { .argv = argv,
+			     .env = env,
+			     .dir = g->dir,
+			     .input = input,
+			     .input_len = input ? strlen(input) : 0,
+			     .timeout_ms = left > 1 ? (int)left : 1,
+			     .max_output = max_output,
+			     .file_size = REPOSITORY_MAX,
+			     .terminal = in_is_tty() };
 	cleanup_err struct perry_err *why = NULL;
 	if (process_run(&p, end, &why) == 0)
 		return 0;
 	if (why->code == PERRY_ETIMEOUT)
-		return perry_fail(err, PERRY_ETIMEOUT, "%s: no answer within %d s\n  a slow server: --timeout SECONDS", g->source->url,
-				  g->source->timeout_ms / 1000);
+		return perry_fail(err, PERRY_ETIMEOUT, "%s: no answer within %d s\n  a slow server: --timeout SECONDS",
+				  g->source->url, g->source->timeout_ms / 1000);
 	if (why->code == PERRY_ENOTFOUND)
-		return perry_fail(err, PERRY_ENOTFOUND, "there is no git on this machine: packs out of repositories need it");
+		return perry_fail(err, PERRY_ENOTFOUND,
+				  "there is no git on this machine: packs out of repositories need it");
 	return perry_move(err, take_ptr(why));
 }
 
 /* The same, and it must go well. */
-static int git_ok(struct git *g, const char *const *words, const char *input, size_t max_output, struct process_end *end, struct perry_err **err)
+static int git_ok(struct git *g, const char *const *words, const char *input, size_t max_output,
+		  struct process_end *end, struct perry_err **err)
 {
 	if (git(g, words, input, max_output, end, err) < 0)
 		return -1;
 	if (end->status == 0)
 		return 0;
 	if (strstr(buf_str(&end->err), "File too large"))
-		return perry_fail(err, PERRY_ETOOLARGE, "%s: sends more than %u MiB: a pack's repository holds little else", g->source->url,
+		return perry_fail(err, PERRY_ETOOLARGE,
+				  "%s: sends more than %u MiB: a pack's repository holds little else", g->source->url,
 				  REPOSITORY_MAX >> 20);
 	if (end->status == 130)
 		return perry_fail(err, PERRY_ECANCELLED, "interrupted");
@@ -162,8 +199,9 @@ static void close_git(struct git *g)
 
 static int fetch(struct git *g, const char *depth, char **commit, struct perry_err **err)
 {
-	const char *const words[] = { "fetch", "-q", "--no-tags", "--no-recurse-submodules", depth, "--", g->source->url,
-				      g->source->ref ? g->source->ref : "HEAD", NULL },
+	const char *const words[] = { "fetch", "-q", "--no-tags",    "--no-recurse-submodules",
+				      depth,   "--", g->source->url, g->source->ref ? g->source->ref : "HEAD",
+				      NULL },
 			  *const parse[] = { "rev-parse", "--verify", "FETCH_HEAD^{commit}", NULL };
 	cleanup_process struct process_end end = { 0 }, parsed = { 0 };
 	if (git_ok(g, words, NULL, 64 << 10, &end, err) < 0)
@@ -175,7 +213,8 @@ static int fetch(struct git *g, const char *depth, char **commit, struct perry_e
 }
 
 /* One line of ls-tree -z -l: "100644 blob HASH    SIZE\tPATH". */
-static int take_entry(struct pack *judged, const char *line, struct buf *wanted, struct pack *plan, struct perry_err **err)
+static int take_entry(struct pack *judged, const char *line, struct buf *wanted, struct pack *plan,
+		      struct perry_err **err)
 {
 	char mode[8], type[16], hash[72], size[24];
 	const char *tab = strchr(line, '\t');
@@ -195,7 +234,8 @@ static int take_entry(struct pack *judged, const char *line, struct buf *wanted,
 	judged->total += (size_t)bytes;
 	buf_addf(wanted, "%s\n", hash);
 	plan->files = xrealloc(plan->files, (plan->n + 1) * sizeof *plan->files);
-	plan->files[plan->n++] = (struct pack_file){ .path = xstrdup(path), .exec = strcmp(mode, "100755") == 0, .len = (size_t)bytes };
+	plan->files[plan->n++] =
+		(struct pack_file){ .path = xstrdup(path), .exec = strcmp(mode, "100755") == 0, .len = (size_t)bytes };
 	return 0;
 }
 
@@ -219,7 +259,8 @@ static int list_tree(struct git *g, const char *commit, struct pack *plan, struc
 }
 
 /* "HASH blob SIZE\n", the bytes, "\n", for each. */
-static int read_blobs(struct git *g, const struct pack *plan, const char *wanted, struct pack *out, struct perry_err **err)
+static int read_blobs(struct git *g, const struct pack *plan, const char *wanted, struct pack *out,
+		      struct perry_err **err)
 {
 	const char *const words[] = { "cat-file", "--batch", NULL };
 	cleanup_process struct process_end end = { 0 };
@@ -244,21 +285,24 @@ int git_fetch_pack(const struct pack_source *s, struct pack **out, char **commit
 	cleanup_pack struct pack *plan = pack_new(), *p = pack_new();
 	cleanup_free char *at = NULL;
 	cleanup_buf struct buf wanted = { 0 };
-	if (open_git(&g, s, err) < 0 || fetch(&g, "--depth=1", &at, err) < 0 || list_tree(&g, at, plan, &wanted, err) < 0 ||
-	    read_blobs(&g, plan, buf_str(&wanted), p, err) < 0 || pack_finish(p, s->url, err) < 0)
+	if (open_git(&g, s, err) < 0 || fetch(&g, "--depth=1", &at, err) < 0 ||
+	    list_tree(&g, at, plan, &wanted, err) < 0 || read_blobs(&g, plan, buf_str(&wanted), p, err) < 0 ||
+	    pack_finish(p, s->url, err) < 0)
 		return -1;
 	*out = take_ptr(p);
 	*commit = take_ptr(at);
 	return 0;
 }
 
-int git_rewritten(const struct pack_source *s, const char *old, const char *commit, bool *rewritten, struct perry_err **err)
+int git_rewritten(const struct pack_source *s, const char *old, const char *commit, bool *rewritten,
+		  struct perry_err **err)
 {
 	cleanup_git struct git g = { 0 };
 	cleanup_free char *at = NULL;
 	cleanup_process struct process_end end = { 0 };
 	const char *const words[] = { "merge-base", "--is-ancestor", old, commit, NULL };
-	if (open_git(&g, s, err) < 0 || fetch(&g, "--no-auto-gc", &at, err) < 0 || git(&g, words, NULL, 4096, &end, err) < 0)
+	if (open_git(&g, s, err) < 0 || fetch(&g, "--no-auto-gc", &at, err) < 0 ||
+	    git(&g, words, NULL, 4096, &end, err) < 0)
 		return -1;
 	*rewritten = end.status != 0; /* 1: no ancestor, 128: not even there */
 	return 0;
@@ -269,7 +313,8 @@ int git_newest(const struct pack_source *s, char **commit, struct perry_err **er
 	cleanup_git struct git g = { 0 };
 	cleanup_process struct process_end end = { 0 };
 	const char *ref = s->ref ? s->ref : "HEAD";
-	cleanup_free char *peeled = xasprintf("refs/tags/%s^{}", ref), *tag = xasprintf("refs/tags/%s", ref), *head = xasprintf("refs/heads/%s", ref);
+	cleanup_free char *peeled = xasprintf("refs/tags/%s^{}", ref), *tag = xasprintf("refs/tags/%s", ref),
+			  *head = xasprintf("refs/heads/%s", ref);
 	const char *const names[] = { peeled, tag, head, ref };
 	const char *const words[] = { "ls-remote", "--", s->url, ref, peeled, NULL };
 	size_t best = ARRAY_LEN(names);
@@ -322,9 +367,11 @@ static char *list_changes(const struct pack *before, const struct pack *after)
 char *git_diff(const struct pack *before, const struct pack *after)
 {
 	cleanup_free char *dir = NULL;
-	static const char *const by_git[] = { "git", "diff", "--no-index", "--no-color", "--no-ext-diff", "--no-textconv", "--text", "--",
-					      "approved", "new", NULL },
-				       *const by_diff[] = { "diff", "-ruNa", "approved", "new", NULL }, *const *const ways[] = { by_git, by_diff };
+	static const char *const by_git[] = { "git",           "diff",          "--no-index", "--no-color",
+					      "--no-ext-diff", "--no-textconv", "--text",     "--",
+					      "approved",      "new",           NULL },
+				 *const by_diff[] = { "diff", "-ruNa", "approved", "new", NULL },
+				 *const *const ways[] = { by_git, by_diff };
 	char *text = NULL;
 	if (dir_temp("perry-pack", &dir, NULL) < 0)
 		return list_changes(before, after);

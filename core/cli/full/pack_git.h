@@ -8,7 +8,7 @@
 struct pack_source {
 	const char *url; /* https://, ssh://, user@host:path or file:// */
 	const char *ref; /* branch, tag or commit; NULL: the default branch */
-	int timeout_ms;	 /* for all of it */
+	int timeout_ms;  /* for all of it */
 };
 
 /* Is this an address rather than a folder? */
@@ -20,7 +20,8 @@ int git_fetch_pack(const struct pack_source *s, struct pack **out, char **commit
 /* The commit that ref stands for now, without fetching. */
 int git_newest(const struct pack_source *s, char **commit, struct perry_err **err);
 /* Is old no ancestor of commit (any more)? -1 when that cannot be told. */
-int git_rewritten(const struct pack_source *s, const char *old, const char *commit, bool *rewritten, struct perry_err **err);
+int git_rewritten(const struct pack_source *s, const char *old, const char *commit, bool *rewritten,
+		  struct perry_err **err);
 /* How two packs differ, as text for people. Caller frees. */
 char *git_diff(const struct pack *before, const struct pack *after);
 

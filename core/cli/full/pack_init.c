@@ -15,7 +15,8 @@ static const char meta[] = "{\n"
 			   "  \"api\": 1,\n"
 			   "  \"description\": \"the policy of @\",\n"
 			   "  \"settings\": [\n"
-			   "    {\"name\": \"prefix\", \"type\": \"string\", \"default\": \"@\", \"description\": \"put before the names of workspaces on the tailnet\"}\n"
+			   "    {\"name\": \"prefix\", \"type\": \"string\", \"default\": \"@\", \"description\": "
+			   "\"put before the names of workspaces on the tailnet\"}\n"
 			   "  ],\n"
 			   "  \"needs\": {}\n"
 			   "}\n";
@@ -24,8 +25,10 @@ static const char hook[] = "-- perry: api=1\n"
 			   "  return perry.label(perry.setting \"prefix\" .. \"-\" .. base())\n"
 			   "end\n";
 static const char test[] = "return {\n"
-			   "  { name = \"puts the prefix before the name\", ws = { name = \"web\" }, base = \"web\", expect = \"@-web\" },\n"
-			   "  { name = \"the prefix can be set\", settings = { prefix = \"blue\" }, base = \"web\", expect = \"blue-web\" },\n"
+			   "  { name = \"puts the prefix before the name\", ws = { name = \"web\" }, base = \"web\", "
+			   "expect = \"@-web\" },\n"
+			   "  { name = \"the prefix can be set\", settings = { prefix = \"blue\" }, base = \"web\", "
+			   "expect = \"blue-web\" },\n"
 			   "}\n";
 static const char ci[] = "#!/bin/sh\n"
 			 "# What a CI runs; it needs the perry binary and nothing else.\n"
@@ -55,7 +58,8 @@ static char *name_of(const char *dir)
 	return out.len ? buf_take(&out) : xstrdup("policy");
 }
 
-static int put(const char *dir, const char *path, const char *text, const char *name, mode_t mode, struct perry_err **err)
+static int put(const char *dir, const char *path, const char *text, const char *name, mode_t mode,
+	       struct perry_err **err)
 {
 	cleanup_free char *full = path_join(dir, path), *folder = xstrdup(full);
 	cleanup_buf struct buf out = { 0 };
@@ -80,7 +84,8 @@ int hooks_pack_init(const struct args *a, struct perry_err **err)
 	if (dir_make(dir, 0755, err) < 0)
 		return -1;
 	cleanup_free char *name = name_of(dir);
-	if (put(dir, "hooks/hostname.lua", hook, name, 0644, err) < 0 || put(dir, "tests/hostname_test.lua", test, name, 0644, err) < 0 ||
+	if (put(dir, "hooks/hostname.lua", hook, name, 0644, err) < 0 ||
+	    put(dir, "tests/hostname_test.lua", test, name, 0644, err) < 0 ||
 	    put(dir, "ci.sh", ci, name, 0755, err) < 0 || put(dir, "README.md", readme, name, 0644, err) < 0 ||
 	    hooks_editor_files(dir, err) < 0 || put(dir, "pack.json", meta, name, 0644, err) < 0)
 		return -1;

@@ -60,14 +60,18 @@ int target_get(const struct target *t, const char *name, struct pack **out, stru
 {
 	cleanup_json cJSON *j = NULL;
 	if (t->client)
-		return client_rpc(t->client, "hooks/packs/get", named(name), &j, err) < 0 ? -1 : pack_from_json(json_at(j, "files"), out, err);
+		return client_rpc(t->client, "hooks/packs/get", named(name), &j, err) < 0
+			       ? -1
+			       : pack_from_json(json_at(j, "files"), out, err);
 	if (packs_approved(t->dir, &j, err) < 0)
 		return -1;
 	const cJSON *entry = packs_entry(j, name);
-	return entry ? packs_read(t->dir, entry, out, err) : perry_fail(err, PERRY_ENOTFOUND, "there is no pack '%s'", name);
+	return entry ? packs_read(t->dir, entry, out, err)
+		     : perry_fail(err, PERRY_ENOTFOUND, "there is no pack '%s'", name);
 }
 
-int target_approve(const struct target *t, const struct pack *p, const cJSON *source, const char *before, cJSON **entry, struct perry_err **err)
+int target_approve(const struct target *t, const struct pack *p, const cJSON *source, const char *before, cJSON **entry,
+		   struct perry_err **err)
 {
 	if (!t->client)
 		return packs_approve(t->dir, p, source, before, entry, err);
@@ -82,5 +86,6 @@ int target_approve(const struct target *t, const struct pack *p, const cJSON *so
 int target_remove(const struct target *t, const char *name, struct perry_err **err)
 {
 	cleanup_json cJSON *done = NULL;
-	return t->client ? client_rpc(t->client, "hooks/packs/remove", named(name), &done, err) : packs_remove(t->dir, name, err);
+	return t->client ? client_rpc(t->client, "hooks/packs/remove", named(name), &done, err)
+			 : packs_remove(t->dir, name, err);
 }

@@ -96,8 +96,9 @@ static void show_settings(const cJSON *meta)
 	cJSON_ArrayForEach(s, json_at(meta, "settings")) {
 		const cJSON *dflt = json_at(s, "default");
 		cleanup_free char *value = dflt ? json_print(dflt) : NULL;
-		printf("  %-10s %s%s%s  ", json_str_or(s, "name", "?"), json_bool_or(s, "secret", false) ? "secret" : json_str_or(s, "type", "?"),
-		       value ? " " : "", value ? value : "");
+		printf("  %-10s %s%s%s  ", json_str_or(s, "name", "?"),
+		       json_bool_or(s, "secret", false) ? "secret" : json_str_or(s, "type", "?"), value ? " " : "",
+		       value ? value : "");
 		show_text(json_str_or(s, "description", ""));
 		putchar('\n');
 	}
@@ -128,7 +129,8 @@ static void show_pack(const struct fetched *f)
 	}
 	printf("hooks\n");
 	cJSON_ArrayForEach(h, hooks)
-		printf("  %-14s %-9s %s\n", json_str_or(h, "point", "?"), json_str_or(h, "kind", "?"), json_str_or(h, "file", "?"));
+		printf("  %-14s %-9s %s\n", json_str_or(h, "point", "?"), json_str_or(h, "kind", "?"),
+		       json_str_or(h, "file", "?"));
 	if (!cJSON_GetArraySize(hooks))
 		printf("  none\n");
 	show_needs(p->meta);
@@ -168,7 +170,8 @@ static bool is_bare(const char *dir)
 	return access(head, F_OK) == 0 && access(objects, F_OK) == 0;
 }
 
-/* What was typed as a source. A folder with pack.json is taken as it is; --ref, or a bare repository, makes it git's. */
+/* What was typed as a source. A folder with pack.json is taken as it is; --ref, or a bare repository, makes it git's.
+ */
 static int source_of(const char *text, const char *ref, const struct target *t, cJSON **out, struct perry_err **err)
 {
 	cleanup_json cJSON *j = cJSON_CreateObject();
@@ -217,8 +220,8 @@ static int source_of_entry(const cJSON *entry, cJSON **out, struct perry_err **e
 	char host[256] = "";
 	const char *from = json_str(entry, "host");
 	if (from && (gethostname(host, sizeof host - 1) < 0 || strcmp(host, from) != 0))
-		return perry_fail(err, PERRY_ESTATE, "the pack '%s' came from %s on %s: update it from there", json_str_or(entry, "name", "?"),
-				  json_str_or(entry, "path", "?"), from);
+		return perry_fail(err, PERRY_ESTATE, "the pack '%s' came from %s on %s: update it from there",
+				  json_str_or(entry, "name", "?"), json_str_or(entry, "path", "?"), from);
 	*out = cJSON_CreateObject();
 	for (size_t i = 0; i < ARRAY_LEN(members); i++)
 		json_set_str(*out, members[i], json_str(entry, members[i]));
@@ -231,8 +234,8 @@ static const char *again(const struct args *a, const struct fetched *f, char **h
 {
 	const char *url = json_str(f->source, "url"), *ref = json_str(f->source, "ref");
 	(void)a;
-	*held = xasprintf("perry hooks add %s%s%s --expect %s", url ? url : json_str_or(f->source, "path", ""), ref ? " --ref " : "", ref ? ref : "",
-			  f->pack->hash);
+	*held = xasprintf("perry hooks add %s%s%s --expect %s", url ? url : json_str_or(f->source, "path", ""),
+			  ref ? " --ref " : "", ref ? ref : "", f->pack->hash);
 	return *held;
 }
 
@@ -242,13 +245,16 @@ static int agree(const struct args *a, const struct fetched *f, struct perry_err
 	const char *expect = args_str(a, "expect");
 	cleanup_free char *held = NULL;
 	if (expect && strcmp(expect, f->pack->hash) != 0)
-		return perry_fail(err, PERRY_ECONFLICT, "the content is %s, not the expected %s: nothing is approved", f->pack->hash, expect);
+		return perry_fail(err, PERRY_ECONFLICT, "the content is %s, not the expected %s: nothing is approved",
+				  f->pack->hash, expect);
 	if (expect)
 		return 0;
 	fflush(stdout);
 	if (!in_is_tty() || args_has(a, "yes"))
 		return perry_fail(err, PERRY_EUSAGE, "nothing is approved: %s\n  when it is what you want: %s",
-				  args_has(a, "yes") ? "-y does not say to which content" : "there is no terminal to ask on", again(a, f, &held));
+				  args_has(a, "yes") ? "-y does not say to which content"
+						     : "there is no terminal to ask on",
+				  again(a, f, &held));
 	if (ask_yes(NULL, "Approve it?"))
 		return 0;
 	fprintf(stderr, "Nothing is approved.\n");
@@ -260,7 +266,9 @@ static int say_history(const cJSON *entry, const struct fetched *f, int timeout_
 	const char *old = json_str(entry, "commit"), *commit = json_str(f->source, "commit");
 	bool rewritten = false;
 	cleanup_err struct perry_err *why = NULL;
-	struct pack_source s = { .url = json_str(f->source, "url"), .ref = json_str(f->source, "ref"), .timeout_ms = timeout_ms };
+	struct pack_source s = { .url = json_str(f->source, "url"),
+				 .ref = json_str(f->source, "ref"),
+				 .timeout_ms = timeout_ms };
 	/* Another ref is another line of history: nothing to compare. */
 	if (!s.url || !old || str_eq(old, commit) || !str_eq(json_str(entry, "ref"), s.ref))
 		return 0;
@@ -290,19 +298,22 @@ static const cJSON *entry_of_source(const cJSON *packs, const cJSON *source)
 {
 	const cJSON *e;
 	cJSON_ArrayForEach(e, packs)
-		if (json_str(e, "hash") && str_eq(json_str(e, "url"), json_str(source, "url")) && str_eq(json_str(e, "path"), json_str(source, "path")))
+		if (json_str(e, "hash") && str_eq(json_str(e, "url"), json_str(source, "url")) &&
+		    str_eq(json_str(e, "path"), json_str(source, "path")))
 			return e;
 	return NULL;
 }
 
 /* entry: what is approved from this source, or NULL. */
-static int approve(const struct args *a, const struct target *t, const cJSON *entry, const struct fetched *f, int timeout_ms, struct perry_err **err)
+static int approve(const struct args *a, const struct target *t, const cJSON *entry, const struct fetched *f,
+		   int timeout_ms, struct perry_err **err)
 {
 	const char *before = json_str(entry, "hash"), *commit = json_str(f->source, "commit");
 	bool same = str_eq(before, f->pack->hash), whole = str_eq(json_str(entry, "state"), "used");
 	cleanup_json cJSON *fresh = NULL;
 	cleanup_pack struct pack *old = NULL;
-	if (same && whole && str_eq(json_str(entry, "commit"), commit) && str_eq(json_str(entry, "ref"), json_str(f->source, "ref")))
+	if (same && whole && str_eq(json_str(entry, "commit"), commit) &&
+	    str_eq(json_str(entry, "ref"), json_str(f->source, "ref")))
 		return report(a, entry, "approved and up to date", err);
 	say_history(entry, f, timeout_ms);
 	if (!same) {
@@ -319,7 +330,11 @@ static int approve(const struct args *a, const struct target *t, const cJSON *en
 	}
 	if (target_approve(t, f->pack, f->source, before, &fresh, err) < 0)
 		return -1;
-	return report(a, fresh, !same ? "approved" : whole ? "the same content at another commit" : "as it was approved again", err);
+	return report(a, fresh,
+		      !same   ? "approved"
+		      : whole ? "the same content at another commit"
+			      : "as it was approved again",
+		      err);
 }
 
 int hooks_add(const struct args *a, struct perry_err **err)
@@ -328,8 +343,9 @@ int hooks_add(const struct args *a, struct perry_err **err)
 	cleanup_fetched struct fetched f = { 0 };
 	cleanup_json cJSON *packs = NULL, *source = NULL;
 	int timeout_ms;
-	if (timeout_of(a, &timeout_ms, err) < 0 || target_open(&t, err) < 0 || source_of(a->words[0], args_str(a, "ref"), &t, &source, err) < 0 ||
-	    target_list(&t, &packs, err) < 0 || fetch(source, timeout_ms, &f, err) < 0)
+	if (timeout_of(a, &timeout_ms, err) < 0 || target_open(&t, err) < 0 ||
+	    source_of(a->words[0], args_str(a, "ref"), &t, &source, err) < 0 || target_list(&t, &packs, err) < 0 ||
+	    fetch(source, timeout_ms, &f, err) < 0)
 		return -1;
 	return approve(a, &t, entry_of_source(packs, f.source), &f, timeout_ms, err);
 }
@@ -355,13 +371,14 @@ int packs_newest(const char *what, char **dir, struct perry_err **err)
 		return -1;
 	if (!url && !(e = entry_named(packs, what, err)))
 		return perry_wrap(err, "%s is neither a folder, nor an address, nor a pack", what);
-	if ((url ? source_of(what, NULL, &t, &source, err) : source_of_entry(e, &source, err)) < 0 || fetch(source, TIMEOUT_S * 1000, &f, err) < 0 ||
-	    dir_temp("perry-pack", dir, err) < 0)
+	if ((url ? source_of(what, NULL, &t, &source, err) : source_of_entry(e, &source, err)) < 0 ||
+	    fetch(source, TIMEOUT_S * 1000, &f, err) < 0 || dir_temp("perry-pack", dir, err) < 0)
 		return -1;
 	return pack_write(f.pack, *dir, err);
 }
 
-static int update_one(const struct args *a, const struct target *t, const cJSON *entry, int timeout_ms, struct perry_err **err)
+static int update_one(const struct args *a, const struct target *t, const cJSON *entry, int timeout_ms,
+		      struct perry_err **err)
 {
 	cleanup_fetched struct fetched f = { 0 };
 	cleanup_json cJSON *source = NULL;
@@ -410,7 +427,8 @@ static cJSON *look_at(const cJSON *entry, int timeout_ms)
 	struct pack_source s = { .url = url, .ref = json_str(entry, "ref"), .timeout_ms = timeout_ms };
 	int rc = source_of_entry(entry, &source, &why);
 	if (rc == 0)
-		rc = url ? git_newest(&s, &commit, &why) : pack_read(json_str_or(entry, "path", ""), (uid_t)-1, &p, &why);
+		rc = url ? git_newest(&s, &commit, &why)
+			 : pack_read(json_str_or(entry, "path", ""), (uid_t)-1, &p, &why);
 	json_set_str(row, "newest", rc < 0 ? NULL : url ? commit : p->hash);
 	json_set_str(row, "error", rc < 0 ? perry_msg(why) : NULL);
 	json_set_bool(row, "outdated", rc == 0 && !str_eq(json_str(row, "approved"), json_str(row, "newest")));

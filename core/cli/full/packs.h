@@ -18,11 +18,12 @@ void target_close(struct target *t);
 int target_list(const struct target *t, cJSON **packs, struct perry_err **err);
 /* The approved files; -1 also when they are not what was approved any more. */
 int target_get(const struct target *t, const char *name, struct pack **out, struct perry_err **err);
-int target_approve(const struct target *t, const struct pack *p, const cJSON *source, const char *before, cJSON **entry, struct perry_err **err);
+int target_approve(const struct target *t, const struct pack *p, const cJSON *source, const char *before, cJSON **entry,
+		   struct perry_err **err);
 int target_remove(const struct target *t, const char *name, struct perry_err **err);
 
-/* The newest files of a pack, by its address or the name it was added under, in a temporary folder: the caller removes and frees *dir, also
- * after an error. */
+/* The newest files of a pack, by its address or the name it was added under, in a temporary folder: the caller removes
+ * and frees *dir, also after an error. */
 int packs_newest(const char *what, char **dir, struct perry_err **err);
 
 #endif

@@ -15,7 +15,8 @@
 static void print_change(struct table *t, const char *name, const cJSON *change)
 {
 	const char *field = json_str_or(change, "field", "?");
-	cleanup_free char *from = plan_value(field, json_at(change, "from")), *to = plan_value(field, json_at(change, "to")), *place = plan_place(change);
+	cleanup_free char *from = plan_value(field, json_at(change, "from")),
+			  *to = plan_value(field, json_at(change, "to")), *place = plan_place(change);
 	table_add(t, name);
 	table_add(t, field);
 	table_addf(t, "%s -> %s", from, to);
@@ -49,10 +50,12 @@ void preview_print(const cJSON *out)
 	if (t.n)
 		table_print(&t);
 	fflush(stdout); /* both may go to one file */
-	fprintf(stderr, "%d of %d workspaces would differ, %d would be refused. Nothing was touched.\n", (int)json_int_or(out, "changed", 0),
-		cJSON_GetArraySize(json_at(out, "workspaces")), (int)json_int_or(out, "refused", 0));
+	fprintf(stderr, "%d of %d workspaces would differ, %d would be refused. Nothing was touched.\n",
+		(int)json_int_or(out, "changed", 0), cJSON_GetArraySize(json_at(out, "workspaces")),
+		(int)json_int_or(out, "refused", 0));
 	if (json_int_or(out, "skipped", 0))
-		fprintf(stderr, "perry: %d more were not tried: the hooks take too long\n", (int)json_int_or(out, "skipped", 0));
+		fprintf(stderr, "perry: %d more were not tried: the hooks take too long\n",
+			(int)json_int_or(out, "skipped", 0));
 }
 
 /* One object of facts, or a list of them, as an agent's answers have them. */
@@ -74,7 +77,8 @@ static int read_subjects(const char *path, cJSON **out, struct perry_err **err)
 		cJSON *subject = cJSON_CreateObject();
 		if (!json_str(facts, "ws.name")) {
 			cJSON_Delete(subject);
-			return perry_fail(err, PERRY_EINPUT, "%s: expected facts, {\"ws\": {\"name\": ...}}, or a list of them", path);
+			return perry_fail(err, PERRY_EINPUT,
+					  "%s: expected facts, {\"ws\": {\"name\": ...}}, or a list of them", path);
 		}
 		json_set_str(subject, "name", json_str(facts, "ws.name"));
 		json_set(subject, "facts", cJSON_Duplicate(facts, 1));
@@ -91,7 +95,8 @@ static int preview_here(const char *file, cJSON *packed, cJSON **out, struct per
 	struct policy *p = NULL;
 	struct policy_layer layer;
 	struct policy_setup today = { 0 }, changed = { .layers = &layer, .nlayers = 1 };
-	if (read_subjects(file, &subjects, err) < 0 || policy_packed_layer(packed, NULL, &layer, err) < 0 || policy_new(&p, err) < 0)
+	if (read_subjects(file, &subjects, err) < 0 || policy_packed_layer(packed, NULL, &layer, err) < 0 ||
+	    policy_new(&p, err) < 0)
 		return -1;
 	int rc = policy_preview(p, &today, &changed, subjects, out, err);
 	policy_free(p);

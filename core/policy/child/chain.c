@@ -50,7 +50,9 @@ static void row_failed(cJSON *row, const cJSON *record)
 /* Some answers make the agent read or send something: a pack names only what it declared. */
 static int pack_may_answer(struct host *h, const struct hook *k, const cJSON *answer, const cJSON *base, cJSON **record)
 {
-	struct policy_layer about = { .name = k->layer->name, .needs = k->layer->needs, .settings = k->layer->settings };
+	struct policy_layer about = { .name = k->layer->name,
+				      .needs = k->layer->needs,
+				      .settings = k->layer->settings };
 	cleanup_err struct perry_err *why = NULL;
 	if (access_answer(&about, k->point, answer, base, &why) == 0)
 		return 0;
@@ -290,14 +292,15 @@ static int plan_one(struct host *h, const char *name, cJSON *plan, cJSON *seen, 
 
 int chain_plan(struct host *h, cJSON **out, cJSON **record)
 {
-	static const char *const order[] = { "admit", "image",	   "auth_key", "hostname",
-					     "tailscale_up", "env", "container", "review", NULL };
+	static const char *const order[] = { "admit", "image",     "auth_key", "hostname", "tailscale_up",
+					     "env",   "container", "review",   NULL };
 	cleanup_json cJSON *plan = cJSON_CreateObject(), *seen = cJSON_CreateObject();
 	json_set_bool(seen, "joins", false);
 	json_set_bool(plan, "join", false);
 	json_obj(plan, "errors");
 	for (const char *const *name = order; *name; name++)
-		if ((json_bool_or(seen, "joins", false) || strcmp(*name, "tailscale_up") != 0) && plan_one(h, *name, plan, seen, record) < 0)
+		if ((json_bool_or(seen, "joins", false) || strcmp(*name, "tailscale_up") != 0) &&
+		    plan_one(h, *name, plan, seen, record) < 0)
 			return -1;
 	*out = take_ptr(plan);
 	return 0;

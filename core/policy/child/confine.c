@@ -22,9 +22,9 @@
 #include "base/mem.h"
 
 #define DEMOTE_AFTER_MS 5
-#define YIELD_AFTER_US 2000
-#define YIELD_EVERY_US 50
-#define ADDRESS_ROOM (96u << 20) /* over what the zygote maps: 32 MiB of Lua, messages, and the allocator's slack */
+#define YIELD_AFTER_US  2000
+#define YIELD_EVERY_US  50
+#define ADDRESS_ROOM    (96u << 20) /* over what the zygote maps: 32 MiB of Lua, messages, and the allocator's slack */
 
 static struct sock_filter filter[256];
 static unsigned short filter_len;

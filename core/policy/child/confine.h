@@ -13,9 +13,9 @@ int confine_apply(void);
 /* Arms the timers of one hook: a signal after cpu_ms of CPU time from now (SIGPROF). 0 disarms. */
 void confine_timer(int cpu_ms);
 int64_t confine_cpu_us(void); /* CPU time of this process so far */
-/* A hook that goes on for long offers the processor to others again and again (cpu_us: its CPU time so far): whatever its priority, one
- * that wakes up might else wait until the next tick, 4 ms. SCHED_IDLE would do that too, but on a machine that compiles a hook then
- * never gets to its limit, nor says where it was. */
+/* A hook that goes on for long offers the processor to others again and again (cpu_us: its CPU time so far): whatever
+ * its priority, one that wakes up might else wait until the next tick, 4 ms. SCHED_IDLE would do that too, but on a
+ * machine that compiles a hook then never gets to its limit, nor says where it was. */
 void confine_yield(int64_t cpu_us);
 /* Tries what the filter must forbid: "open", "socket", "fork", "exec", "kill", "ptrace", "mmap-exec", "signal". Returns
  * errno or 0 if it survives. */

@@ -1,6 +1,7 @@
 /* Which lines of the hooks under test can run, and which did. Only `hooks test` asks for it.
- * Lua says which lines of a function have code only when that function exists; one that no test calls never does. So the lines are
- * read from what lua_dump writes of the whole file (Lua 5.4's ldump.c), of text that we have just compiled ourselves. */
+ * Lua says which lines of a function have code only when that function exists; one that no test calls never does. So
+ * the lines are read from what lua_dump writes of the whole file (Lua 5.4's ldump.c), of text that we have just
+ * compiled ourselves. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,9 +9,9 @@
 #include "policy/child/host.h"
 
 #define MAX_LINES 20000
-#define NO_CODE ' '
-#define NOT_RUN '-'
-#define RUN '+'
+#define NO_CODE   ' '
+#define NOT_RUN   '-'
+#define RUN       '+'
 
 struct cover {
 	struct cover *next;
@@ -114,7 +115,8 @@ static void constants(struct dump *d)
 
 #define OP_TAILCALL 69 /* lopcodes.h of Lua 5.4 */
 
-/* The first instruction of a function with "...", the return at its end and those behind tail calls are the compiler's own. */
+/* The first instruction of a function with "...", the return at its end and those behind tail calls are the compiler's
+ * own. */
 static bool compilers_own(const unsigned char *code, size_t i, size_t n, bool vararg)
 {
 	return (vararg && i == 0) || i + 1 == n || (i && (code[4 * (i - 1)] & 0x7f) == OP_TAILCALL);
@@ -127,7 +129,8 @@ static void lines(struct dump *d, const unsigned char *code, size_t size, int de
 	size_t absolute = number(d);
 	int line = defined;
 	for (size_t i = 0, next = d->at; i < n && info && code && n == size; i++) {
-		if ((signed char)info[i] == -0x80 && absolute) { /* too far for a byte: the next pair of the other list */
+		if ((signed char)info[i] == -0x80 &&
+		    absolute) { /* too far for a byte: the next pair of the other list */
 			d->at = next;
 			number(d);
 			line = (int)number(d);

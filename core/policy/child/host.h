@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "policy/points.h"
 
-#define HOST_MEMORY (32u << 20)
+#define HOST_MEMORY     (32u << 20)
 #define HOST_MAX_LAYERS 64
 
 struct layer;
@@ -23,8 +23,8 @@ struct hook {
 	size_t len;
 	struct layer *layer;
 	const cJSON *answer; /* of a test's made-up layer, which has no function; or NULL */
-	int ref;  /* the function in the layer's registry, or LUA_NOREF */
-	int line; /* where it answered, or began */
+	int ref;             /* the function in the layer's registry, or LUA_NOREF */
+	int line;            /* where it answered, or began */
 };
 
 struct layer {
@@ -32,11 +32,11 @@ struct layer {
 	const char *name;
 	bool builtin;
 	const cJSON *settings, *lib; /* lib: {"name": {"file", "text"}} */
-	const cJSON *needs;	     /* a pack's; NULL: the layer is no pack */
+	const cJSON *needs;          /* a pack's; NULL: the layer is no pack */
 	lua_State *L;
 	struct hook *hooks;
 	size_t nhooks;
-	int facts_ref;	   /* the view of the facts of the current exchange, or LUA_NOREF */
+	int facts_ref;     /* the view of the facts of the current exchange, or LUA_NOREF */
 	unsigned facts_of; /* ... which is this one */
 };
 
@@ -49,10 +49,10 @@ struct host {
 	size_t nlayers;
 	const cJSON *facts, *extra;
 	unsigned exchange;
-	cJSON *rows;		   /* of the current exchange */
+	cJSON *rows;               /* of the current exchange */
 	const struct point *point; /* being answered */
-	struct hook *hook;	   /* running, or NULL */
-	const char *loading;	   /* a lib file being compiled, as shown */
+	struct hook *hook;         /* running, or NULL */
+	const char *loading;       /* a lib file being compiled, as shown */
 	size_t logged;
 	/* limits */
 	size_t memory;
@@ -61,9 +61,9 @@ struct host {
 	char limit_file[256];
 	int limit_line;
 	volatile sig_atomic_t in_io; /* the socket is in the middle of a message */
-	const char *coverage;	     /* the layer whose lines are counted, for hooks test; or NULL */
+	const char *coverage;        /* the layer whose lines are counted, for hooks test; or NULL */
 	struct cover *cover;
-	struct base *bases;	     /* of the hooks that are running, innermost first */
+	struct base *bases; /* of the hooks that are running, innermost first */
 	lua_Integer base_ids;
 	cJSON *raised; /* the record of the error that base() raised in the layer above, and its text */
 	char *raised_text;

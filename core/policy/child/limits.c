@@ -9,8 +9,8 @@
 #include "policy/child/confine.h"
 #include "policy/child/host.h"
 
-#define COUNT_EVERY 2000		       /* instructions; about 20 us */
-#define GRACE_MS (CONFINE_SANITIZED ? 200 : 2) /* of CPU, between the hook's own end and the signal */
+#define COUNT_EVERY 2000                          /* instructions; about 20 us */
+#define GRACE_MS    (CONFINE_SANITIZED ? 200 : 2) /* of CPU, between the hook's own end and the signal */
 
 struct host *the_host;
 
@@ -88,7 +88,8 @@ static void watch(lua_State *L, lua_Debug *ar)
 
 void limits_watch(lua_State *L)
 {
-	lua_sethook(L, watch, LUA_MASKCOUNT | LUA_MASKRET | (layer_of(L)->host->coverage ? LUA_MASKLINE : 0), COUNT_EVERY);
+	lua_sethook(L, watch, LUA_MASKCOUNT | LUA_MASKRET | (layer_of(L)->host->coverage ? LUA_MASKLINE : 0),
+		    COUNT_EVERY);
 }
 
 void limits_begin(struct host *h, const struct point *point)
@@ -140,8 +141,8 @@ __attribute__((unused)) static void no_place(int sig)
 		_exit(86);
 }
 
-/* Something in C does not come back (a pattern, a huge copy), or the way out through a thousand pcall() takes long: says where, then ends
- * the process. Should that fail too, the next signal ends it. */
+/* Something in C does not come back (a pattern, a huge copy), or the way out through a thousand pcall() takes long:
+ * says where, then ends the process. Should that fail too, the next signal ends it. */
 __attribute__((unused)) static void time_is_up(int sig)
 {
 	static char msg[1024];
@@ -149,8 +150,8 @@ __attribute__((unused)) static void time_is_up(int sig)
 	(void)sig;
 	if (!h || h->in_io || !h->hook || !h->hook->layer->L)
 		_exit(86);
-	/* Between two instructions of Lua its list of calls may be half made. Lua's own check has noted the place then; what is in C has
-	 * left it whole. */
+	/* Between two instructions of Lua its list of calls may be half made. Lua's own check has noted the place then;
+	 * what is in C has left it whole. */
 	ending = 1;
 	if (!h->out_of_time)
 		note_place(h, h->hook->layer->L);

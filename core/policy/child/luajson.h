@@ -10,7 +10,7 @@
 #include "base/str.h"
 
 #define LJ_MAX_STRING (1u << 20)
-#define LJ_MAX_TOTAL (4u << 20)
+#define LJ_MAX_TOTAL  (4u << 20)
 
 /* Makes the metatables of this state. May raise. */
 void lj_open(lua_State *L);

@@ -472,14 +472,14 @@ static void group(lua_State *L, const char *name, const char *path, const luaL_R
 void prims_push(lua_State *L)
 {
 	static const luaL_Reg top[] = { { "config", config }, { "setting", setting }, { "secret", secret },
-					{ "log", write_log }, { "time", now },	      { "label", label },
-					{ "bytes", bytes },   { "refuse", refuse },
-					{ "run", run_command }, { NULL, NULL } };
+					{ "log", write_log }, { "time", now },        { "label", label },
+					{ "bytes", bytes },   { "refuse", refuse },   { "run", run_command },
+					{ NULL, NULL } };
 	static const luaL_Reg json[] = {
 		{ "encode", json_encode }, { "decode", json_decode }, { "array", json_array }, { NULL, NULL }
 	};
 	static const luaL_Reg key[] = { { "config", key_config }, { "file", key_file }, { "env", key_env },
-					{ "mint", key_mint },	  { "http", key_http }, { NULL, NULL } };
+					{ "mint", key_mint },     { "http", key_http }, { NULL, NULL } };
 	static const luaL_Reg docker[] = {
 		{ "inspect", docker_inspect }, { "list", docker_list }, { "exec", docker_exec }, { NULL, NULL }
 	};

@@ -167,7 +167,7 @@ static void load(lua_State *L, struct hook *k)
 	if (lua_type(L, -1) != LUA_TFUNCTION)
 		luaL_error(L, "a hook file returns a function (return function(ws%s) ... end), got %s",
 			   k->point->kind == POINT_DECISION ? ", base"
-			   : *k->point->extra		    ? ", ..."
+			   : *k->point->extra               ? ", ..."
 							    : "",
 			   luaL_typename(L, -1));
 	k->ref = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -142,7 +142,8 @@ static int safe_require(lua_State *L)
 static bool push_kind(lua_State *L, int idx)
 {
 	int type = lua_type(L, idx);
-	if (type != LUA_TTABLE && type != LUA_TFUNCTION && type != LUA_TUSERDATA && type != LUA_TLIGHTUSERDATA && type != LUA_TTHREAD)
+	if (type != LUA_TTABLE && type != LUA_TFUNCTION && type != LUA_TUSERDATA && type != LUA_TLIGHTUSERDATA &&
+	    type != LUA_TTHREAD)
 		return false;
 	if (luaL_getmetafield(L, idx, "__tostring") != LUA_TNIL) {
 		lua_pop(L, 1);
@@ -182,19 +183,16 @@ static int safe_format(lua_State *L)
 
 static void copy_globals(lua_State *L, int to)
 {
-	static const char *const names[] = { "assert", "error",	 "getmetatable", "ipairs",   "pcall", "rawequal",
-					     "rawlen", "select", "tonumber",	 "type",  "_VERSION",
-					     NULL };
+	static const char *const names[] = { "assert", "error",  "getmetatable", "ipairs", "pcall",    "rawequal",
+					     "rawlen", "select", "tonumber",     "type",   "_VERSION", NULL };
 	for (const char *const *n = names; *n; n++) {
 		lua_getglobal(L, *n);
 		lua_setfield(L, to, *n);
 	}
-	static const luaL_Reg ours[] = { { "pairs", lj_pairs },
-					 { "next", lj_next },
-					 { "setmetatable", safe_setmetatable },
-					 { "require", safe_require },
-					 { "tostring", safe_tostring },
-					 { NULL, NULL } };
+	static const luaL_Reg ours[] = {
+		{ "pairs", lj_pairs },       { "next", lj_next },           { "setmetatable", safe_setmetatable },
+		{ "require", safe_require }, { "tostring", safe_tostring }, { NULL, NULL }
+	};
 	lua_pushvalue(L, to);
 	luaL_setfuncs(L, ours, 0);
 	lua_pop(L, 1);

@@ -316,8 +316,7 @@ cJSON *pack_manifest(const struct pack *p)
 {
 	cJSON *out = cJSON_CreateObject();
 	for (size_t i = 0; i < p->n; i++) {
-		cleanup_free char *text =
-			xasprintf("%s %s", p->files[i].exec ? "755" : "644", p->files[i].hash);
+		cleanup_free char *text = xasprintf("%s %s", p->files[i].exec ? "755" : "644", p->files[i].hash);
 		cJSON_AddItemToObject(out, p->files[i].path, cJSON_CreateString(text));
 	}
 	return out;
@@ -329,10 +328,10 @@ const char *pack_differs(const struct pack *p, const cJSON *manifest, const char
 		const struct pack_file *f = &p->files[i];
 		const cJSON *line = cJSON_GetObjectItemCaseSensitive(manifest, f->path);
 		const char *text = cJSON_IsString(line) ? line->valuestring : "";
-		*what = !line			   ? "was added"
+		*what = !line                                                  ? "was added"
 			: strlen(text) != 68 || strcmp(text + 4, f->hash) != 0 ? "was changed"
-			: strncmp(text, f->exec ? "755" : "644", 3) != 0	   ? "has another mode"
-									   : NULL;
+			: strncmp(text, f->exec ? "755" : "644", 3) != 0       ? "has another mode"
+									       : NULL;
 		if (*what)
 			return f->path;
 	}

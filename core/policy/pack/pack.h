@@ -10,10 +10,10 @@
 
 /* One call of the API carries a whole pack (as base64, below its limit of 1 MiB). */
 #define PACK_MAX_FILES 500
-#define PACK_MAX_FILE (256u << 10)
+#define PACK_MAX_FILE  (256u << 10)
 #define PACK_MAX_TOTAL (640u << 10)
-#define PACK_MAX_PATH 200
-#define PACK_LIMITS "a pack has at most 500 files, of 256 KiB each and 640 KiB in all"
+#define PACK_MAX_PATH  200
+#define PACK_LIMITS    "a pack has at most 500 files, of 256 KiB each and 640 KiB in all"
 
 struct pack_file {
 	char *path; /* "hooks/image.lua" */

@@ -11,7 +11,7 @@
 #include "policy/points.h"
 
 #define MAX_SETTINGS 100
-#define MAX_NEEDS 100
+#define MAX_NEEDS    100
 
 struct source {
 	const char *text, *shown;
@@ -99,8 +99,8 @@ __attribute__((format(printf, 4, 5))) static int wrong(const struct source *s, s
 	va_start(ap, fmt);
 	cleanup_free char *msg = xvasprintf(fmt, ap);
 	va_end(ap);
-	return perry_fail(err, PERRY_EINPUT, "%s:%d: %s%s%s", s->shown, line_of(s->text, path), path,
-			  *path ? ": " : "", msg);
+	return perry_fail(err, PERRY_EINPUT, "%s:%d: %s%s%s", s->shown, line_of(s->text, path), path, *path ? ": " : "",
+			  msg);
 }
 
 static int expected(const struct source *s, struct perry_err **err, const char *path, const char *what,
@@ -216,8 +216,8 @@ static int check_setting(const struct source *s, const cJSON *list, const cJSON 
 		    *type = cJSON_GetObjectItemCaseSensitive(v, "type"),
 		    *dflt = cJSON_GetObjectItemCaseSensitive(v, "default"),
 		    *secret = cJSON_GetObjectItemCaseSensitive(v, "secret"), *other;
-	bool fine = cJSON_IsString(name) && isalpha((unsigned char)name->valuestring[0]) &&
-		    strlen(name->valuestring) <= 60;
+	bool fine =
+		cJSON_IsString(name) && isalpha((unsigned char)name->valuestring[0]) && strlen(name->valuestring) <= 60;
 	for (const char *c = fine ? name->valuestring : ""; *c; c++)
 		fine = fine && (isalnum((unsigned char)*c) || *c == '_');
 	if (!fine)
@@ -320,10 +320,10 @@ static int check_list(const struct source *s, const cJSON *meta, const char *nam
 		return wrong(s, err, path, "more than %d", MAX_NEEDS);
 	cJSON_ArrayForEach(v, list) {
 		cleanup_free char *at = xasprintf("%s[%d]", path, i++);
-		const char *bad = !cJSON_IsString(v)		  ? "a text"
+		const char *bad = !cJSON_IsString(v)             ? "a text"
 				  : strcmp(name, "network") == 0 ? bad_host(meta, v->valuestring)
-				  : strcmp(name, "run") == 0	  ? bad_command(v->valuestring)
-								  : bad_docker(v->valuestring);
+				  : strcmp(name, "run") == 0     ? bad_command(v->valuestring)
+								 : bad_docker(v->valuestring);
 		if (bad)
 			return expected(s, err, at, bad, v);
 	}
@@ -436,10 +436,9 @@ int pack_settings(const cJSON *meta, const cJSON *config, cJSON **result, struct
 	cJSON_ArrayForEach(v, given) {
 		const char *near = setting_of(meta, v->string) ? NULL : str_nearest(v->string, names);
 		if (!setting_of(meta, v->string))
-			return perry_fail(err, PERRY_EPOLICY,
-					  "config.json: packs.%s.%s: the pack has no such setting%s%s%s", pack,
-					  v->string, near ? " (did you mean \"" : "", near ? near : "",
-					  near ? "\"?)" : "");
+			return perry_fail(
+				err, PERRY_EPOLICY, "config.json: packs.%s.%s: the pack has no such setting%s%s%s",
+				pack, v->string, near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
 	}
 	*result = take_ptr(out);
 	return 0;

@@ -43,8 +43,7 @@ static int not_approved(const cJSON *approved, const cJSON *wanted, struct perry
 					  "hookPacks: %s is approved at %s, not at %s\n  look at it with: perry hooks "
 					  "add %s%s%s",
 					  from, json_str_or(entry, "ref", "its default branch"),
-					  ref ? ref : "its default branch", from, ref ? " --ref " : "",
-					  ref ? ref : "");
+					  ref ? ref : "its default branch", from, ref ? " --ref " : "", ref ? ref : "");
 	return perry_fail(err, PERRY_EPOLICY,
 			  "hookPacks: %s is not approved\n  look at it with: perry hooks add %s%s%s", from, from,
 			  ref ? " --ref " : "", ref ? ref : "");
@@ -138,7 +137,8 @@ cJSON *packs_list(const char *config_dir, const cJSON *config)
 	packs_approved(config_dir, &approved, NULL);
 	for (size_t i = 0; i < p->n; i++) {
 		const struct one *o = &p->packs[i];
-		cJSON *row = described(packs_entry(approved, o->name), o->pack, o->error ? "refused" : "used", o->error);
+		cJSON *row =
+			described(packs_entry(approved, o->name), o->pack, o->error ? "refused" : "used", o->error);
 		json_set_str(row, "name", o->name);
 		json_push(out, row);
 	}

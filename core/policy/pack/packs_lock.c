@@ -140,8 +140,10 @@ int packs_read(const char *config_dir, const cJSON *entry, struct pack **out, st
 	cleanup_pack struct pack *p = NULL;
 	cleanup_err struct perry_err *why = NULL;
 	if (pack_read(dir, geteuid(), &p, &why) < 0)
-		return perry_fail(err, PERRY_EPOLICY, "%s\n  the pack '%s' is not what was approved; have it again: "
-				  "perry hooks update %s", perry_msg(why), name, name);
+		return perry_fail(err, PERRY_EPOLICY,
+				  "%s\n  the pack '%s' is not what was approved; have it again: "
+				  "perry hooks update %s",
+				  perry_msg(why), name, name);
 	const char *file = pack_differs(p, cJSON_GetObjectItemCaseSensitive(entry, "files"), &what);
 	if (file)
 		return perry_fail(err, PERRY_EPOLICY,
@@ -171,8 +173,8 @@ static void remove_others(const char *config_dir, const char *name, const char *
 	for (struct dirent *e; d && (e = readdir(d));) {
 		const char *rest = e->d_name + n;
 		/* "team-" may begin another pack's name as well: sixteen digits of hash, then nothing or ".new" */
-		if (strncmp(e->d_name, name, n) != 0 || rest[0] != '-' ||
-		    strspn(rest + 1, "0123456789abcdef") != 16 || (rest[17] && rest[17] != '.'))
+		if (strncmp(e->d_name, name, n) != 0 || rest[0] != '-' || strspn(rest + 1, "0123456789abcdef") != 16 ||
+		    (rest[17] && rest[17] != '.'))
 			continue;
 		cleanup_free char *path = path_join(packs, e->d_name);
 		if (!keep || strcmp(path, keep) != 0)

@@ -15,7 +15,8 @@ static void climb(const cJSON *rows, const char *point, struct ladder *l)
 	const cJSON *row;
 	l->n = 0;
 	cJSON_ArrayForEach(row, rows)
-		if (str_eq(json_str(row, "point"), point) && cJSON_GetObjectItemCaseSensitive(row, "answer") && l->n < 64)
+		if (str_eq(json_str(row, "point"), point) && cJSON_GetObjectItemCaseSensitive(row, "answer") &&
+		    l->n < 64)
 			l->rows[l->n++] = row;
 }
 

@@ -16,7 +16,7 @@
 /* So many plans share a process: forking costs more than planning. A hook that keeps something from call to call could
  * tell, so not all of them do. */
 #define PLANS_PER_PROCESS 25
-#define DEADLINE_MS 20000
+#define DEADLINE_MS       20000
 
 /* One of the two policies. */
 struct side {
@@ -146,7 +146,8 @@ int policy_preview(struct policy *p, const struct policy_setup *today, const str
 		if (rc == 0) {
 			cJSON *row = cJSON_CreateObject();
 			json_push(rows, row);
-			json_set_str(row, "name", json_str_or(subject, "name", json_str_or(subject, "facts.ws.name", "?")));
+			json_set_str(row, "name",
+				     json_str_or(subject, "name", json_str_or(subject, "facts.ws.name", "?")));
 			report(row, &before, &after);
 			differ += differs(row);
 			refused += after.refused != NULL;
@@ -218,10 +219,15 @@ int policy_pack_up(const char *dir, cJSON **out, struct perry_err **err)
 	cJSON *modules = NULL;
 	tool_folders(dir, &hooks, &lib);
 	bool pack = strcmp(hooks, dir) != 0;
-	struct policy_layer layer = { .name = pack ? "the pack" : "user", .dir = hooks, .lib_dir = lib, .owner = geteuid(), .follow_links = !pack };
+	struct policy_layer layer = { .name = pack ? "the pack" : "user",
+				      .dir = hooks,
+				      .lib_dir = lib,
+				      .owner = geteuid(),
+				      .follow_links = !pack };
 	if (!tool_is_dir(hooks))
 		return perry_fail(err, PERRY_ENOTFOUND, "%s: no such folder", dir);
-	if ((pack && add_pack(dir, packed, err) < 0) || add_files(&layer, files, err) < 0 || layer_lib(&layer, &modules, err) < 0)
+	if ((pack && add_pack(dir, packed, err) < 0) || add_files(&layer, files, err) < 0 ||
+	    layer_lib(&layer, &modules, err) < 0)
 		return -1;
 	if (modules)
 		json_set(packed, "lib", modules);
@@ -234,7 +240,8 @@ static int check_text(const cJSON *file, const char *what, struct perry_err **er
 {
 	const char *text = json_str(file, "text");
 	if (!text || !json_str(file, "file") || strlen(text) > LAYER_MAX_FILE || text[0] == '\033')
-		return perry_fail(err, PERRY_EINPUT, "%s: expected {file, text}, text of at most %u KiB", what, LAYER_MAX_FILE >> 10);
+		return perry_fail(err, PERRY_EINPUT, "%s: expected {file, text}, text of at most %u KiB", what,
+				  LAYER_MAX_FILE >> 10);
 	return 0;
 }
 
@@ -247,7 +254,8 @@ static int check_pack(cJSON *packed, const cJSON *config, struct perry_err **err
 	json_set(packed, "needs", NULL);
 	if (!text)
 		return 0;
-	if (pack_parse(text, strlen(text), "pack.json", &meta, err) < 0 || pack_settings(meta, config, &settings, err) < 0)
+	if (pack_parse(text, strlen(text), "pack.json", &meta, err) < 0 ||
+	    pack_settings(meta, config, &settings, err) < 0)
 		return -1;
 	json_set_str(packed, "name", json_str(meta, "name"));
 	json_set(packed, "needs", pack_needs(meta, settings));
@@ -262,7 +270,8 @@ int policy_packed_layer(cJSON *packed, const cJSON *config, struct policy_layer 
 		return perry_fail(err, PERRY_EINPUT, "files: expected a list of hooks");
 	cJSON_ArrayForEach(f, files) {
 		if (!point_find(json_str(f, "point")))
-			return perry_fail(err, PERRY_EINPUT, "files: there is no hook point '%s'", json_str_or(f, "point", ""));
+			return perry_fail(err, PERRY_EINPUT, "files: there is no hook point '%s'",
+					  json_str_or(f, "point", ""));
 		if (check_text(f, "files", err) < 0)
 			return -1;
 	}
@@ -271,7 +280,9 @@ int policy_packed_layer(cJSON *packed, const cJSON *config, struct policy_layer 
 			return -1;
 	if (check_pack(packed, config, err) < 0)
 		return -1;
-	*out = (struct policy_layer){ .name = json_str_or(packed, "name", "user"), .packed = packed, .needs = json_at(packed, "needs"),
+	*out = (struct policy_layer){ .name = json_str_or(packed, "name", "user"),
+				      .packed = packed,
+				      .needs = json_at(packed, "needs"),
 				      .settings = json_at(packed, "settings") };
 	return 0;
 }

@@ -165,7 +165,7 @@ static void check_folder(struct policy *p, const char *dir, bool strict, cJSON *
 			const char *near = f->point ? NULL : point_nearest(f->stem);
 			cleanup_free char *text =
 				f->error ? xstrdup(perry_msg(f->error))
-				: near	 ? xasprintf("%s: no hook point has this name (did you mean %s.lua?)", f->shown,
+				: near   ? xasprintf("%s: no hook point has this name (did you mean %s.lua?)", f->shown,
 						     near)
 					 : xasprintf("%s: no hook point has this name", f->shown);
 			problem(out, f->shown, near, text);

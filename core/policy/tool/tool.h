@@ -17,8 +17,8 @@ int policy_run(struct policy *p, const struct policy_setup *setup, const char *p
 	       const cJSON *extra, cJSON **out, struct perry_err **err);
 
 /* Table tests: DIR's *_test.lua and those in DIR/tests, against the hooks of DIR (or DIR/hooks).
- * *out: {"ok", "passed", "failed", "tests": [{"file","name","ok","message"?}], "coverage": {"points", "tested", "lines", "run",
- * "files": [{"file", "lines", "run", "missed": [line]}]}}. */
+ * *out: {"ok", "passed", "failed", "tests": [{"file","name","ok","message"?}], "coverage": {"points", "tested",
+ * "lines", "run", "files": [{"file", "lines", "run", "missed": [line]}]}}. */
 int policy_test(struct policy *p, const char *dir, cJSON **out, struct perry_err **err);
 
 /* A made-up workspace: facts with every field, and the further argument of the point. Caller frees both. */

@@ -1,4 +1,5 @@
-/* Hooks of a pack under check and test get what they would get in an agent: their settings, and what pack.json needs. */
+/* Hooks of a pack under check and test get what they would get in an agent: their settings, and what pack.json needs.
+ */
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -17,7 +18,8 @@ int tool_pack(const char *dir, struct pack **out, struct perry_err **err)
 int tool_grant(const struct pack *p, const cJSON *given, cJSON *layer, struct perry_err **err)
 {
 	cleanup_json cJSON *config = cJSON_CreateObject();
-	cJSON *settings = NULL, *own = json_obj(json_obj(config, "packs"), p->name), *secrets = json_obj(config, "secrets");
+	cJSON *settings = NULL, *own = json_obj(json_obj(config, "packs"), p->name),
+	      *secrets = json_obj(config, "secrets");
 	const cJSON *s;
 	if (given)
 		json_merge(own, given);

@@ -201,7 +201,8 @@ static void run_case(struct suite *s, const struct point *point, const cJSON *te
 	*ok = false;
 	if (!f || f->error) {
 		buf_addf(why, "%s", f ? perry_msg(f->error) : "there is no hook file for this point");
-	} else if ((opening = opening_of(s, point, test, &err)) && session_begin(s->policy, opening, &session, &err) == 0) {
+	} else if ((opening = opening_of(s, point, test, &err)) &&
+		   session_begin(s->policy, opening, &session, &err) == 0) {
 		tool_restrict(session, cJSON_GetArrayItem(json_at(opening, "layers"), 0));
 		session->call = reply;
 		session->ctx = &w;
@@ -260,9 +261,9 @@ static cJSON *read_cases(struct suite *s, const char *shown, const char *text, s
 
 static void run_file(struct suite *s, const char *dir, const char *name)
 {
-	static const char *const known[] = { "name",	"point",    "ws",     "req",	  "plan",    "ev",
-					     "port",	"activity", "config", "settings", "time",    "base",
-					     "replies", "calls",    "expect", "error",	  "refused", NULL };
+	static const char *const known[] = { "name",    "point",    "ws",     "req",      "plan",    "ev",
+					     "port",    "activity", "config", "settings", "time",    "base",
+					     "replies", "calls",    "expect", "error",    "refused", NULL };
 	cleanup_free char *path = path_join(dir, name), *shown = layer_shown(path),
 			  *stem = xstrndup(name, strlen(name) - strlen("_test.lua"));
 	cleanup_buf struct buf text = { 0 }, why = { 0 };
@@ -383,7 +384,9 @@ static cJSON *coverage(struct suite *s)
 
 int policy_test(struct policy *p, const char *dir, cJSON **out, struct perry_err **err)
 {
-	struct suite s = { .policy = p, .tests = cJSON_CreateArray(), .lines = cJSON_CreateObject(), .points = cJSON_CreateObject() };
+	struct suite s = {
+		.policy = p, .tests = cJSON_CreateArray(), .lines = cJSON_CreateObject(), .points = cJSON_CreateObject()
+	};
 	cleanup_free char *hooks = NULL, *lib = NULL, *below = path_join(dir, "tests");
 	tool_folders(dir, &hooks, &lib);
 	struct policy_layer layer = {
