@@ -91,28 +91,17 @@ void agent_sync_soon(struct agent *a);
 /* routes.c: the server's handler. */
 void agent_handle(void *agent, struct server_req *r);
 void auth_request_of(const struct server_req *r, struct auth_request *out);
-/* Answers with what every answer carries (CORS for allowed origins, no sniffing). take_body may be NULL; more: pairs,
- * NULL-terminated, or NULL. */
-void agent_reply(struct agent *a, struct server_req *r, int status, const char *type, char *take_body,
-		 const char *const *more);
-void agent_reply_json(struct agent *a, struct server_req *r, int status, cJSON *take_body, const char *const *more);
-void reply_not_found(struct agent *a, struct server_req *r);
-void reply_unauthorized(struct agent *a, struct server_req *r);
 /* Does it bring a token, a session or a ticket, or come from our own user? */
 bool agent_shows_pass(struct agent *a, struct server_req *r, const struct auth_request *who, struct caller *c);
 void agent_handle_known(struct agent *a, struct server_req *r, const struct caller *c);
 /* The same, with the rights that the authorize hooks leave to who showed a pass or is our own user. */
 void agent_handle_limited(struct agent *a, struct server_req *r, const struct caller *c);
-/* 403 in the form that the path's clients read. */
-void agent_refuse(struct agent *a, struct server_req *r, const char *why);
 
 /* http/tailnet_routes.c: a request of the tailnet's that is not for everybody. */
 void tailnet_handle(struct agent *a, struct server_req *r);
 
 /* rpc.c: POST /rpc/<procedure>. */
 void rpc_handle(struct agent *a, struct server_req *r, const struct caller *c);
-/* {"json":{"defined":false,"code",...}}; code NULL: from the error. */
-cJSON *rpc_error(const struct perry_err *e, int *status);
 
 /* calls.c: calls that wait for an answer. */
 struct calls *calls_new(void);

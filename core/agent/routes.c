@@ -2,13 +2,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "agent/http/reply.h"
 #include "agent/rpc/call.h"
 #include "agent/rpc/schema.h"
 #include "agent/who/identity.h"
-#include "base/log.h"
 #include "base/mem.h"
-
-enum { MAX_HEADERS = 24 };
 
 void auth_request_of(const struct server_req *r, struct auth_request *out)
 {
@@ -30,61 +28,6 @@ void auth_request_of(const struct server_req *r, struct auth_request *out)
 	 */
 	if (out->listener == LISTENER_SERVE)
 		out->host = req_header(r, "X-Forwarded-Host");
-}
-
-void agent_reply(struct agent *a, struct server_req *r, int status, const char *type, char *take_body,
-		 const char *const *more)
-{
-	const char *h[MAX_HEADERS];
-	int n = 0;
-	const char *origin = req_header(r, "Origin");
-	h[n++] = "X-Content-Type-Options";
-	h[n++] = "nosniff";
-	h[n++] = "Cache-Control";
-	h[n++] = "no-store";
-	if (origin && auth_origin_allowed(a->auth, origin)) {
-		h[n++] = "Access-Control-Allow-Origin";
-		h[n++] = origin;
-		h[n++] = "Access-Control-Allow-Methods";
-		h[n++] = "GET, POST, OPTIONS";
-		h[n++] = "Access-Control-Allow-Headers";
-		h[n++] = "Content-Type, Authorization, Prefer, Last-Event-ID";
-		h[n++] = "Vary";
-		h[n++] = "Origin";
-	}
-	for (int i = 0; more && more[i] && n + 2 < MAX_HEADERS; i += 2) {
-		h[n++] = more[i];
-		h[n++] = more[i + 1];
-	}
-	h[n] = NULL;
-	atomic_fetch_add_explicit(&a->answers[status >= 100 && status < 600 ? status / 100 : 5], 1,
-				  memory_order_relaxed);
-	reply(r, status, type, take_body ? take_body : "", take_body ? strlen(take_body) : 0, h);
-	free(take_body);
-}
-
-void agent_reply_json(struct agent *a, struct server_req *r, int status, cJSON *take_body, const char *const *more)
-{
-	char *text = json_print(take_body);
-	cJSON_Delete(take_body);
-	agent_reply(a, r, status, "application/json", text, more);
-}
-
-void reply_not_found(struct agent *a, struct server_req *r)
-{
-	agent_reply(a, r, 404, "application/json", xstrdup("{\"error\":\"Not found\"}"), NULL);
-}
-
-static void reply_plain(struct agent *a, struct server_req *r, int status, const char *text)
-{
-	agent_reply(a, r, status, "text/plain;charset=utf-8", xstrdup(text), NULL);
-}
-
-void reply_unauthorized(struct agent *a, struct server_req *r)
-{
-	static const char *const how[] = { "WWW-Authenticate", "Bearer", NULL };
-	atomic_fetch_add_explicit(&a->unauthorized, 1, memory_order_relaxed);
-	agent_reply(a, r, 401, "text/plain;charset=utf-8", xstrdup("Unauthorized"), how);
 }
 
 static void health_handle(struct agent *a, struct server_req *r)
@@ -154,20 +97,6 @@ void agent_handle_known(struct agent *a, struct server_req *r, const struct call
 		reply_not_found(a, r);
 }
 
-void agent_refuse(struct agent *a, struct server_req *r, const char *why)
-{
-	if (!str_starts(req_path(r), "/rpc/")) {
-		agent_reply(a, r, 403, "text/plain;charset=utf-8", xstrdup(why), NULL);
-		return;
-	}
-	struct perry_err *e = NULL;
-	int status;
-	perry_fail(&e, PERRY_EFORBIDDEN, "%s", why);
-	cJSON *body = rpc_error(e, &status);
-	perry_err_free(e);
-	agent_reply_json(a, r, status, body, NULL);
-}
-
 struct limited {
 	struct agent *a;
 	struct server_req *r;
@@ -179,7 +108,7 @@ static void handle_with_rights(struct agent *a, struct server_req *r, const stru
 	if (c->rights)
 		agent_handle_known(a, r, c);
 	else
-		agent_refuse(a, r, c->why);
+		reply_forbidden(a, r, c->why);
 }
 
 static void find_limit(void *arg)

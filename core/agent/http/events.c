@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/http/reply.h"
 #include "agent/internal.h"
 #include "agent/rpc/schema.h"
 #include "base/clock.h"

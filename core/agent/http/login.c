@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "agent/http/reply.h"
 #include "agent/internal.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -54,7 +55,7 @@ static void signed_in(struct agent *a, struct server_req *r, const char *cookie)
 static void refused(struct agent *a, struct server_req *r, const char *text)
 {
 	atomic_fetch_add_explicit(&a->unauthorized, 1, memory_order_relaxed);
-	agent_reply(a, r, 401, "text/plain;charset=utf-8", xstrdup(text), NULL);
+	reply_plain(a, r, 401, text);
 }
 
 void login_handle(struct agent *a, struct server_req *r)

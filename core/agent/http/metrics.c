@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/http/reply.h"
 #include "agent/internal.h"
 #include "base/clock.h"
 #include "base/mem.h"

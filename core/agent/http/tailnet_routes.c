@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/http/reply.h"
 #include "agent/internal.h"
 #include "agent/tailnet/tailnet.h"
 #include "agent/who/identity.h"
@@ -54,7 +55,7 @@ static void answer(struct agent *a, struct server_req *r, const struct identity_
 	struct caller c;
 	auth_request_of(r, &request);
 	if (who->who == WHO_WORKSPACE) {
-		agent_refuse(a, r, "This is a workspace of a Perry agent; workspaces may not use agents");
+		reply_forbidden(a, r, "This is a workspace of a Perry agent; workspaces may not use agents");
 	} else if (agent_shows_pass(a, r, &request, &c)) {
 		if (who->who == WHO_TAILNET && !who->approved && (c.rights & RIGHT_ADMIN) &&
 		    strcmp(c.kind, "tailnet") != 0)
@@ -63,7 +64,7 @@ static void answer(struct agent *a, struct server_req *r, const struct identity_
 	} else if (who->who == WHO_TAILNET && (who->caller.rights & RIGHT_READ)) {
 		agent_handle_known(a, r, &who->caller);
 	} else if (who->who == WHO_TAILNET) {
-		agent_refuse(a, r, who->caller.why);
+		reply_forbidden(a, r, who->caller.why);
 	} else {
 		reply_unauthorized(a, r);
 	}
@@ -89,7 +90,7 @@ void tailnet_handle(struct agent *a, struct server_req *r)
 	struct identity_question q;
 	struct identity_answer who = { .who = WHO_NOBODY };
 	if (req_header(r, "Tailscale-Funnel-Request")) {
-		agent_refuse(a, r, "This agent is not for the internet");
+		reply_forbidden(a, r, "This agent is not for the internet");
 	} else if (!question_of(a, r, &q) || identity_known(a->identity, &q, &who)) {
 		answer(a, r, &who);
 	} else {
@@ -98,7 +99,7 @@ void tailnet_handle(struct agent *a, struct server_req *r)
 		req_suspend(r, NULL, NULL);
 		if (!jobs_run(a->jobs, find_out, p)) {
 			free(p);
-			agent_reply(a, r, 503, "text/plain;charset=utf-8", xstrdup("The agent is shutting down"), NULL);
+			reply_plain(a, r, 503, "The agent is shutting down");
 		}
 	}
 }

@@ -1,6 +1,7 @@
 /* Requests that become WebSockets: who may, and which workspace; the streams do the rest. */
 #include <string.h>
 
+#include "agent/http/reply.h"
 #include "agent/internal.h"
 #include "agent/rpc/schema.h"
 #include "base/mem.h"
@@ -37,11 +38,6 @@ static void hand_over(struct agent *a, struct server_req *r, const struct caller
 	free(h);
 }
 
-static void plain(struct agent *a, struct server_req *r, int status, const char *text)
-{
-	agent_reply(a, r, status, "text/plain;charset=utf-8", xstrdup(text), NULL);
-}
-
 static bool is_running(struct agent *a, const char *name)
 {
 	cleanup_json cJSON *record = NULL;
@@ -53,11 +49,11 @@ void websocket_terminal(struct agent *a, struct server_req *r, const struct call
 	const char *name = req_path(r) + strlen("/rpc/terminal/"), *problem = schema_name_problem(name, true);
 	bool host = strcmp(name, SCHEMA_HOST) == 0;
 	if (problem)
-		plain(a, r, 400, problem);
+		reply_plain(a, r, 400, problem);
 	else if (host ? !agent_host_access(a) : !is_running(a, name))
-		plain(a, r, 404, "Not Found");
+		reply_plain(a, r, 404, "Not Found");
 	else if (!(c->rights & (host ? RIGHT_ADMIN : RIGHT_USE)))
-		plain(a, r, 403, "Forbidden");
+		reply_plain(a, r, 403, "Forbidden");
 	else
 		hand_over(a, r, c, NULL, name);
 }
@@ -79,9 +75,9 @@ static bool offers(const struct server_req *r, const char *protocol)
 void websocket_stream(struct agent *a, struct server_req *r, const struct caller *c)
 {
 	if (!(c->rights & (RIGHT_READ | RIGHT_USE)))
-		plain(a, r, 403, "Forbidden");
+		reply_plain(a, r, 403, "Forbidden");
 	else if (!offers(r, STREAM_PROTOCOL) && req_header(r, "Upgrade"))
-		plain(a, r, 400, "The subprotocol " STREAM_PROTOCOL " is needed");
+		reply_plain(a, r, 400, "The subprotocol " STREAM_PROTOCOL " is needed");
 	else
 		hand_over(a, r, c, STREAM_PROTOCOL, NULL);
 }

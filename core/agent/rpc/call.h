@@ -48,10 +48,6 @@ struct call *call_begin(struct agent *a, const struct procedure *p, struct serve
 			cJSON *take_input, bool async);
 /* Answers (out may be NULL with take_err set) and frees the call. */
 void call_end(struct call *c, cJSON *take_out, struct perry_err *take_err);
-/* The answer of a call: take_err, or raw when it has text, or take_out (NULL: null). Frees all three. */
-void call_reply_to(struct agent *a, struct server_req *r, bool not_implemented, struct buf *raw, cJSON *take_out,
-		   struct perry_err *take_err);
-
 /* The request, to be answered by the caller of this; NULL when it was answered already. */
 struct server_req *call_take_request(struct call *c);
 

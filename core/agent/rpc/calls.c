@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "agent/http/reply.h"
 #include "agent/rpc/call.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -105,7 +106,7 @@ void call_end(struct call *c, cJSON *take_out, struct perry_err *take_err)
 	struct server_req *r = take_ptr(c->req);
 	pthread_mutex_unlock(&cs->lock);
 	if (r) {
-		call_reply_to(c->a, r, c->not_implemented, &c->raw, take_out, take_err);
+		reply_call(c->a, r, c->not_implemented, &c->raw, take_out, take_err);
 	} else {
 		cJSON_Delete(take_out);
 		perry_err_free(take_err);
@@ -133,9 +134,7 @@ void calls_shutdown(struct agent *a)
 		pthread_mutex_unlock(&cs->lock);
 		if (!r)
 			return;
-		struct perry_err *e = NULL;
-		perry_fail(&e, PERRY_EUNAVAILABLE, "The agent is shutting down");
-		call_reply_to(a, r, false, NULL, NULL, e);
+		reply_error(a, r, PERRY_EUNAVAILABLE, "The agent is shutting down");
 	}
 }
 

@@ -1,6 +1,7 @@
 /* GET /openapi.json: the table of procedures, as OpenAPI 3.1. */
 #include <string.h>
 
+#include "agent/http/reply.h"
 #include "agent/rpc/call.h"
 #include "agent/rpc/procedures.h"
 #include "agent/rpc/schema.h"

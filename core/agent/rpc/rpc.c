@@ -2,71 +2,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "agent/http/reply.h"
 #include "agent/rpc/body.h"
 #include "agent/rpc/call.h"
 #include "agent/rpc/schema.h"
-#include "base/log.h"
 #include "base/mem.h"
-
-cJSON *rpc_error(const struct perry_err *e, int *status)
-{
-	const struct perry_code_row *row = perry_code_row(e->code);
-	cJSON *j = cJSON_CreateObject(), *body = cJSON_CreateObject();
-	/* Whatever went into the text on its way up: no token or key leaves with it. */
-	cleanup_buf struct buf text = { 0 };
-	buf_adds(&text, perry_msg(e));
-	redact(&text);
-	json_set_bool(j, "defined", false);
-	json_set_str(j, "code", row->api_code);
-	json_set_num(j, "status", row->http_status);
-	json_set_strn(j, "message", text.data, text.len);
-	if (e->data)
-		json_set(j, "data", cJSON_Duplicate(e->data, 1));
-	json_set(body, "json", j);
-	if (status)
-		*status = row->http_status;
-	return body;
-}
-
-void call_reply_to(struct agent *a, struct server_req *r, bool not_implemented, struct buf *raw, cJSON *take_out,
-		   struct perry_err *take_err)
-{
-	if (!take_err && raw && raw->len) {
-		struct buf text = { 0 };
-		buf_adds(&text, "{\"json\":");
-		buf_add(&text, raw->data, raw->len);
-		buf_addc(&text, '}');
-		buf_free(raw);
-		cJSON_Delete(take_out);
-		agent_reply(a, r, 200, "application/json", buf_take(&text), NULL);
-		return;
-	}
-	if (!take_err) {
-		cJSON *body = cJSON_CreateObject();
-		json_set(body, "json", take_out ? take_out : cJSON_CreateNull());
-		agent_reply_json(a, r, 200, body, NULL);
-		return;
-	}
-	int status;
-	cJSON *body = rpc_error(take_err, &status), *j = cJSON_GetObjectItemCaseSensitive(body, "json");
-	if (not_implemented) {
-		status = 501;
-		json_set_num(j, "status", status);
-		json_set_str(j, "code", "NOT_IMPLEMENTED");
-	}
-	if (take_err->code == PERRY_EINTERNAL && !not_implemented)
-		log_error("agent", "%s: %s", req_path(r), perry_msg(take_err));
-	perry_err_free(take_err);
-	cJSON_Delete(take_out);
-	agent_reply_json(a, r, status, body, NULL);
-}
-
-static void reply_error(struct agent *a, struct server_req *r, enum perry_code code, const char *message)
-{
-	struct perry_err *e = NULL;
-	perry_fail(&e, code, "%s", message);
-	call_reply_to(a, r, false, NULL, NULL, e);
-}
 
 static void reply_method(struct agent *a, struct server_req *r)
 {
@@ -107,7 +47,7 @@ static int check_input(struct agent *a, struct server_req *r, const struct proce
 	perry_fail(&e, PERRY_EINPUT, "Input validation failed");
 	e->data = cJSON_CreateObject();
 	json_set(e->data, "issues", issues);
-	call_reply_to(a, r, false, NULL, NULL, e);
+	reply_call(a, r, false, NULL, NULL, e);
 	return -1;
 }
 
@@ -174,7 +114,7 @@ static void run_now(struct agent *a, struct server_req *r, const struct procedur
 	if (p->fn(&c, &out, &e) < 0 && !e)
 		perry_fail(&e, PERRY_EINTERNAL, "Internal server error");
 	cJSON_Delete(take_input);
-	call_reply_to(a, r, c.not_implemented, &c.raw, out, e);
+	reply_call(a, r, c.not_implemented, &c.raw, out, e);
 	buf_free(&c.raw);
 }
 
