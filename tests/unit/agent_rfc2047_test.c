@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "agent/who/identity.h"
+#include "agent/tailnet/rfc2047.h"
 #include "base/mem.h"
 
 static void decoded(void **state)

@@ -88,7 +88,7 @@ static cJSON *error_body(const struct perry_err *e, int *status)
 }
 
 void reply_call(struct agent *a, struct server_req *r, bool not_implemented, struct buf *raw, cJSON *take_out,
-		   struct perry_err *take_err)
+		struct perry_err *take_err)
 {
 	if (!take_err && raw && raw->len) {
 		struct buf text = { 0 };

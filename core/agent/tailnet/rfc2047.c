@@ -1,8 +1,8 @@
-/* The encoding that tailscaled gives to names in headers when they are not ASCII. */
+#include "agent/tailnet/rfc2047.h"
+
 #include <string.h>
 #include <strings.h>
 
-#include "agent/who/identity.h"
 #include "base/mem.h"
 #include "base/str.h"
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "agent/internal.h"
+#include "agent/tailnet/rfc2047.h"
 #include "agent/tailnet/tailnet.h"
 #include "base/clock.h"
 #include "base/log.h"

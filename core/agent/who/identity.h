@@ -47,8 +47,4 @@ int identity_devices(struct identity *i, cJSON **out, struct perry_err **err);
 /* Forgets the approval of a device by its id or name. PERRY_ENOTFOUND. */
 int identity_forget(struct identity *i, const char *device, struct perry_err **err);
 
-/* Text of a header that may be RFC 2047-encoded ("=?utf-8?q?J=C3=B6rg?=") as UTF-8; caller frees. What is no proper
- * encoding stays as it is. */
-char *rfc2047_decode(const char *text);
-
 #endif
