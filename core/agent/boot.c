@@ -10,6 +10,7 @@
 #include "agent/internal.h"
 #include "agent/idle_agent.h"
 #include "agent/tailnet/tailnet.h"
+#include "agent/who/decisions.h"
 #include "agent/who/identity.h"
 #include "agent/ports.h"
 #include "agent/watch/watchers.h"
@@ -226,6 +227,7 @@ static int open_parts(struct boot *b, struct perry_err **err)
 	if (fleet_open(&a->fleet, a->store, a->docker, a->hub, err) < 0)
 		return -1;
 	fleet_set_render(a->fleet, workspace_view_text);
+	a->decisions = decisions_new(a);
 	a->identity = identity_new(a);
 	if (agent_open_operations(a, err) < 0 || open_streams(a, err) < 0 || agent_open_watchers(a, err) < 0 ||
 	    idle_agent_open(a, err) < 0)
@@ -302,6 +304,7 @@ static bool close_parts(struct boot *b)
 		return false;
 	}
 	identity_free(a->identity);
+	decisions_free(a->decisions);
 	agent_close_operations(a);
 	if (a->fleet)
 		fleet_close(a->fleet);

@@ -27,6 +27,7 @@ struct watchers;
 struct idle_agent;
 struct tailnet;
 struct identity;
+struct decisions;
 
 struct agent {
 	char *dir;
@@ -51,12 +52,14 @@ struct agent {
 	struct server *server;
 	struct tailnet *tailnet;
 	struct identity *identity;
+	struct decisions *decisions;
 
 	pthread_mutex_t config_lock;
 	struct config *config;   /* the newest good snapshot */
 	struct stat config_stat; /* of the file it was read from */
 
 	atomic_bool stopping, sync_asked;
+	atomic_uint approvals;                            /* grows when a device is approved or forgotten */
 	atomic_ullong requests, unauthorized, answers[6]; /* answers by hundreds of the status */
 };
 

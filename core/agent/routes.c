@@ -5,7 +5,7 @@
 #include "agent/http/reply.h"
 #include "agent/rpc/call.h"
 #include "agent/rpc/schema.h"
-#include "agent/who/identity.h"
+#include "agent/who/decisions.h"
 #include "base/mem.h"
 
 void auth_request_of(const struct server_req *r, struct auth_request *out)
@@ -114,7 +114,7 @@ static void handle_with_rights(struct agent *a, struct server_req *r, const stru
 static void find_limit(void *arg)
 {
 	struct limited *p = arg;
-	identity_limit_find(p->a->identity, &p->c);
+	decisions_limit_find(p->a->decisions, &p->c);
 	handle_with_rights(p->a, p->r, &p->c);
 	free(p);
 }
@@ -122,7 +122,7 @@ static void find_limit(void *arg)
 void agent_handle_limited(struct agent *a, struct server_req *r, const struct caller *who)
 {
 	struct caller c = *who;
-	if (identity_limit_known(a->identity, &c)) {
+	if (decisions_limit_known(a->decisions, &c)) {
 		handle_with_rights(a, r, &c);
 		return;
 	}

@@ -5,6 +5,7 @@
 #include "agent/http/reply.h"
 #include "agent/internal.h"
 #include "agent/tailnet/tailnet.h"
+#include "agent/who/approvals.h"
 #include "agent/who/identity.h"
 #include "base/mem.h"
 
@@ -30,21 +31,21 @@ static bool question_of(struct agent *a, const struct server_req *r, struct iden
 
 struct approval {
 	struct agent *a;
-	struct identity_answer who;
+	struct caller device;
 };
 
 static void approve(void *arg)
 {
 	struct approval *p = arg;
-	identity_approve(p->a->identity, &p->who);
+	approvals_add(p->a, &p->device);
 	free(p);
 }
 
 /* Where the token was given, its user may from now on what needed it. */
-static void approve_soon(struct agent *a, const struct identity_answer *who)
+static void approve_soon(struct agent *a, const struct caller *device)
 {
 	struct approval *p = xmalloc(sizeof *p);
-	*p = (struct approval){ a, *who };
+	*p = (struct approval){ a, *device };
 	if (!jobs_run(a->jobs, approve, p))
 		free(p);
 }
@@ -59,7 +60,7 @@ static void answer(struct agent *a, struct server_req *r, const struct identity_
 	} else if (agent_shows_pass(a, r, &request, &c)) {
 		if (who->who == WHO_TAILNET && !who->approved && (c.rights & RIGHT_ADMIN) &&
 		    strcmp(c.kind, "tailnet") != 0)
-			approve_soon(a, who);
+			approve_soon(a, &who->caller);
 		agent_handle_limited(a, r, &c);
 	} else if (who->who == WHO_TAILNET && (who->caller.rights & RIGHT_READ)) {
 		agent_handle_known(a, r, &who->caller);

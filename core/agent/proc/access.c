@@ -5,14 +5,14 @@
 #include "agent/rpc/handlers.h"
 #include "agent/stream/stream.h"
 #include "agent/tailnet/tailnet.h"
-#include "agent/who/identity.h"
+#include "agent/who/approvals.h"
 #include "base/mem.h"
 
 int proc_access_list(struct call *c, cJSON **out, struct perry_err **err)
 {
 	struct tailnet_node self;
 	cJSON *devices = NULL;
-	if (identity_devices(c->a->identity, &devices, err) < 0)
+	if (approvals_list(c->a, &devices, err) < 0)
 		return -1;
 	struct config *config = agent_config(c->a);
 	const cJSON *list = config_get(config, "access");
@@ -91,7 +91,7 @@ int proc_access_remove(struct call *c, cJSON **out, struct perry_err **err)
 	cleanup_err struct perry_err *none = NULL;
 	if (agent_config_edit(c->a, drop, &e, err) < 0)
 		return -1;
-	if (identity_forget(c->a->identity, e.name, &none) < 0 && none->code != PERRY_ENOTFOUND)
+	if (approvals_forget(c->a, e.name, &none) < 0 && none->code != PERRY_ENOTFOUND)
 		return perry_move(err, take_ptr(none));
 	if (none && !e.found)
 		return perry_fail(err, PERRY_ENOTFOUND,

@@ -1,7 +1,7 @@
-/* Who calls from the tailnet, and what he may: tailscaled says whose node it is, the authorize hooks decide. Both are
+/* Who calls from the tailnet: tailscaled says whose node it is, the authorize hooks (decisions.h) what he may. Both are
  * remembered for a while. */
-#ifndef PERRY_AGENT_TAILNET_IDENTITY_H
-#define PERRY_AGENT_TAILNET_IDENTITY_H
+#ifndef PERRY_AGENT_IDENTITY_H
+#define PERRY_AGENT_IDENTITY_H
 #include <stdbool.h>
 
 #include "agent/who/auth.h"
@@ -33,18 +33,5 @@ void identity_free(struct identity *i);
 bool identity_known(struct identity *i, const struct identity_question *q, struct identity_answer *out);
 /* Asks tailscaled and the hooks: for threads that may wait. */
 void identity_find(struct identity *i, const struct identity_question *q, struct identity_answer *out);
-
-/* What the authorize hooks leave of the rights of a caller who needs no tailscaled ("local", "token", "session"); the
- * built-in one leaves all. From memory; false: ask identity_limit_find, which waits for the hooks. */
-bool identity_limit_known(struct identity *i, struct caller *c);
-void identity_limit_find(struct identity *i, struct caller *c);
-
-/* The device of this answer was given the token: from now on it may what its user may, admin included. Waits for the
- * disk. */
-void identity_approve(struct identity *i, const struct identity_answer *who);
-/* [{"id", "name", "login", "at"}]; caller's. */
-int identity_devices(struct identity *i, cJSON **out, struct perry_err **err);
-/* Forgets the approval of a device by its id or name. PERRY_ENOTFOUND. */
-int identity_forget(struct identity *i, const char *device, struct perry_err **err);
 
 #endif
