@@ -7,8 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/config.h"
 #include "agent/internal.h"
 #include "agent/idle_agent.h"
+#include "agent/sync.h"
 #include "agent/tailnet/tailnet.h"
 #include "agent/who/decisions.h"
 #include "agent/who/identity.h"
@@ -229,8 +231,10 @@ static int open_parts(struct boot *b, struct perry_err **err)
 	fleet_set_render(a->fleet, workspace_view_text);
 	a->decisions = decisions_new(a);
 	a->identity = identity_new(a);
-	if (agent_open_operations(a, err) < 0 || open_streams(a, err) < 0 || agent_open_watchers(a, err) < 0 ||
-	    idle_agent_open(a, err) < 0)
+	if (agent_open_operations(a, err) < 0)
+		return -1;
+	agent_sync_open(a);
+	if (open_streams(a, err) < 0 || agent_open_watchers(a, err) < 0 || idle_agent_open(a, err) < 0)
 		return -1;
 	return open_server(b, err);
 }

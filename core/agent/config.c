@@ -1,13 +1,16 @@
-/* The agent's configuration: the newest good snapshot, read anew when the file changed. */
+#include "agent/config.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/internal.h"
-#include "agent/tailnet/tailnet.h"
+#include "agent/who/auth.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/random.h"
 #include "base/secret.h"
+#include "ops/fleet.h"
 
 static void warn_key(void *ctx, const char *key, const char *nearest)
 {
@@ -39,16 +42,29 @@ static int load(struct agent *a, struct perry_err **err)
 	stat_file(a, &a->config_stat);
 	if (config_load(a->dir, &fresh, warn_key, NULL, err) < 0)
 		return -1;
-	if (a->ops)
-		agent_tailnet_changed(a, a->config, fresh);
-	config_unref(a->config);
+	struct config *before = a->config;
 	a->config = fresh;
-	if (a->tailnet)
-		tailnet_poke(a->tailnet);
 	auth_configure(a->auth, config_str(fresh, "auth.token"),
 		       a->port ? a->port : (uint16_t)config_int(fresh, "port"), config_get(fresh, "allowedHosts"),
 		       config_get(fresh, "allowedOrigins"));
+	for (size_t i = 0; i < ARRAY_LEN(a->config_followers) && a->config_followers[i].fn; i++)
+		a->config_followers[i].fn(a->config_followers[i].ctx, before, fresh);
+	config_unref(before);
 	return 0;
+}
+
+void agent_config_on_change(struct agent *a,
+			    void (*fn)(void *ctx, const struct config *before, const struct config *now), void *ctx)
+{
+	size_t i = 0;
+	pthread_mutex_lock(&a->config_lock);
+	while (i < ARRAY_LEN(a->config_followers) && a->config_followers[i].fn)
+		i++;
+	if (i == ARRAY_LEN(a->config_followers))
+		abort(); /* the parts of the agent are as many as its program has */
+	a->config_followers[i].fn = fn;
+	a->config_followers[i].ctx = ctx;
+	pthread_mutex_unlock(&a->config_lock);
 }
 
 static int add_token(cJSON *root, void *ctx, struct perry_err **err)

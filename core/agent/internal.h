@@ -57,23 +57,15 @@ struct agent {
 	pthread_mutex_t config_lock;
 	struct config *config;   /* the newest good snapshot */
 	struct stat config_stat; /* of the file it was read from */
+	struct {
+		void (*fn)(void *ctx, const struct config *before, const struct config *now);
+		void *ctx;
+	} config_followers[4]; /* who is told of a new one */
 
 	atomic_bool stopping, sync_asked;
 	atomic_uint approvals;                            /* grows when a device is approved or forgotten */
 	atomic_ullong requests, unauthorized, answers[6]; /* answers by hundreds of the status */
 };
-
-/* config.c. A reference to the newest configuration: the file is read anew when it changed; a broken one is logged and
- * the last good one stays. */
-struct config *agent_config(struct agent *a);
-int agent_config_init(struct agent *a, struct perry_err **err); /* makes the token at the first start */
-void agent_config_reload(struct agent *a);                      /* now, whatever the file's time says */
-/* Changes config.json and takes it into use. */
-int agent_config_edit(struct agent *a, int (*change)(cJSON *root, void *ctx, struct perry_err **err), void *ctx,
-		      struct perry_err **err);
-bool agent_host_access(struct agent *a);
-/* rejoin.c: under the lock of the configuration. */
-void agent_tailnet_changed(struct agent *a, const struct config *before, const struct config *now);
 
 /* operations.c: the Lua host and the operations over it. */
 int agent_open_operations(struct agent *a, struct perry_err **err);
@@ -86,10 +78,6 @@ int agent_admit(struct agent *a, const char *kind, const char *workspace, const 
 /* The plan that an operation would have; touches nothing. */
 int agent_plan(struct agent *a, const char *kind, const char *workspace, const cJSON *request, const cJSON *caller,
 	       cJSON **plan, struct perry_err **err);
-
-/* sync.c: what running workspaces have of the configuration is brought up to date, once for all changes of a second or
- * two. */
-void agent_sync_soon(struct agent *a);
 
 /* routes.c: the server's handler. */
 void agent_handle(void *agent, struct server_req *r);

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/config.h"
 #include "agent/internal.h"
 #include "base/mem.h"
 #include "base/paths.h"

@@ -1,6 +1,7 @@
 /* Requests that become WebSockets: who may, and which workspace; the streams do the rest. */
 #include <string.h>
 
+#include "agent/config.h"
 #include "agent/http/reply.h"
 #include "agent/internal.h"
 #include "agent/rpc/schema.h"

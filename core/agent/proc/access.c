@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "agent/config.h"
 #include "agent/rpc/handlers.h"
 #include "agent/stream/stream.h"
 #include "agent/tailnet/tailnet.h"

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/config.h"
 #include "agent/rpc/handlers.h"
 #include "agent/tailnet/tailnet.h"
 #include "base/clock.h"

@@ -1,8 +1,10 @@
 /* Procedures on config.json. */
 #include <string.h>
 
+#include "agent/config.h"
 #include "agent/rpc/handlers.h"
 #include "agent/rpc/schema.h"
+#include "agent/sync.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"

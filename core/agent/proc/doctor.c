@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/proc/doctor.h"
+#include "agent/config.h"
 #include "agent/rpc/handlers.h"
 #include "base/mem.h"
 #include "base/paths.h"

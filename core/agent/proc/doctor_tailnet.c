@@ -1,6 +1,7 @@
 /* The agent's half of the troubleshooting in docs/tailscale.md, as checks. */
 #include <string.h>
 
+#include "agent/config.h"
 #include "agent/proc/doctor.h"
 #include "agent/internal.h"
 #include "agent/tailnet/tailnet.h"

@@ -1,4 +1,5 @@
 /* Procedures on packs: what the command line looked at and approved comes here, also from another machine. */
+#include "agent/config.h"
 #include "agent/rpc/handlers.h"
 #include "base/log.h"
 #include "base/mem.h"

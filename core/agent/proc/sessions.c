@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/config.h"
 #include "agent/rpc/handlers.h"
 #include "agent/rpc/schema.h"
 #include "base/mem.h"

@@ -1,6 +1,7 @@
 /* Procedures about workspaces' devices on the tailnet. What they tell and do is lua/perry/leave.lua. */
 #include <string.h>
 
+#include "agent/config.h"
 #include "agent/rpc/handlers.h"
 #include "base/mem.h"
 #include "lua/lua.h"

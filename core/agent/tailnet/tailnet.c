@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "agent/config.h"
 #include "agent/tailnet/priv.h"
 #include "agent/tailnet/publish.h"
 #include "base/clock.h"
@@ -409,6 +410,16 @@ static void *worker_main(void *arg)
 
 /* --- for the rest of the agent --- */
 
+static void config_changed(void *tailnet, const struct config *before, const struct config *now)
+{
+	struct tailnet *t = tailnet;
+	pthread_mutex_lock(&t->lock);
+	t->dirty = true;
+	t->node.epoch++;
+	pthread_cond_broadcast(&t->changed);
+	pthread_mutex_unlock(&t->lock);
+}
+
 struct tailnet *tailnet_open(struct agent *a)
 {
 	struct tailnet *t = xcalloc(1, sizeof *t);
@@ -424,6 +435,7 @@ struct tailnet *tailnet_open(struct agent *a)
 	atomic_init(&t->stop, false);
 	pthread_mutex_init(&t->lock, NULL);
 	clock_cond_init(&t->changed);
+	agent_config_on_change(a, config_changed, t);
 	if (tslocal_open(&t->local, env && *env ? env : config_str(c, "tailscale.socket"), &err) < 0)
 		log_error("agent", "Tailscale: %s", perry_msg(err));
 	config_unref(c);
@@ -449,15 +461,6 @@ void tailnet_announce(struct tailnet *t, int wait_ms)
 	if (!t->settled)
 		t->outcome.reach = REACH_UNKNOWN; /* said when it is known */
 	tell(t, true);
-	pthread_mutex_unlock(&t->lock);
-}
-
-void tailnet_poke(struct tailnet *t)
-{
-	pthread_mutex_lock(&t->lock);
-	t->dirty = true;
-	t->node.epoch++;
-	pthread_cond_broadcast(&t->changed);
 	pthread_mutex_unlock(&t->lock);
 }
 

@@ -17,8 +17,6 @@ struct tailnet *tailnet_open(struct agent *a);
 /* The server runs: the agent is published from now on. Prints the lines of a start, "Agent running at ..." among them;
  * waits at most so long for what is to be said about Tailscale, which otherwise is said when it is known. */
 void tailnet_announce(struct tailnet *t, int wait_ms);
-/* The configuration has changed. */
-void tailnet_poke(struct tailnet *t);
 /* Takes the publication back and ends. Before the server is stopped. No caller of the others may be left; tailnet_free
  * comes when none can come. */
 void tailnet_stop(struct tailnet *t);

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "agent/config.h"
 #include "agent/internal.h"
 #include "agent/stream/stream.h"
 #include "agent/who/auth.h"

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "agent/config.h"
 #include "agent/internal.h"
 #include "agent/tailnet/tailnet.h"
 #include "agent/who/auth.h"

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/config.h"
 #include "agent/internal.h"
 #include "agent/tailnet/rfc2047.h"
 #include "agent/tailnet/tailnet.h"

@@ -1,0 +1,13 @@
+/* What running workspaces have of the configuration is brought up to date after a change of it. */
+#ifndef PERRY_AGENT_SYNC_H
+#define PERRY_AGENT_SYNC_H
+
+struct agent;
+
+/* From now on, when the key or what else decides how workspaces join the tailnet is another one, those whose join
+ * failed try again. */
+void agent_sync_open(struct agent *a);
+/* Syncs the running workspaces: once for all changes of a second or two, not once for each. */
+void agent_sync_soon(struct agent *a);
+
+#endif
