@@ -9,13 +9,19 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "agent/idle/facts.h"
 #include "agent/internal.h"
+#include "agent/stream/stream.h"
+#include "agent/view.h"
 #include "agent/watch/watchers.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/paths.h"
 #include "lua/lua.h"
+#include "ops/fleet.h"
+#include "ops/hub.h"
+#include "ops/ops.h"
+#include "policy/policy.h"
 
 enum { STOP_GRACE_MS = 3000, GATHER_MS = 300 };
 #define FILES_MASK \

@@ -1,15 +1,15 @@
-/* One agent per folder, and who holds a port: so that a refusal can name the other program. */
+#include "agent/lock.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "agent/internal.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
 

@@ -1,4 +1,5 @@
-/* The Lua host, and the operations that run in it. */
+#include "agent/operations.h"
+
 #include <string.h>
 #include <unistd.h>
 
@@ -7,6 +8,7 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "lua/lua.h"
+#include "ops/ops.h"
 
 enum { SPARE_NETWORKS = 1 };
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "agent/internal.h"
+#include "agent/view.h"
 #include "agent/watch/watchers.h"
 #include "base/mem.h"
 #include "lua/lua.h"

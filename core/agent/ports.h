@@ -1,7 +1,10 @@
 /* Ports of workspaces, as the API shows them. */
 #ifndef PERRY_AGENT_PORTS_H
 #define PERRY_AGENT_PORTS_H
-#include "agent/internal.h"
+#include "base/err.h"
+#include "base/json.h"
+
+struct agent;
 
 /* Starts the watchers of this agent. */
 int agent_open_watchers(struct agent *a, struct perry_err **err);

@@ -1,9 +1,14 @@
 /* A workspace's own tailscaled says that something changed: the record and the events follow. */
 #include <string.h>
 
+#include "agent/internal.h"
 #include "agent/ports.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ops/fleet.h"
+#include "ops/hub.h"
+#include "ops/ops.h"
+#include "store/store.h"
 
 /* An operation that joins, leaves or stops writes the record itself, and what it does to the node is no news. */
 static bool is_in_hand(struct agent *a, const char *workspace)

@@ -1,12 +1,23 @@
-/* Which part of the agent answers a request, and who may ask it. */
+#include "agent/routes.h"
+
 #include <string.h>
 #include <strings.h>
 
+#include "agent/http/events.h"
+#include "agent/http/login.h"
+#include "agent/http/metrics.h"
+#include "agent/http/page.h"
 #include "agent/http/reply.h"
-#include "agent/rpc/call.h"
-#include "agent/rpc/schema.h"
+#include "agent/http/websocket.h"
+#include "agent/internal.h"
+#include "agent/jobs.h"
+#include "agent/rpc/openapi.h"
+#include "agent/rpc/rpc.h"
+#include "agent/who/auth.h"
 #include "agent/who/decisions.h"
 #include "base/mem.h"
+#include "net/server.h"
+#include "ops/fleet.h"
 
 void auth_request_of(const struct server_req *r, struct auth_request *out)
 {

@@ -1,10 +1,9 @@
-/* Giving memory back when a burst (or the start) is over. */
+#include "agent/trim.h"
+
 #include <link.h>
 #include <malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include "agent/internal.h"
 
 /* Program text is a clean copy of a file: dropped pages come back from the page cache when they are executed again.
  * What only the start needed (a TLS library's set-up is megabytes of it) does not. Segments that are writable, or were

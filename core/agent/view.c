@@ -1,10 +1,11 @@
-/* A workspace as the API shows it: the fields, names and order that existing clients know, then ours when there is
- * something to say. */
+#include "agent/view.h"
+
 #include <string.h>
 
 #include "agent/internal.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "ops/fleet.h"
 
 static void put_iso(cJSON *out, const char *key, int64_t ms)
 {
@@ -129,4 +130,9 @@ char *workspace_view_text(const cJSON *record)
 {
 	cleanup_json cJSON *view = workspace_view(record, true);
 	return json_print(view);
+}
+
+bool workspace_is_running(const cJSON *record)
+{
+	return strcmp(json_str_or(record, "status", ""), "running") == 0;
 }

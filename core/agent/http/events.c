@@ -1,5 +1,5 @@
-/* GET /events: what happens, as server-sent events. First what the store still has (after Last-Event-ID, or ?since=),
- * then live. ?workspace=NAME: of one workspace; ?follow=0: ends after what is stored. */
+#include "agent/http/events.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,9 +7,13 @@
 
 #include "agent/http/reply.h"
 #include "agent/internal.h"
+#include "agent/jobs.h"
 #include "agent/rpc/schema.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "net/server.h"
+#include "ops/hub.h"
+#include "store/store.h"
 
 enum {
 	PAGE = 500,

@@ -1,12 +1,16 @@
-/* Signing in from a browser: POST /login with the token (a form or JSON), GET /login?link=... from `perry open`, POST
- * /logout. */
+#include "agent/http/login.h"
+
 #include <string.h>
 #include <strings.h>
 
+#include "agent/http/page.h"
 #include "agent/http/reply.h"
 #include "agent/internal.h"
+#include "agent/routes.h"
+#include "agent/who/auth.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "net/server.h"
 
 static int hex_digit(char c)
 {

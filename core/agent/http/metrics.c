@@ -1,11 +1,17 @@
-/* GET /metrics, in Prometheus' text form. */
+#include "agent/http/metrics.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/http/reply.h"
 #include "agent/internal.h"
+#include "agent/stream/stream.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "docker/docker.h"
+#include "ops/fleet.h"
+#include "ops/ops.h"
+#include "store/store.h"
 
 static void head(struct buf *b, const char *name, const char *type, const char *help)
 {

@@ -1,10 +1,12 @@
-/* What a browser gets: files of web/ that travel in the binary, and until there is a user interface a small page that
- * says what this is. */
+#include "agent/http/page.h"
+
 #include <string.h>
 
 #include "agent/internal.h"
 #include "base/embed.h"
 #include "base/mem.h"
+#include "base/str.h"
+#include "net/server.h"
 
 #define CSP \
 	"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; font-src " \

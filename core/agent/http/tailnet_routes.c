@@ -4,10 +4,14 @@
 
 #include "agent/http/reply.h"
 #include "agent/internal.h"
+#include "agent/jobs.h"
+#include "agent/routes.h"
 #include "agent/tailnet/tailnet.h"
 #include "agent/who/approvals.h"
+#include "agent/who/auth.h"
 #include "agent/who/identity.h"
 #include "base/mem.h"
+#include "net/server.h"
 
 /* False: it is nobody that tailscaled speaks for. */
 static bool question_of(struct agent *a, const struct server_req *r, struct identity_question *q)

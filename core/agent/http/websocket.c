@@ -1,11 +1,17 @@
-/* Requests that become WebSockets: who may, and which workspace; the streams do the rest. */
+#include "agent/http/websocket.h"
+
 #include <string.h>
 
 #include "agent/config.h"
 #include "agent/http/reply.h"
 #include "agent/internal.h"
 #include "agent/rpc/schema.h"
+#include "agent/stream/stream.h"
+#include "agent/view.h"
+#include "agent/who/auth.h"
 #include "base/mem.h"
+#include "net/server.h"
+#include "ops/fleet.h"
 
 struct handover {
 	struct streams *streams;

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "agent/config.h"
+#include "agent/internal.h"
+#include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
 #include "agent/stream/stream.h"
 #include "agent/tailnet/tailnet.h"

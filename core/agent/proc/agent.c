@@ -4,11 +4,16 @@
 #include <unistd.h>
 
 #include "agent/config.h"
+#include "agent/internal.h"
 #include "agent/rpc/handlers.h"
+#include "agent/stream/stream.h"
 #include "agent/tailnet/tailnet.h"
+#include "agent/who/auth.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "docker/docker.h"
+#include "ops/fleet.h"
 
 int proc_agent_info(struct call *c, cJSON **out, struct perry_err **err)
 {

@@ -11,10 +11,15 @@
 
 #include "agent/proc/doctor.h"
 #include "agent/config.h"
+#include "agent/internal.h"
+#include "agent/operations.h"
 #include "agent/rpc/handlers.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "docker/docker.h"
 #include "lua/lua.h"
+#include "ops/fleet.h"
+#include "policy/policy.h"
 
 #define MIN_FREE (2ull << 30)
 #define GIB      (double)(1ull << 30)

@@ -2,11 +2,12 @@
 #include <string.h>
 
 #include "agent/config.h"
-#include "agent/proc/doctor.h"
 #include "agent/internal.h"
+#include "agent/proc/doctor.h"
 #include "agent/tailnet/tailnet.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "tailscale/local.h"
 
 #define ADMIN_DNS "https://login.tailscale.com/admin/dns"
 

@@ -1,5 +1,5 @@
-#include "agent/proc/doctor.h"
 #include "agent/internal.h"
+#include "agent/proc/doctor.h"
 #include "base/mem.h"
 #include "lua/lua.h"
 

@@ -1,11 +1,17 @@
 /* exec and logs: calls of the engine that collect their output. */
 #include <string.h>
 
-#include "agent/rpc/handlers.h"
 #include "agent/idle_agent.h"
+#include "agent/internal.h"
+#include "agent/operations.h"
+#include "agent/rpc/call.h"
+#include "agent/rpc/handlers.h"
+#include "agent/stream/stream.h"
+#include "agent/who/auth.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "docker/docker.h"
 
 #define STEP "/opt/perry/bin/perry-step"
 enum {

@@ -1,9 +1,14 @@
 /* Procedures on operations and past events. */
 #include <string.h>
 
+#include "agent/internal.h"
+#include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
+#include "agent/view.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "ops/ops.h"
+#include "store/store.h"
 
 static bool among(const char *word, const char *const *list)
 {

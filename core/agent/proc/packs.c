@@ -1,9 +1,11 @@
 /* Procedures on packs: what the command line looked at and approved comes here, also from another machine. */
 #include "agent/config.h"
+#include "agent/internal.h"
+#include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "policy/pack/packs.h"
+#include "store/store.h"
 
 static cJSON *public_config(struct call *c)
 {

@@ -1,11 +1,17 @@
 /* Procedures on hooks and on what they decided. */
 #include <string.h>
 
+#include "agent/internal.h"
+#include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
+#include "agent/who/auth.h"
 #include "base/mem.h"
 #include "lua/lua.h"
+#include "ops/ops.h"
+#include "policy/policy.h"
 #include "policy/tool/preview.h"
 #include "policy/tool/tool.h"
+#include "store/store.h"
 
 enum { MAX_DECISIONS = 1000 };
 

@@ -2,11 +2,15 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/rpc/handlers.h"
+#include "agent/internal.h"
 #include "agent/ports.h"
+#include "agent/rpc/call.h"
+#include "agent/rpc/handlers.h"
 #include "agent/watch/watchers.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "ops/fleet.h"
+#include "store/store.h"
 
 enum { SERVE_WAIT_MS = 10000, SERVE_LOOK_MS = 50, ERROR_AFTER_MS = 1500, MAX_WEB = 16 };
 

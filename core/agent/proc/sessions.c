@@ -5,10 +5,13 @@
 #include <unistd.h>
 
 #include "agent/config.h"
+#include "agent/internal.h"
+#include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
 #include "agent/rpc/schema.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "docker/docker.h"
 
 static const char *const session_dirs[] = { ".claude/projects", ".codex/sessions",
 					    ".local/share/opencode/storage/session", NULL };

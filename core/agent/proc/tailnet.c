@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "agent/config.h"
+#include "agent/internal.h"
+#include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
 #include "base/mem.h"
 #include "lua/lua.h"

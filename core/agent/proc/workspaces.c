@@ -1,10 +1,20 @@
 /* Procedures on workspaces: looks are answered from the fleet, changes are operations. */
 #include <string.h>
 
-#include "agent/rpc/handlers.h"
+#include "agent/internal.h"
+#include "agent/operations.h"
 #include "agent/ports.h"
+#include "agent/rpc/call.h"
+#include "agent/rpc/handlers.h"
+#include "agent/stream/stream.h"
+#include "agent/view.h"
+#include "agent/who/auth.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "docker/docker.h"
+#include "ops/fleet.h"
+#include "ops/ops.h"
+#include "store/store.h"
 
 int proc_workspaces_list(struct call *c, cJSON **out, struct perry_err **err)
 {

@@ -2,8 +2,6 @@
 
 #include <strings.h>
 
-#include "base/mem.h"
-
 #define MALFORMED \
 	"Malformed request. Ensure the request body is properly formatted and the 'Content-Type' header is set " \
 	"correctly."

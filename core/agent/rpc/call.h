@@ -1,7 +1,17 @@
 /* One call of a procedure, and the table of procedures. */
 #ifndef PERRY_AGENT_CALL_H
 #define PERRY_AGENT_CALL_H
-#include "agent/internal.h"
+#include <stdbool.h>
+
+#include "agent/who/auth.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "docker/docker.h"
+
+struct agent;
+struct op;
+struct server_req;
 
 enum call_class {
 	CALL_NOW, /* answered from memory, on the server's thread */
@@ -65,5 +75,12 @@ void call_hide_values(const struct call *c, cJSON *env);
  * hidden like the plan's. */
 void call_explain(const struct call *c, cJSON *into, const cJSON *plan);
 int call_not_implemented(struct call *c, struct perry_err **err, const char *what);
+
+/* All calls that wait for an answer. Whoever has it, whoever hangs up and the shutdown meet under one lock. */
+struct calls;
+struct calls *calls_new(void);
+void calls_free(struct calls *c);
+int calls_pending(struct calls *c);
+void calls_shutdown(struct agent *a); /* answers all of them with 503 and sets their cancel flags */
 
 #endif

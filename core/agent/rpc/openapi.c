@@ -1,10 +1,12 @@
-/* GET /openapi.json: the table of procedures, as OpenAPI 3.1. */
+#include "agent/rpc/openapi.h"
+
 #include <string.h>
 
 #include "agent/http/reply.h"
 #include "agent/rpc/call.h"
 #include "agent/rpc/procedures.h"
 #include "agent/rpc/schema.h"
+#include "agent/who/auth.h"
 #include "base/mem.h"
 
 #define TIME    "{'type':'string','format':'date-time'}"

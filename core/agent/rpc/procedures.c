@@ -5,7 +5,6 @@
 #include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
 #include "agent/rpc/schema.h"
-#include "base/mem.h"
 
 #define ROW(path, class, right, input, output, fn, summary) \
 	{ path, CALL_##class, RIGHT_##right, input, output, proc_##fn, summary },

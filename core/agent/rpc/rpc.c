@@ -1,12 +1,18 @@
-/* POST /rpc/<procedure>: the envelope of existing clients around the table of procedures. */
+#include "agent/rpc/rpc.h"
+
 #include <string.h>
 #include <strings.h>
 
 #include "agent/http/reply.h"
+#include "agent/internal.h"
+#include "agent/jobs.h"
 #include "agent/rpc/body.h"
 #include "agent/rpc/call.h"
 #include "agent/rpc/schema.h"
+#include "agent/who/auth.h"
 #include "base/mem.h"
+#include "net/server.h"
+#include "ops/ops.h"
 
 static void reply_method(struct agent *a, struct server_req *r)
 {

@@ -8,6 +8,7 @@
 #include "agent/tailnet/priv.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "tailscale/local.h"
 
 enum {
 	FIRST_TRY_MS = 20, /* after a failure, doubled up to LAST_TRY_MS; then only a new file in the socket's folder,

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/mem.h"
 #include "base/str.h"
 
 static int hex_value(char c)

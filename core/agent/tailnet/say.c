@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "agent/tailnet/priv.h"
-#include "base/mem.h"
+#include "agent/tailnet/tailnet.h"
 
 #define HTTPS_ADMIN "https://login.tailscale.com/admin/dns"
 

@@ -8,12 +8,15 @@
 #include <sys/eventfd.h>
 
 #include "agent/config.h"
+#include "agent/internal.h"
 #include "agent/tailnet/priv.h"
 #include "agent/tailnet/publish.h"
+#include "agent/who/auth.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "net/server.h"
 
 enum {
 	FIRST_RETRY_MS = 250,

@@ -1,13 +1,18 @@
-/* Calls that wait for an answer. Whoever has it, whoever hangs up and the shutdown meet here, under one lock. */
+#include "agent/rpc/call.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "agent/http/reply.h"
-#include "agent/rpc/call.h"
+#include "agent/internal.h"
+#include "agent/view.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/server.h"
+#include "ops/fleet.h"
+#include "ops/ops.h"
 
 struct calls {
 	pthread_mutex_t lock;
@@ -141,11 +146,6 @@ void calls_shutdown(struct agent *a)
 int call_workspace(struct call *c, const char *key, cJSON **record, struct perry_err **err)
 {
 	return fleet_get(c->a->fleet, call_str(c, key), record, err);
-}
-
-bool workspace_is_running(const cJSON *record)
-{
-	return strcmp(json_str_or(record, "status", ""), "running") == 0;
 }
 
 int call_running_workspace(struct call *c, const char *key, cJSON **record, struct perry_err **err)
