@@ -224,7 +224,7 @@ static int open_streams(struct agent *a, struct perry_err **err)
 static int open_server(struct boot *b, struct perry_err **err)
 {
 	struct agent *a = &b->a;
-	if (server_new(&a->server, NULL, agent_handle, a, err) < 0)
+	if (server_new(&a->server, NULL, routes_handle, a, err) < 0)
 		return -1;
 	while (b->nlisteners) {
 		int i = --b->nlisteners;

@@ -180,7 +180,7 @@ static bool read_query(struct server_req *r, struct evstream *es, bool *stored)
 	return true;
 }
 
-void events_handle(struct agent *a, struct server_req *r)
+void events_handle(struct agent *a, struct server_req *r, const struct caller *c)
 {
 	struct evstream *es = xcalloc(1, sizeof *es);
 	bool stored;

@@ -4,8 +4,9 @@
 #define PERRY_AGENT_EVENTS_H
 
 struct agent;
+struct caller;
 struct server_req;
 
-void events_handle(struct agent *a, struct server_req *r);
+void events_handle(struct agent *a, struct server_req *r, const struct caller *c);
 
 #endif

@@ -3,10 +3,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "agent/http/gate.h"
 #include "agent/http/page.h"
 #include "agent/http/reply.h"
 #include "agent/internal.h"
-#include "agent/routes.h"
 #include "agent/who/auth.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -69,7 +69,7 @@ void login_handle(struct agent *a, struct server_req *r)
 	char cookie[192];
 	if (strcmp(req_path(r), "/logout") == 0 && post) {
 		struct auth_request who;
-		auth_request_of(r, &who);
+		gate_request_of(r, &who);
 		auth_logout(a->auth, &who, cookie);
 		const char *const headers[] = { "Set-Cookie", cookie, "Location", "/", NULL };
 		agent_reply(a, r, 303, "text/plain;charset=utf-8", xstrdup("Signed out"), headers);

@@ -60,7 +60,7 @@ static double resident_bytes(void)
 	return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
-void metrics_handle(struct agent *a, struct server_req *r)
+void metrics_handle(struct agent *a, struct server_req *r, const struct caller *c)
 {
 	struct buf b = { 0 };
 	cleanup_json cJSON *running = ops_running(a->ops);

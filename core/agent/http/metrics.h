@@ -3,8 +3,9 @@
 #define PERRY_AGENT_METRICS_H
 
 struct agent;
+struct caller;
 struct server_req;
 
-void metrics_handle(struct agent *a, struct server_req *r);
+void metrics_handle(struct agent *a, struct server_req *r, const struct caller *c);
 
 #endif

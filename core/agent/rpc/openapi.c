@@ -122,7 +122,7 @@ static void add_get(cJSON *paths, const char *path, const char *summary, const c
 	json_set(json_obj(paths, path), "get", op);
 }
 
-void openapi_handle(struct agent *a, struct server_req *r)
+void openapi_handle(struct agent *a, struct server_req *r, const struct caller *c)
 {
 	cJSON *doc = schema_text(
 		"{'openapi':'3.1.0','info':{'title':'Perry agent','version':'" PERRY_VERSION

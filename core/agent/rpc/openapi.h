@@ -3,8 +3,9 @@
 #define PERRY_AGENT_OPENAPI_H
 
 struct agent;
+struct caller;
 struct server_req;
 
-void openapi_handle(struct agent *a, struct server_req *r);
+void openapi_handle(struct agent *a, struct server_req *r, const struct caller *c);
 
 #endif
