@@ -9,10 +9,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "agent/proc/doctor.h"
 #include "agent/config.h"
 #include "agent/internal.h"
 #include "agent/operations.h"
+#include "agent/proc/doctor_note.h"
+#include "agent/proc/doctor_tailnet.h"
+#include "agent/proc/doctor_workspaces.h"
 #include "agent/rpc/handlers.h"
 #include "base/mem.h"
 #include "base/paths.h"
@@ -23,19 +25,6 @@
 
 #define MIN_FREE (2ull << 30)
 #define GIB      (double)(1ull << 30)
-
-void doctor_note(cJSON *checks, const char *what, bool ok, char *take_message, char *take_mend)
-{
-	cJSON *row = cJSON_CreateObject();
-	json_set_str(row, "check", what);
-	json_set_bool(row, "ok", ok);
-	json_set_str(row, "message", take_message);
-	if (!ok)
-		json_set_str(row, "mend", take_mend);
-	json_push(checks, row);
-	free(take_message);
-	free(take_mend);
-}
 
 /* --- the engine --- */
 

@@ -1,9 +1,10 @@
-/* The agent's half of the troubleshooting in docs/tailscale.md, as checks. */
+#include "agent/proc/doctor_tailnet.h"
+
 #include <string.h>
 
 #include "agent/config.h"
 #include "agent/internal.h"
-#include "agent/proc/doctor.h"
+#include "agent/proc/doctor_note.h"
 #include "agent/tailnet/tailnet.h"
 #include "base/clock.h"
 #include "base/mem.h"

@@ -1,5 +1,7 @@
+#include "agent/proc/doctor_workspaces.h"
+
 #include "agent/internal.h"
-#include "agent/proc/doctor.h"
+#include "agent/proc/doctor_note.h"
 #include "base/mem.h"
 #include "lua/lua.h"
 

@@ -1,7 +1,10 @@
 /* Procedures on hooks and on what they decided. */
+#include "agent/proc/policy.h"
+
 #include <string.h>
 
 #include "agent/internal.h"
+#include "agent/proc/hide.h"
 #include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
 #include "agent/who/auth.h"

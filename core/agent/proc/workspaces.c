@@ -4,6 +4,8 @@
 #include "agent/internal.h"
 #include "agent/operations.h"
 #include "agent/ports.h"
+#include "agent/proc/hide.h"
+#include "agent/proc/policy.h"
 #include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
 #include "agent/stream/stream.h"
@@ -57,14 +59,6 @@ int proc_workspaces_get(struct call *c, cJSON **out, struct perry_err **err)
 			      workspace_is_running(record) ? cJSON_CreateString(PERRY_VERSION) : cJSON_CreateNull());
 	agent_put_listeners(c->a, record, *out);
 	return 0;
-}
-
-void call_hide_values(const struct call *c, cJSON *env)
-{
-	cJSON *v;
-	cJSON_ArrayForEach(v, env)
-		if (!c->caller.owner && cJSON_IsString(v))
-			cJSON_SetValuestring(v, "********");
 }
 
 int proc_workspaces_inspect(struct call *c, cJSON **out, struct perry_err **err)

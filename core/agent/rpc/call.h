@@ -69,11 +69,6 @@ static inline const char *call_str(const struct call *c, const char *key)
 /* The fleet's record of the workspace that the input names ("name"). */
 int call_workspace(struct call *c, const char *key, cJSON **record, struct perry_err **err);
 int call_running_workspace(struct call *c, const char *key, cJSON **record, struct perry_err **err);
-/* What was asked for may hold secrets in its environment: only the owner sees the values of "env". */
-void call_hide_values(const struct call *c, cJSON *env);
-/* Adds "fields" to into: the plan field by field, with who decided each. into has the "decisions"; their environment is
- * hidden like the plan's. */
-void call_explain(const struct call *c, cJSON *into, const cJSON *plan);
 int call_not_implemented(struct call *c, struct perry_err **err, const char *what);
 
 /* All calls that wait for an answer. Whoever has it, whoever hangs up and the shutdown meet under one lock. */
