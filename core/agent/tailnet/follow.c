@@ -1,4 +1,5 @@
-/* The connection to tailscaled: made anew as soon as one listens again, without asking every second. */
+#include "agent/tailnet/follow.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -71,7 +72,7 @@ static int watch_folder(const char *socket)
 	return fd;
 }
 
-void *tailnet_watch_main(void *arg)
+void *tailnet_follow_main(void *arg)
 {
 	struct tailnet *t = arg;
 	int wait = FIRST_TRY_MS;

@@ -1,33 +1,17 @@
-/* What the files of the tailnet share. */
+/* What the threads of the tailnet share. */
 #ifndef PERRY_AGENT_TAILNET_PRIV_H
 #define PERRY_AGENT_TAILNET_PRIV_H
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
-#include "agent/internal.h"
-#include "agent/tailnet/tailnet.h"
+#include "agent/tailnet/node.h"
+#include "agent/tailnet/say.h"
 
-enum reach {
-	REACH_UNKNOWN, /* the first look is not over, or tailscaled is only starting */
-	REACH_NOT_INSTALLED,
-	REACH_NOT_RUNNING, /* or does not answer */
-	REACH_LOGGED_OUT,
-	REACH_STOPPED,
-	REACH_NOT_APPROVED,
-	REACH_RUNNING,
-};
-
-enum target { TARGET_NONE, TARGET_SOCKET, TARGET_LOOPBACK };
-
-/* What was made of it. */
-struct outcome {
-	enum reach reach;
-	bool off; /* by the configuration */
-	bool operator_missing, no_token, no_port;
-	enum target target;
-	int port;       /* of the publication */
-	bool listening; /* on the tailnet's addresses */
-	char why_loopback[160], problem[256];
-};
+struct agent;
+struct perry_err;
+struct tslocal;
 
 struct tailnet {
 	struct agent *a;
@@ -64,15 +48,5 @@ struct tailnet {
 	} listeners[8];
 	int nlisteners;
 };
-
-/* say.c: the lines about o, those that come before and after "Agent running at"; '\n' after each. */
-void outcome_lines(const struct tailnet_node *n, const struct outcome *o, uint16_t port, struct buf *before,
-		   struct buf *after);
-/* What is wrong in one line, and what mends it; NULL, NULL when nothing is. Static or o's own. */
-const char *outcome_problem(const struct outcome *o, const char **mend);
-void outcome_url(const struct tailnet_node *n, const struct outcome *o, char url[300]); /* "" when there is none */
-
-/* follow.c: the thread that holds the connection to tailscaled. */
-void *tailnet_watch_main(void *tailnet);
 
 #endif

@@ -1,9 +1,7 @@
-/* What the agent says about Tailscale. The texts stand in docs/tailscale.md and in what users search for: keep them. */
+#include "agent/tailnet/say.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#include "agent/tailnet/priv.h"
-#include "agent/tailnet/tailnet.h"
 
 #define HTTPS_ADMIN "https://login.tailscale.com/admin/dns"
 

@@ -9,14 +9,17 @@
 
 #include "agent/config.h"
 #include "agent/internal.h"
+#include "agent/tailnet/follow.h"
 #include "agent/tailnet/priv.h"
 #include "agent/tailnet/publish.h"
+#include "agent/tailnet/say.h"
 #include "agent/who/auth.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/paths.h"
 #include "net/server.h"
+#include "tailscale/local.h"
 
 enum {
 	FIRST_RETRY_MS = 250,
@@ -446,7 +449,7 @@ struct tailnet *tailnet_open(struct agent *a)
 		return t;
 	tslocal_stop_by(t->local, &t->stop, t->stop_fd);
 	t->running = pthread_create(&t->worker, NULL, worker_main, t) == 0;
-	if (t->running && pthread_create(&t->watcher, NULL, tailnet_watch_main, t) != 0)
+	if (t->running && pthread_create(&t->watcher, NULL, tailnet_follow_main, t) != 0)
 		tailnet_stop(t);
 	return t;
 }

@@ -2,15 +2,12 @@
  * Nothing here fails or holds up the agent: without Tailscale it runs on localhost only. */
 #ifndef PERRY_AGENT_TAILNET_H
 #define PERRY_AGENT_TAILNET_H
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/types.h>
-
+#include "agent/tailnet/node.h"
 #include "base/json.h"
-#include "tailscale/local.h"
 
 struct agent;
 struct tailnet;
+struct tslocal;
 
 /* Begins to follow. The agent's configuration must be there, nothing else yet. */
 struct tailnet *tailnet_open(struct agent *a);
@@ -23,19 +20,6 @@ void tailnet_stop(struct tailnet *t);
 void tailnet_free(struct tailnet *t);
 
 /* This machine's node, as of now. */
-struct tailnet_node {
-	bool running;
-	char id[64];     /* the control server's stable one */
-	char name[256];  /* DNS name without the dot at its end */
-	char login[128]; /* its user; "" when it is tagged */
-	bool tagged;
-	bool userspace; /* every peer reaches 127.0.0.1 */
-	bool https;     /* the tailnet has HTTPS certificates */
-	char ips[8][46];
-	int nips;
-	uid_t daemon_uid; /* who identity headers are believed from */
-	unsigned epoch;   /* another one whenever tailscaled has said anything */
-};
 void tailnet_node(struct tailnet *t, struct tailnet_node *out);
 struct tslocal *tailnet_local(struct tailnet *t); /* its LocalAPI, for calls on threads that may wait */
 
