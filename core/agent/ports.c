@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/internal.h"
+#include "agent/ports_tailnet.h"
 #include "agent/view.h"
 #include "agent/watch/watchers.h"
 #include "base/mem.h"

@@ -14,7 +14,5 @@ cJSON *agent_ports(struct agent *a, const cJSON *record);
 /* Adds "listeners", those that are announced, when there are any. */
 void agent_put_listeners(struct agent *a, const cJSON *record, cJSON *view);
 char *ports_web_url(const cJSON *web, const char *dns_name); /* of {"port","scheme"}; caller frees */
-/* Takes what a workspace's tailscaled says of itself into the record, and tells of a change (ports_tailnet.c). */
-void agent_tailnet_state(void *agent, const char *workspace, const cJSON *state);
 
 #endif

@@ -1,8 +1,8 @@
-/* A workspace's own tailscaled says that something changed: the record and the events follow. */
+#include "agent/ports_tailnet.h"
+
 #include <string.h>
 
 #include "agent/internal.h"
-#include "agent/ports.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "ops/fleet.h"
