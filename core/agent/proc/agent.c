@@ -5,6 +5,7 @@
 
 #include "agent/config.h"
 #include "agent/internal.h"
+#include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
 #include "agent/stream/stream.h"
 #include "agent/tailnet/tailnet.h"

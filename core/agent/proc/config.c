@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "agent/config.h"
+#include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
 #include "agent/rpc/schema.h"
 #include "agent/sync.h"

@@ -15,6 +15,7 @@
 #include "agent/proc/doctor_note.h"
 #include "agent/proc/doctor_tailnet.h"
 #include "agent/proc/doctor_workspaces.h"
+#include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
 #include "base/mem.h"
 #include "base/paths.h"

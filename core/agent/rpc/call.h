@@ -1,4 +1,4 @@
-/* One call of a procedure, and the table of procedures. */
+/* One call of a procedure. */
 #ifndef PERRY_AGENT_CALL_H
 #define PERRY_AGENT_CALL_H
 #include <stdbool.h>
@@ -11,30 +11,8 @@
 
 struct agent;
 struct op;
+struct procedure;
 struct server_req;
-
-enum call_class {
-	CALL_NOW, /* answered from memory, on the server's thread */
-	CALL_JOB, /* waits for the store, the engine or the disk: a thread of its own */
-	/* The same until an operation is submitted; answered when that ends, or at once with `Prefer: respond-async`.
-	 */
-	CALL_OPERATION,
-};
-
-struct call;
-struct procedure {
-	const char *path; /* "workspaces/create" */
-	enum call_class class;
-	enum right right;
-	const char *input;  /* schema, NULL: no input */
-	const char *output; /* schema */
-	/* Gives the answer in *out; an operation's handler may set call->op and call->finish instead. */
-	int (*fn)(struct call *c, cJSON **out, struct perry_err **err);
-	const char *summary;
-};
-extern const struct procedure procedures[]; /* ends with path NULL */
-const struct procedure *procedure_find(const char *path);
-const cJSON *procedure_input(const struct procedure *p); /* parsed once; NULL: no input */
 
 struct call {
 	struct agent *a;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "agent/http/reply.h"
-#include "agent/rpc/call.h"
+#include "agent/rpc/procedure.h"
 #include "agent/rpc/procedures.h"
 #include "agent/rpc/schema.h"
 #include "agent/who/auth.h"
@@ -103,7 +103,7 @@ static cJSON *operation_of(const struct procedure *p)
 		json_set(op, "requestBody", body);
 	}
 	json_set(answers, "200", answer("Done", envelope(p->output)));
-	if (p->class == CALL_OPERATION)
+	if (p->class == PROCEDURE_OPERATION)
 		json_set(answers, "202",
 			 answer("With `Prefer: respond-async`: under way", schema_text(REF("Accepted"))));
 	json_set(answers, "default", answer("Not done", schema_text(REF("Error"))));

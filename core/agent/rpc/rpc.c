@@ -8,6 +8,7 @@
 #include "agent/jobs.h"
 #include "agent/rpc/body.h"
 #include "agent/rpc/call.h"
+#include "agent/rpc/procedure.h"
 #include "agent/rpc/schema.h"
 #include "agent/who/auth.h"
 #include "base/mem.h"
@@ -152,7 +153,7 @@ void rpc_handle(struct agent *a, struct server_req *r, const struct caller *who)
 	if (read_input(a, r, &input) < 0 || check_input(a, r, p, &input) < 0)
 		return;
 	/* A list is answered from memory, unless more is asked of it. */
-	if (p->class == CALL_NOW && (p->input || !input || !input->child)) {
+	if (p->class == PROCEDURE_NOW && (p->input || !input || !input->child)) {
 		run_now(a, r, p, who, input);
 		return;
 	}

@@ -1,13 +1,14 @@
-#include "agent/rpc/procedures.h"
+#include "agent/rpc/procedure.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
-#include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
+#include "agent/rpc/procedures.h"
 #include "agent/rpc/schema.h"
 
 #define ROW(path, class, right, input, output, fn, summary) \
-	{ path, CALL_##class, RIGHT_##right, input, output, proc_##fn, summary },
+	{ path, PROCEDURE_##class, RIGHT_##right, input, output, proc_##fn, summary },
 const struct procedure procedures[] = { PROCEDURES(ROW){ 0 } };
 
 #define ONE(...) +1
