@@ -1,4 +1,4 @@
-/* Judging request heads before libmicrohttpd sees them, and decoding of request targets. */
+/* Judging request heads before libmicrohttpd sees them. */
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -94,33 +94,6 @@ int head_judge(const char *bytes, size_t n, size_t max_head, const char **text)
 		}
 		at = (size_t)(nl + 1 - bytes);
 	}
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-int uri_decode(const char *in, size_t n, bool plus, char *out)
-{
-	for (size_t i = 0; i < n; i++) {
-		char c = in[i];
-		if (c == '%') {
-			int hi = n - i >= 3 ? hex_value(in[i + 1]) : -1, lo = hi >= 0 ? hex_value(in[i + 2]) : -1;
-			if (lo < 0 || !(hi | lo))
-				return -1;
-			c = (char)(hi << 4 | lo);
-			i += 2;
-		} else if (c == '+' && plus) {
-			c = ' ';
-		}
-		*out++ = c;
-	}
-	*out = '\0';
-	return 0;
 }
 
 bool head_has_token(const char *value, const char *token)

@@ -156,8 +156,6 @@ void sse_ping_all(struct server *s);
 /* Judges the bytes of a head that may be incomplete. 0: wait for more; 1: complete and well-formed; else the status to
  * answer, with *text. */
 int head_judge(const char *bytes, size_t n, size_t max_head, const char **text);
-/* Decodes %XX (and + when plus is set) into out, which has room for n + 1 bytes. -1: malformed, or a NUL. */
-int uri_decode(const char *in, size_t n, bool plus, char *out);
 bool head_has_token(const char *value, const char *token); /* in a comma-separated list, case-insensitively */
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/percent.h"
 #include "net/server_priv.h"
 
 struct server_req *req_new(struct server *s, struct conn *c, struct MHD_Connection *mhd, const char *uri)
@@ -25,7 +26,7 @@ struct server_req *req_new(struct server *s, struct conn *c, struct MHD_Connecti
 	const char *query = uri[len] == '?' ? uri + len + 1 : "";
 	size_t qlen = strcspn(query, "#");
 	cleanup_free char *probe = xmalloc(qlen + 1);
-	r->bad_uri = uri_decode(uri, len, false, r->path) < 0 || uri_decode(query, qlen, true, probe) < 0;
+	r->bad_uri = percent_decode(uri, len, false, r->path) < 0 || percent_decode(query, qlen, true, probe) < 0;
 	for (const char *p = uri; *p; p++)
 		if ((unsigned char)*p <= ' ' || *p == 0x7f)
 			r->bad_uri = true;
@@ -141,11 +142,11 @@ static void parse_query(struct server_req *r)
 		if (len) {
 			struct pair *q = pair_new(len + 2);
 			char *text = (char *)(q + 1);
-			uri_decode(p, name, true, text);
+			percent_decode(p, name, true, text);
 			q->name = text;
 			text += strlen(text) + 1;
 			if (name < len)
-				uri_decode(p + name + 1, len - name - 1, true, text);
+				percent_decode(p + name + 1, len - name - 1, true, text);
 			q->value = text;
 			*tail = q;
 			tail = &q->next;

@@ -78,18 +78,6 @@ static void sizes(void **state)
 	assert_int_equal(head_judge(b.data, b.len, 16384, &why), 431);
 }
 
-static void decoding(void **state)
-{
-	char out[64];
-	assert_int_equal(uri_decode("/a%2fb+%C3%A4", 13, false, out), 0);
-	assert_string_equal(out, "/a/b+\xc3\xa4");
-	assert_int_equal(uri_decode("a+b", 3, true, out), 0);
-	assert_string_equal(out, "a b");
-	static const char *const bad[] = { "%", "%1", "%zz", "%2", "%%41", "a%0", "%00", "%4g", "% 1" };
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_int_equal(uri_decode(bad[i], strlen(bad[i]), false, out), -1);
-}
-
 static void tokens(void **state)
 {
 	assert_true(head_has_token("keep-alive, Upgrade", "upgrade"));
@@ -105,7 +93,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole_heads), cmocka_unit_test(every_prefix_waits), cmocka_unit_test(malformed),
-		cmocka_unit_test(sizes),       cmocka_unit_test(decoding),           cmocka_unit_test(tokens),
+		cmocka_unit_test(sizes),       cmocka_unit_test(tokens),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

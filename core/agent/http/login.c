@@ -9,15 +9,11 @@
 #include "agent/internal.h"
 #include "agent/who/auth.h"
 #include "base/mem.h"
+#include "base/percent.h"
 #include "base/secret.h"
 #include "net/server.h"
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
-/* The value of a field in a form's body; caller frees. */
+/* The value of a field in a form's body, as it is where it is malformed; caller frees. */
 static char *form_field(const char *body, const char *name)
 {
 	size_t n = strlen(name);
@@ -25,17 +21,13 @@ static char *form_field(const char *body, const char *name)
 		p += *p == '&';
 		if (strncmp(p, name, n) != 0 || p[n] != '=')
 			continue;
-		char *out = xstrndup(p + n + 1, strcspn(p + n + 1, "&")), *w = out;
-		for (const char *q = out; *q; q++) {
-			if (*q == '%' && hex_digit(q[1]) >= 0 && hex_digit(q[2]) >= 0) {
-				*w++ = (char)(hex_digit(q[1]) * 16 + hex_digit(q[2]));
-				q += 2;
-			} else {
-				*w++ = *q == '+' ? ' ' : *q;
-			}
-		}
-		*w = 0;
-		return out;
+		const char *value = p + n + 1;
+		size_t len = strcspn(value, "&");
+		char *out = xmalloc(len + 1);
+		if (percent_decode(value, len, true, out) == 0)
+			return out;
+		free(out);
+		return xstrndup(value, len);
 	}
 	return NULL;
 }

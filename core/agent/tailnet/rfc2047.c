@@ -3,15 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/percent.h"
 #include "base/str.h"
-
-static int hex_value(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-				      : -1;
-}
 
 static bool decode_q(struct buf *out, const char *p, const char *end)
 {
