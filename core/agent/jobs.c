@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -28,13 +28,9 @@ struct jobs {
 struct jobs *jobs_new(int max, void (*idle)(void *ctx), void *ctx)
 {
 	struct jobs *j = xcalloc(1, sizeof *j);
-	pthread_condattr_t attr;
 	pthread_mutex_init(&j->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&j->work, &attr);
-	pthread_cond_init(&j->change, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&j->work);
+	clock_cond_init(&j->change);
 	j->last = &j->first;
 	j->max = max;
 	j->idle = idle;
@@ -42,23 +38,10 @@ struct jobs *jobs_new(int max, void (*idle)(void *ctx), void *ctx)
 	return j;
 }
 
-static struct timespec in_ms(int ms)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
-	return t;
-}
-
 /* Under the lock; NULL when there was nothing to do for some seconds. */
 static struct job *next_job(struct jobs *j)
 {
-	struct timespec until = in_ms(KEEP_SECONDS * 1000);
+	struct timespec until = clock_deadline(KEEP_SECONDS * 1000);
 	while (!j->first) {
 		if (j->stopping)
 			return NULL;
@@ -146,7 +129,7 @@ bool jobs_run(struct jobs *j, void (*fn)(void *arg), void *arg)
 
 int jobs_stop(struct jobs *j, int grace_ms)
 {
-	struct timespec until = in_ms(grace_ms);
+	struct timespec until = clock_deadline(grace_ms);
 	pthread_mutex_lock(&j->lock);
 	j->stopping = true;
 	pthread_cond_broadcast(&j->work);

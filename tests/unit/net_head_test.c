@@ -92,8 +92,9 @@ static void tokens(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole_heads), cmocka_unit_test(every_prefix_waits), cmocka_unit_test(malformed),
-		cmocka_unit_test(sizes),       cmocka_unit_test(tokens),
+		cmocka_unit_test(whole_heads), cmocka_unit_test(every_prefix_waits),
+		cmocka_unit_test(malformed),   cmocka_unit_test(sizes),
+		cmocka_unit_test(tokens),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
