@@ -8,7 +8,7 @@
 #include "agent/http/reply.h"
 #include "agent/internal.h"
 #include "agent/jobs.h"
-#include "agent/rpc/schema.h"
+#include "agent/names.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "net/server.h"
@@ -171,7 +171,7 @@ static bool read_query(struct server_req *r, struct evstream *es, bool *stored)
 		after = req_query(r, "after");
 	if ((after && str_to_int(after, 0, INT64_MAX, &n) < 0) || (since && !read_since(since, &es->since)))
 		return false;
-	if (workspace && *workspace && schema_name_problem(workspace, false))
+	if (workspace && *workspace && name_problem(workspace, false))
 		return false;
 	es->after = n;
 	es->workspace = workspace && *workspace ? xstrdup(workspace) : NULL;

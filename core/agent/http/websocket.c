@@ -5,7 +5,7 @@
 #include "agent/config.h"
 #include "agent/http/reply.h"
 #include "agent/internal.h"
-#include "agent/rpc/schema.h"
+#include "agent/names.h"
 #include "agent/stream/stream.h"
 #include "agent/view.h"
 #include "agent/who/auth.h"
@@ -53,8 +53,8 @@ static bool is_running(struct agent *a, const char *name)
 
 void websocket_terminal(struct agent *a, struct server_req *r, const struct caller *c)
 {
-	const char *name = req_path(r) + strlen("/rpc/terminal/"), *problem = schema_name_problem(name, true);
-	bool host = strcmp(name, SCHEMA_HOST) == 0;
+	const char *name = req_path(r) + strlen("/rpc/terminal/"), *problem = name_problem(name, true);
+	bool host = strcmp(name, NAME_HOST) == 0;
 	if (problem)
 		reply_plain(a, r, 400, problem);
 	else if (host ? !agent_host_access(a) : !is_running(a, name))

@@ -6,6 +6,7 @@
 
 #include "agent/config.h"
 #include "agent/internal.h"
+#include "agent/names.h"
 #include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
 #include "agent/rpc/schema.h"
@@ -68,7 +69,7 @@ static int workspace_has_sessions(struct call *c, bool *found, struct perry_err 
 /* 0: there are none; -1: there are, which is more than we can tell, or an error. */
 static int no_sessions(struct call *c, struct perry_err **err)
 {
-	bool found = false, host = strcmp(call_str(c, "workspaceName"), SCHEMA_HOST) == 0;
+	bool found = false, host = strcmp(call_str(c, "workspaceName"), NAME_HOST) == 0;
 	if ((host ? host_has_sessions(c, &found, err) : workspace_has_sessions(c, &found, err)) < 0)
 		return -1;
 	return found ? call_not_implemented(c, err, "Reading the sessions of coding agents") : 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "agent/names.h"
 #include "base/mem.h"
 
 /* Where we are in the value: a list from the inside out. */
@@ -105,24 +106,6 @@ static void custom(cJSON *issues, const struct at *at, const char *message)
 	json_push(issues, i);
 }
 
-const char *schema_name_problem(const char *name, bool host_too)
-{
-	size_t n = strlen(name);
-	if (n == 0)
-		return "Workspace name is required";
-	if (strcmp(name, SCHEMA_HOST) == 0)
-		return host_too ? NULL : "Workspace name is reserved";
-	if (n > 63)
-		return "Workspace name must be 63 characters or less";
-	for (size_t i = 0; i < n; i++) {
-		char c = name[i];
-		bool word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-		if (!word && (c != '-' || i == 0 || i == n - 1))
-			return "Use lowercase letters, numbers, and hyphens; start/end with a letter or number";
-	}
-	return NULL;
-}
-
 /* A password or token in a URL would stand in the database, in an argument list and in error texts. */
 static bool url_has_credentials(const char *url)
 {
@@ -169,7 +152,7 @@ static cJSON *apply_string(const cJSON *schema, const cJSON *value, const struct
 	const char *format = json_str_or(schema, "format", "");
 	if (str_starts(format, "workspace-name")) {
 		cleanup_free char *copy = xstrdup(value->valuestring);
-		const char *name = str_trim(copy), *problem = schema_name_problem(name, str_ends(format, "-or-host"));
+		const char *name = str_trim(copy), *problem = name_problem(name, str_ends(format, "-or-host"));
 		if (problem)
 			custom(issues, at, problem);
 		return cJSON_CreateString(name);

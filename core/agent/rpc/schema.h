@@ -6,8 +6,6 @@
 #define PERRY_AGENT_SCHEMA_H
 #include "base/json.h"
 
-#define SCHEMA_HOST "@host" /* the reserved name that means this machine */
-
 /* Parses a schema that is written with ' for ". Aborts on a malformed one: schemas are part of the program. Caller
  * frees. */
 cJSON *schema_text(const char *text);
@@ -15,8 +13,5 @@ cJSON *schema_text(const char *text);
  * names trimmed, defaults put in. Complaints are pushed to issues (array); without one the result is valid (NULL for an
  * undefined that may be). Caller frees. */
 cJSON *schema_apply(const cJSON *schema, const cJSON *value, cJSON *issues);
-/* NULL when name is a workspace's name (1 to 63 of a-z, 0-9 and -, no - at the ends), else what is wrong with it;
- * static. */
-const char *schema_name_problem(const char *name, bool host_too);
 
 #endif
