@@ -9,7 +9,6 @@
 #include "agent/names.h"
 #include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
-#include "agent/rpc/schema.h"
 #include "base/mem.h"
 #include "base/paths.h"
 #include "docker/docker.h"
@@ -75,11 +74,21 @@ static int no_sessions(struct call *c, struct perry_err **err)
 	return found ? call_not_implemented(c, err, "Reading the sessions of coding agents") : 0;
 }
 
+/* {KEY: []} */
+static cJSON *empty(const char *key)
+{
+	cJSON *answer = cJSON_CreateObject();
+	cJSON_AddArrayToObject(answer, key);
+	return answer;
+}
+
 int proc_sessions_list(struct call *c, cJSON **out, struct perry_err **err)
 {
 	if (no_sessions(c, err) < 0)
 		return -1;
-	*out = schema_text("{'sessions':[],'total':0,'hasMore':false}");
+	*out = empty("sessions");
+	json_set_num(*out, "total", 0);
+	json_set_bool(*out, "hasMore", false);
 	return 0;
 }
 
@@ -99,7 +108,7 @@ int proc_sessions_search(struct call *c, cJSON **out, struct perry_err **err)
 {
 	if (no_sessions(c, err) < 0)
 		return -1;
-	*out = schema_text("{'results':[]}");
+	*out = empty("results");
 	return 0;
 }
 
@@ -107,7 +116,7 @@ int proc_sessions_search(struct call *c, cJSON **out, struct perry_err **err)
 int proc_sessions_recent(struct call *c, cJSON **out, struct perry_err **err)
 {
 	(void)c, (void)err;
-	*out = schema_text("{'sessions':[]}");
+	*out = empty("sessions");
 	return 0;
 }
 
@@ -124,19 +133,36 @@ static bool on_path(const char *program)
 	return false;
 }
 
+static cJSON *claude_models(void)
+{
+	static const struct {
+		const char *id, *name, *description;
+	} models[] = {
+		{ "sonnet", "Sonnet", "Fast and capable" },
+		{ "opus", "Opus", "Most capable" },
+		{ "haiku", "Haiku", "Fastest" },
+	};
+	cJSON *answer = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(answer, "models");
+	for (size_t i = 0; i < ARRAY_LEN(models); i++) {
+		cJSON *m = cJSON_CreateObject();
+		json_set_str(m, "id", models[i].id);
+		json_set_str(m, "name", models[i].name);
+		json_set_str(m, "description", models[i].description);
+		json_set_str(m, "provider", "anthropic");
+		json_push(list, m);
+	}
+	return answer;
+}
+
 int proc_models_list(struct call *c, cJSON **out, struct perry_err **err)
 {
 	if (strcmp(call_str(c, "agentType"), "claude-code") == 0) {
-		*out = schema_text(
-			"{'models':["
-			"{'id':'sonnet','name':'Sonnet','description':'Fast and capable','provider':'anthropic'},"
-			"{'id':'opus','name':'Opus','description':'Most capable','provider':'anthropic'},"
-			"{'id':'haiku','name':'Haiku','description':'Fastest','provider':'anthropic'}]}");
+		*out = claude_models();
 		return 0;
 	}
 	if (call_str(c, "workspaceName") || on_path("opencode"))
 		return call_not_implemented(c, err, "Asking opencode for its models");
-	*out = schema_text("{'models':[]}");
+	*out = empty("models");
 	return 0;
 }
 
@@ -147,6 +173,9 @@ int proc_github_repos(struct call *c, cJSON **out, struct perry_err **err)
 	config_unref(config);
 	if (configured)
 		return call_not_implemented(c, err, "Listing the repositories of a GitHub token");
-	*out = schema_text("{'configured':false,'repos':[],'hasMore':false}");
+	*out = cJSON_CreateObject();
+	json_set_bool(*out, "configured", false);
+	cJSON_AddArrayToObject(*out, "repos");
+	json_set_bool(*out, "hasMore", false);
 	return 0;
 }

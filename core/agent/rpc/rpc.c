@@ -18,8 +18,11 @@
 static void reply_method(struct agent *a, struct server_req *r)
 {
 	static const char *const allow[] = { "Allow", "POST", NULL };
-	cJSON *body = schema_text("{'json':{'defined':false,'code':'METHOD_NOT_SUPPORTED','status':405,'message':'"
-				  "Method Not Supported'}}");
+	cJSON *body = cJSON_CreateObject(), *j = json_obj(body, "json");
+	json_set_bool(j, "defined", false);
+	json_set_str(j, "code", "METHOD_NOT_SUPPORTED");
+	json_set_num(j, "status", 405);
+	json_set_str(j, "message", "Method Not Supported");
 	agent_reply_json(a, r, 405, body, allow);
 }
 
