@@ -61,7 +61,7 @@ $$(TEST_$(1)): $$(BUILD)/test/%: tests/unit/%.c $$(foreach m,$$(DEPS_$(1)),$$(ca
 endef
 Q = @
 # Files that travel in the binary. The table is made anew when a file comes, goes or changes.
-EMBED := $(sort $(shell find lua hooks image web -type f ! -name '*_test.lua' ! -path '*/node_modules/*' ! -path '*/test/*' 2>/dev/null))
+EMBED := core/agent/rpc/schemas.json $(sort $(shell find lua hooks image web -type f ! -name '*_test.lua' ! -path '*/node_modules/*' ! -path '*/test/*' 2>/dev/null))
 $(BUILD)/gen/embed.list: FORCE
 	@mkdir -p $(@D); printf '%s\n' $(EMBED) > $@.new; cmp -s $@ $@.new && rm $@.new || mv $@.new $@
 $(BUILD)/libembed.a: $(BUILD)/gen/embed.list $(EMBED) scripts/embed.sh

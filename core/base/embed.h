@@ -1,5 +1,5 @@
-/* Files of the project that travel in the binary: lua/, hooks/, image/, web/. The table is generated at build time
- * (scripts/embed.sh). */
+/* Files of the project that travel in the binary: lua/, hooks/, image/, web/ and the API's schemas. The table is
+ * generated at build time (scripts/embed.sh). */
 #ifndef PERRY_BASE_EMBED_H
 #define PERRY_BASE_EMBED_H
 #include <stddef.h>

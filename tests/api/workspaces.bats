@@ -184,7 +184,9 @@ shape() { # STATUS [FORWARDS]
 	sock /openapi.json
 	expect_match 200 '"openapi":"3.1.0"'
 	[ "$(jq '.paths | length' <<<"$BODY")" -gt 60 ]
-	jq -e '.paths["/rpc/workspaces/create"].post.requestBody.content["application/json"].schema.properties.json.properties.name.maxLength == 63' <<<"$BODY"
+	jq -e 'def follow($doc): if has("$ref") then $doc.components.schemas[."$ref" | ltrimstr("#/components/schemas/")] else . end;
+		. as $doc | .paths["/rpc/workspaces/create"].post.requestBody.content["application/json"].schema.properties.json
+		| follow($doc).properties.name | follow($doc).maxLength == 63' <<<"$BODY"
 	# Every reference leads somewhere.
 	jq -r '.. | ."$ref"? // empty' <<<"$BODY" | sort -u | sed 's/.*\///' | while read -r name; do
 		jq -e ".components.schemas[\"$name\"]" <<<"$BODY" >/dev/null || { echo "$name" >&2; exit 1; }

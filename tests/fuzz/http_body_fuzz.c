@@ -7,6 +7,7 @@
 #include "agent/rpc/body.h"
 #include "agent/rpc/procedures.h"
 #include "agent/rpc/schema.h"
+#include "agent/rpc/schemas.h"
 #include "base/mem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -28,16 +29,16 @@ static void check(const cJSON *schema, const cJSON *input)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static cJSON *schemas[256];
+	static const cJSON *schemas[256];
 	static int count;
 	const char *problem = NULL;
 	cJSON *input = NULL;
 	if (!count) {
 #define ADD(path, class, right, in, output, fn, summary) \
 	do { \
-		const char *text = in; \
-		if (text) \
-			schemas[count++] = schema_text(text); \
+		const char *name = in; \
+		if (name) \
+			schemas[count++] = schemas_get(name); \
 	} while (0);
 		PROCEDURES(ADD)
 	}

@@ -5,6 +5,7 @@
 #include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
 #include "agent/rpc/schema.h"
+#include "agent/rpc/schemas.h"
 #include "agent/sync.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -13,21 +14,21 @@
 
 #define MASK "********"
 
-/* A copy of what the configuration holds under key, or of dflt (schema text form). */
+/* A copy of what the configuration holds under key, or of dflt (JSON). */
 static cJSON *copy_of(struct call *c, const char *key, const char *dflt)
 {
 	struct config *config = agent_config(c->a);
 	const cJSON *v = config_get(config, key);
-	cJSON *copy = v && !cJSON_IsNull(v) ? cJSON_Duplicate(v, 1) : schema_text(dflt);
+	cJSON *copy = v && !cJSON_IsNull(v) ? cJSON_Duplicate(v, 1) : cJSON_Parse(dflt);
 	config_unref(config);
 	return copy;
 }
 
-/* Only what the schema knows, in its order. */
+/* Only what the schema of that name knows, in its order. */
 static cJSON *shaped(const char *schema, cJSON *take_value)
 {
-	cleanup_json cJSON *s = schema_text(schema), *issues = cJSON_CreateArray();
-	cJSON *out = schema_apply(s, take_value, issues);
+	cleanup_json cJSON *issues = cJSON_CreateArray();
+	cJSON *out = schema_apply(schemas_get(schema), take_value, issues);
 	cJSON_Delete(take_value);
 	return out;
 }
@@ -106,7 +107,7 @@ int proc_credentials_update(struct call *c, cJSON **out, struct perry_err **err)
 int proc_scripts_get(struct call *c, cJSON **out, struct perry_err **err)
 {
 	(void)err;
-	*out = shaped(SCRIPTS, copy_of(c, "scripts", "{}"));
+	*out = shaped("Scripts", copy_of(c, "scripts", "{}"));
 	return 0;
 }
 
@@ -132,7 +133,7 @@ static void mask_agents(const struct call *c, cJSON *agents)
 int proc_agents_get(struct call *c, cJSON **out, struct perry_err **err)
 {
 	(void)err;
-	*out = shaped(AGENTS, copy_of(c, "agents", "{}"));
+	*out = shaped("Agents", copy_of(c, "agents", "{}"));
 	mask_agents(c, *out);
 	return 0;
 }

@@ -1,3 +1,4 @@
+/* GET /openapi.json: the table of procedures and schemas.json, as OpenAPI 3.1. */
 #include "agent/rpc/openapi.h"
 
 #include <string.h>
@@ -5,61 +6,17 @@
 #include "agent/http/reply.h"
 #include "agent/rpc/procedure.h"
 #include "agent/rpc/procedures.h"
-#include "agent/rpc/schema.h"
+#include "agent/rpc/schemas.h"
 #include "agent/who/auth.h"
 #include "base/mem.h"
 
-#define TIME    "{'type':'string','format':'date-time'}"
-#define PORTS   OBJ_REQ("'ssh':" INT ",'forwards':" ARRAY(FORWARD), "'ssh'")
-#define STARTUP OBJ_REQ("'steps':" ARRAY(REF("Step")) ",'updatedAt':" TIME, "'steps','updatedAt'")
-#define SYNCED  OBJ_REQ("'name':" STR ",'success':" BOOL ",'error':" STR, "'name','success'")
-#define DEVICE  OBJ_REQ("'id':" STR ",'name':" STR ",'login':" STR ",'at':" INT, "'id'")
-#define ERROR \
-	OBJ_REQ("'defined':" BOOL ",'code':" STR ",'status':" INT ",'message':" STR ",'data':" ANY, \
-		"'code','status','message'")
-
-/* What the output schemas refer to. */
-static const struct {
-	const char *name, *schema;
-} components[] = {
-	{ "Info", OBJ_REQ("'hostname':" STR ",'uptime':" INT ",'workspacesCount':" INT ",'dockerVersion':" STR
-			  ",'terminalConnections':" INT ",'version':" STR ",'hostEquivalentDocker':" BOOL
-			  ",'tailscale':" REF("TailscaleInfo"),
-			  "'hostname','uptime','workspacesCount','dockerVersion','terminalConnections'") },
-	{ "TailscaleInfo",
-	  OBJ_REQ("'running':" BOOL ",'state':" STR ",'dnsName':" STR ",'user':" STR ",'https':" BOOL
-		  ",'serveActive':" BOOL ",'httpsUrl':" STR ",'url':" STR
-		  ",'signIn':{'enum':['identity','token']},'userspace':" BOOL ",'problem':" STR ",'mend':" STR,
-		  "'running','serveActive'") },
-	{ "Access", OBJ_REQ("'owner':" STR ",'access':" ARRAY(STR) ",'devices':" ARRAY(DEVICE), "'access','devices'") },
-	{ "HostInfo", OBJ_REQ("'enabled':" BOOL ",'hostname':" STR ",'username':" STR ",'homeDir':" STR,
-			      "'enabled','hostname','username','homeDir'") },
-	{ "Step", OBJ_REQ("'id':" STR ",'label':" STR ",'message':" STR
-			  ",'status':{'enum':['pending','running','done','error','skipped']}",
-			  "'id','label','status'") },
-	{ "Workspace",
-	  OBJ_REQ("'name':" STR ",'status':{'enum':['running','stopped','creating','error']},'containerId':" STR
-		  ",'created':" TIME ",'repo':" STR ",'ports':" PORTS ",'lastUsed':" TIME ",'startup':" STARTUP
-		  ",'branch':" STR ",'labels':" RECORD(STR) ",'outdated':" BOOL ",'error':" STR ",'tailscale':" OBJ_REQ(
-			  "'status':{'enum':['none','connecting','connected','failed']},'hostname':" STR
-			  ",'dnsName':" STR ",'ip':" STR ",'keyExpiry':" TIME ",'error':" STR ",'mend':" STR,
-			  "'status'") ",'ttl':" INT ",'ttlEnds':" TIME ",'stopReason':" STR
-				      ",'workerVersion':{'type':['string','null']},'listeners':" ARRAY(ANY),
-		  "'name','status','containerId','created','ports'") },
-	{ "Operation", OBJ_REQ("'id':" STR ",'kind':" STR ",'workspace':" STR ",'started':" INT ",'ended':" INT
-			       ",'state':{'enum':['queued','running','done','failed','cancelled']}"
-			       ",'steps':" ARRAY(ANY) ",'error':" ANY ",'result':" ANY,
-			       "'id','kind'") },
-	{ "SyncAll",
-	  OBJ_REQ("'synced':" INT ",'failed':" INT ",'results':" ARRAY(SYNCED), "'synced','failed','results'") },
-	{ "SshKey", OBJ_REQ("'name':" STR ",'path':" STR ",'publicKeyPath':" STR ",'fingerprint':" STR
-			    ",'hasPrivateKey':" BOOL ",'type':{'enum':['ed25519','rsa','ecdsa','dsa','unknown']}",
-			    "'name','path','publicKeyPath','type','fingerprint','hasPrivateKey'") },
-	{ "Sessions",
-	  OBJ_REQ("'sessions':" ARRAY(ANY) ",'total':" INT ",'hasMore':" BOOL, "'sessions','total','hasMore'") },
-	{ "Error", OBJ_REQ("'json':" ERROR, "'json'") },
-	{ "Accepted", OBJ_REQ("'json':" OBJ_REQ("'operation':" STR, "'operation'"), "'json'") },
-};
+static cJSON *reference(const char *schema)
+{
+	cleanup_free char *to = xasprintf(SCHEMAS_REF "%s", schema);
+	cJSON *r = cJSON_CreateObject();
+	json_set_str(r, "$ref", to);
+	return r;
+}
 
 static cJSON *json_content(cJSON *take_schema)
 {
@@ -71,8 +28,11 @@ static cJSON *json_content(cJSON *take_schema)
 /* {"json": schema}, as every body has it. */
 static cJSON *envelope(const char *schema)
 {
-	cJSON *outer = schema_text("{'type':'object','properties':{},'required':['json']}");
-	json_set(json_obj(outer, "properties"), "json", schema_text(schema));
+	cJSON *outer = cJSON_CreateObject(), *required = cJSON_CreateArray();
+	json_set_str(outer, "type", "object");
+	json_set(json_obj(outer, "properties"), "json", reference(schema));
+	json_push_str(required, "json");
+	json_set(outer, "required", required);
 	return outer;
 }
 
@@ -104,9 +64,8 @@ static cJSON *operation_of(const struct procedure *p)
 	}
 	json_set(answers, "200", answer("Done", envelope(p->output)));
 	if (p->class == PROCEDURE_OPERATION)
-		json_set(answers, "202",
-			 answer("With `Prefer: respond-async`: under way", schema_text(REF("Accepted"))));
-	json_set(answers, "default", answer("Not done", schema_text(REF("Error"))));
+		json_set(answers, "202", answer("With `Prefer: respond-async`: under way", reference("Accepted")));
+	json_set(answers, "default", answer("Not done", reference("Error")));
 	json_set(op, "responses", answers);
 	return op;
 }
@@ -122,16 +81,29 @@ static void add_get(cJSON *paths, const char *path, const char *summary, const c
 	json_set(json_obj(paths, path), "get", op);
 }
 
+/* What stands around the paths. */
+static cJSON *frame(void)
+{
+	cJSON *doc = cJSON_CreateObject(), *server = cJSON_CreateObject(), *need = cJSON_CreateObject();
+	json_set_str(doc, "openapi", "3.1.0");
+	json_set_str(json_obj(doc, "info"), "title", "Perry agent");
+	json_set_str(json_obj(doc, "info"), "version", PERRY_VERSION);
+	json_set_str(server, "url", "/");
+	json_push(cJSON_AddArrayToObject(doc, "servers"), server);
+	cJSON_AddArrayToObject(need, "bearer");
+	json_push(cJSON_AddArrayToObject(doc, "security"), need);
+	json_obj(doc, "paths");
+	cJSON *components = json_obj(doc, "components");
+	cJSON *bearer = json_obj(json_obj(components, "securitySchemes"), "bearer");
+	json_set_str(bearer, "type", "http");
+	json_set_str(bearer, "scheme", "bearer");
+	json_set(components, "schemas", schemas_copy());
+	return doc;
+}
+
 void openapi_handle(struct agent *a, struct server_req *r, const struct caller *c)
 {
-	cJSON *doc = schema_text(
-		"{'openapi':'3.1.0','info':{'title':'Perry agent','version':'" PERRY_VERSION
-		"'},'servers':[{'url':'/'}],"
-		"'security':[{'bearer':[]}],'paths':{},"
-		"'components':{'securitySchemes':{'bearer':{'type':'http','scheme':'bearer'}},'schemas':{}}}");
-	cJSON *paths = json_obj(doc, "paths"), *schemas = json_obj(json_obj(doc, "components"), "schemas");
-	for (size_t i = 0; i < ARRAY_LEN(components); i++)
-		json_set(schemas, components[i].name, schema_text(components[i].schema));
+	cJSON *doc = frame(), *paths = json_obj(doc, "paths");
 	for (const struct procedure *p = procedures; p->path; p++) {
 		cleanup_free char *path = xasprintf("/rpc/%s", p->path);
 		json_set(json_obj(paths, path), "post", operation_of(p));

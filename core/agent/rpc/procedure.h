@@ -19,14 +19,14 @@ struct procedure {
 	const char *path; /* "workspaces/create" */
 	enum procedure_class class;
 	enum right right;
-	const char *input;  /* schema, NULL: no input */
-	const char *output; /* schema */
+	const char *input;  /* name of a schema, NULL: no input */
+	const char *output; /* name of a schema */
 	/* Gives the answer in *out; an operation's handler may set call->op and call->finish instead. */
 	int (*fn)(struct call *c, cJSON **out, struct perry_err **err);
 	const char *summary;
 };
 extern const struct procedure procedures[]; /* ends with path NULL */
 const struct procedure *procedure_find(const char *path);
-const cJSON *procedure_input(const struct procedure *p); /* parsed once; NULL: no input */
+const cJSON *procedure_input(const struct procedure *p); /* for schema_apply; NULL: no input */
 
 #endif

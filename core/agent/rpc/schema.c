@@ -18,21 +18,6 @@ struct at {
 
 static cJSON *apply(const cJSON *schema, const cJSON *value, const struct at *at, cJSON *issues);
 
-cJSON *schema_text(const char *text)
-{
-	char *copy = xstrdup(text);
-	for (char *p = copy; *p; p++)
-		if (*p == '\'')
-			*p = '"';
-	cJSON *j = cJSON_Parse(copy);
-	if (!j) {
-		fprintf(stderr, "malformed schema: %s\n", copy);
-		abort();
-	}
-	free(copy);
-	return j;
-}
-
 static cJSON *path_of(const struct at *at)
 {
 	cJSON *path = cJSON_CreateArray();
