@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/process.h"
+#include "base/random.h"
+#include "docker/step_argv.h"
 #include "lua/internal.h"
 #include "net/http.h"
 #include "policy/pack/packs.h"
@@ -17,6 +19,7 @@
 #define HTTP_BODY_MAX   (1u << 20)
 #define EXEC_TIMEOUT_MS 30000
 #define EXEC_OUTPUT_MAX (256u << 10)
+#define HOOK_ID_BYTES   12
 #define MAX_LAYERS      (PACKS_MAX + 2)
 
 struct lua_hooks {
@@ -259,29 +262,20 @@ static void set_scrubbed(cJSON *obj, const char *key, const struct buf *text)
 static int call_exec(struct lua_hooks *s, const cJSON *args, cJSON **out, struct perry_err **err)
 {
 	const char *name = json_str_or(args, "workspace", s->workspace ? s->workspace : "");
-	const cJSON *argv = json_at(args, "argv"), *word;
+	const cJSON *argv = json_at(args, "argv");
 	cleanup_json cJSON *record = NULL;
-	cleanup_free const char **words = xcalloc((size_t)cJSON_GetArraySize(argv) + 12, sizeof *words);
-	char id[40] = "hook-";
-	size_t n = 0;
+	char id[5 + 2 * HOOK_ID_BYTES + 1] = "hook-";
 	if (store_ws_get(s->host->setup.store, name, &record, err) < 0)
 		return -1;
 	if (!cJSON_GetArraySize(argv))
 		return perry_fail(err, PERRY_EINPUT, "argv: expected the words of a command");
-	snprintf(id + 5, sizeof id - 5, "%p", (void *)words);
-	words[n++] = "/opt/perry/bin/perry-step";
-	words[n++] = "exec";
-	words[n++] = "--id";
-	words[n++] = id;
-	words[n++] = "--user";
-	words[n++] = json_str_or(args, "user", "workspace");
-	if (json_str(args, "cwd")) {
-		words[n++] = "--cwd";
-		words[n++] = json_str(args, "cwd");
-	}
-	words[n++] = "--";
-	cJSON_ArrayForEach(word, argv)
-		words[n++] = cJSON_IsString(word) ? word->valuestring : "";
+	random_hex(id + 5, HOOK_ID_BYTES);
+	cleanup_free const char **command = step_words(argv), **words = step_exec_argv(&(struct step_exec){
+								      .id = id,
+								      .user = json_str(args, "user"),
+								      .cwd = json_str(args, "cwd"),
+								      .command = command,
+							      });
 	struct docker_exec opts = { .argv = words,
 				    .input = json_str(args, "input"),
 				    .input_len = strlen(json_str_or(args, "input", "")),

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/sha256.h"
+#include "docker/step_argv.h"
 #include "lua/internal.h"
 
 /* list{...}: a list, also when it is empty. */
@@ -227,5 +228,7 @@ int lib_base(lua_State *L)
 	luaL_newlib(L, fns);
 	lua_pushlightuserdata(L, NULL);
 	lua_setfield(L, -2, "null");
+	lua_pushliteral(L, STEP_PATH);
+	lua_setfield(L, -2, "step_path");
 	return 1;
 }

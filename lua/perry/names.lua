@@ -4,7 +4,7 @@ local store = require "store"
 
 local M = {}
 
-M.step = "/opt/perry/bin/perry-step"
+M.step = base.step_path
 M.home = "/home/workspace"
 
 local agent = store.agent_id()

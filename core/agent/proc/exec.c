@@ -12,8 +12,8 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "docker/docker.h"
+#include "docker/step_argv.h"
 
-#define STEP "/opt/perry/bin/perry-step"
 enum {
 	MAX_OUTPUT = 8 << 20, /* of each stream; what comes after is dropped and said so */
 	MAX_ARGS = 4096,
@@ -23,7 +23,8 @@ enum {
 /* Ends the process group: a command whose caller is gone, or whose time is up, does not go on. */
 static void kill_exec(struct call *c, const char *container, const char *id)
 {
-	const char *const argv[] = { STEP, "kill", id, "--grace", "2", NULL };
+	const char *argv[8];
+	step_kill_argv(argv, id, NULL, "2");
 	const struct docker_exec opts = { .argv = argv, .user = "0", .timeout_ms = 15000 };
 	cleanup_err struct perry_err *e = NULL;
 	int code;
@@ -31,32 +32,18 @@ static void kill_exec(struct call *c, const char *container, const char *id)
 		log_warn("agent", "an exec that is over cannot be ended: %s", perry_msg(e));
 }
 
-/* perry-step exec --id ID --user U [--cwd D] -- COMMAND; the array is the caller's, the texts are borrowed. */
+/* The array is the caller's, the texts are borrowed. */
 static const char **exec_argv(const struct call *c, const char *id)
 {
-	const cJSON *command = cJSON_GetObjectItemCaseSensitive(c->input, "command"), *word;
-	const char *cwd = call_str(c, "cwd");
-	const char **argv = xcalloc((size_t)cJSON_GetArraySize(command) + 16, sizeof *argv);
-	int n = 0;
-	argv[n++] = STEP;
-	argv[n++] = "exec";
-	argv[n++] = "--id";
-	argv[n++] = id;
-	argv[n++] = "--user";
-	argv[n++] = json_str_or(c->input, "user", "workspace");
-	if (cwd) {
-		argv[n++] = "--cwd";
-		argv[n++] = cwd;
-	}
-	argv[n++] = "--";
-	if (cJSON_IsString(command)) {
-		argv[n++] = "/bin/sh";
-		argv[n++] = "-c";
-		argv[n++] = command->valuestring;
-	}
-	cJSON_ArrayForEach(word, command)
-		argv[n++] = word->valuestring;
-	return argv;
+	const cJSON *command = cJSON_GetObjectItemCaseSensitive(c->input, "command");
+	const char *const script[] = { "/bin/sh", "-c", command->valuestring, NULL };
+	cleanup_free const char **words = step_words(command);
+	return step_exec_argv(&(struct step_exec){
+		.id = id,
+		.user = json_str(c->input, "user"),
+		.cwd = call_str(c, "cwd"),
+		.command = cJSON_IsString(command) ? script : words,
+	});
 }
 
 /* One stream as a JSON string: bytes that are no UTF-8 become U+FFFD, a NUL stays one. */
