@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "agent/idle/idle.h"
-#include "agent/stream/stream.h"
+#include "agent/stream/setup.h"
 
 struct agent;
 struct idle_agent;

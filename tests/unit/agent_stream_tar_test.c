@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "agent/stream/priv.h"
+#include "agent/stream/tar.h"
 #include "base/file.h"
 #include "base/mem.h"
 

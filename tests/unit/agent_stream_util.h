@@ -18,7 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/stream/proto.h"
 #include "agent/stream/stream.h"
+#include "agent/stream/terminal.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"

@@ -1,18 +1,19 @@
 /* A command in a workspace: docker exec of perry-step, pumped without blocking. What blocks (opening, resizing,
  * signalling, the exit code) runs on threads of its own; each of them holds a reference. */
+#include "agent/stream/exec.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "agent/stream/priv.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "docker/step_argv.h"
 
-#define STEP_NO_TARGET  3  /* perry-step kill: nothing runs with this id */
 #define KILL_TRIES      15 /* the record of a command that was just started may not stand yet */
 #define KILL_PAUSE_MS   200
 #define RESIZE_TRIES    20
@@ -25,7 +26,6 @@ struct exec {
 	struct stream_source base;
 	int refs; /* threads under way, and one until finish */
 	char id[40], container[65], kind[16];
-	char **argv;    /* of the exec: perry-step exec ... */
 	char **command; /* what the client asked for, or NULL */
 	char *user, *cwd, *term, *shell;
 	cJSON *caller;
@@ -36,7 +36,7 @@ struct exec {
 	struct docker_stream *st;    /* the I/O thread's; resize and exit code borrow it */
 	struct docker_stream *fresh; /* the open thread's */
 	struct perry_err *err;       /* the open thread's, then the end's */
-	struct stream_watch *watch;
+	struct loop_watch *watch;
 	struct buf in; /* not taken by the engine yet; at most a window */
 	bool eof, input_closed;
 	struct buf pending; /* read, and no room for it yet */
@@ -48,19 +48,15 @@ struct exec {
 	int code;
 	bool resizing, resize_again;
 	int64_t used_at;
-	struct stream_timer timer;
-	int64_t give_up_at;
+	struct loop_timer timer; /* after a kill */
 };
 
 static void unref(struct exec *e)
 {
 	if (--e->refs)
 		return;
-	for (char **list = e->argv; list && *list; list++)
-		free(*list);
 	for (char **list = e->command; list && *list; list++)
 		free(*list);
-	free(e->argv);
 	free(e->command);
 	free(e->user);
 	free(e->cwd);
@@ -78,7 +74,7 @@ static void unref(struct exec *e)
 static void work(struct exec *e, void (*fn)(void *arg), void (*done)(void *arg))
 {
 	e->refs++;
-	stream_work(e->base.s, fn, done, e);
+	loop_work(e->base.s->loop, fn, done, e);
 }
 
 static void done_nothing(void *arg)
@@ -93,8 +89,8 @@ static void finish(struct exec *e)
 		return;
 	e->finished = true;
 	atomic_store(&e->over, true);
-	stream_watch_drop(e->base.s, &e->watch);
-	stream_timer_remove(&e->timer);
+	loop_watch_drop(&e->watch);
+	loop_timer_stop(&e->timer);
 	stream_source_unlist(&e->base);
 	if (e->base.owner) {
 		cleanup_err struct perry_err *err = NULL;
@@ -145,7 +141,7 @@ static void stream_over(struct exec *e)
 	if (e->stream_ended)
 		return;
 	e->stream_ended = true;
-	stream_watch_drop(e->base.s, &e->watch);
+	loop_watch_drop(&e->watch);
 	/* A broken stream says why it broke only if the engine does not know how the command ended. */
 	e->exiting = true;
 	work(e, exit_thread, exit_done);
@@ -156,13 +152,8 @@ static void stream_over(struct exec *e)
 static void kill_exec(struct exec *e, const char *signal, const char *grace, struct perry_err **err)
 {
 	struct streams *s = e->base.s;
-	const char *argv[8] = { s->setup.step, "kill", "--signal", signal };
-	int n = 4;
-	if (grace) {
-		argv[n++] = "--grace";
-		argv[n++] = grace;
-	}
-	argv[n] = e->id;
+	const char *argv[8];
+	step_kill_argv(argv, e->id, signal, grace);
 	struct docker_exec x = { .argv = argv, .user = "0:0", .timeout_ms = 20000 };
 	for (int i = 0; i < KILL_TRIES && !atomic_load(&e->over); i++) {
 		int code = 0;
@@ -183,11 +174,9 @@ static void kill_thread(void *arg)
 		log_warn("streams", "%s: cannot end %s: %s", e->base.workspace, e->id, perry_msg(err));
 }
 
-static void on_timer(void *owner, int64_t now)
+static void on_give_up(void *owner)
 {
-	struct exec *e = owner;
-	if (now >= e->give_up_at)
-		finish(e);
+	finish(owner);
 }
 
 static void kill_done(void *arg)
@@ -195,10 +184,7 @@ static void kill_done(void *arg)
 	struct exec *e = arg;
 	if (!e->finished) {
 		/* The stream ends by itself now, unless something that left the session holds it. */
-		e->give_up_at = clock_mono_ms() + AFTER_KILL_MS;
-		e->timer.fn = on_timer;
-		e->timer.owner = e;
-		stream_timer_add(e->base.s, &e->timer);
+		loop_timer_set(e->base.s->loop, &e->timer, clock_mono_ms() + AFTER_KILL_MS, on_give_up, e);
 	}
 	unref(e);
 }
@@ -264,8 +250,7 @@ static void update(struct exec *e)
 {
 	if (!e->watch)
 		return;
-	stream_watch_set(e->base.s, e->watch,
-			 (can_read(e) ? EPOLLIN : 0) | (e->in.len && !e->input_closed ? EPOLLOUT : 0));
+	loop_watch_set(e->watch, (can_read(e) ? EPOLLIN : 0) | (e->in.len && !e->input_closed ? EPOLLOUT : 0));
 }
 
 static void read_some(struct exec *e)
@@ -307,41 +292,6 @@ static void flush_pending(struct exec *e)
 
 /* --- opening --- */
 
-static void push(char ***list, int *n, const char *text)
-{
-	*list = xrealloc(*list, (size_t)(*n + 2) * sizeof **list);
-	(*list)[(*n)++] = xstrdup(text);
-	(*list)[*n] = NULL;
-}
-
-static void make_argv(struct exec *e)
-{
-	int n = 0;
-	const char *user = e->user ? e->user : "workspace";
-	const char *const head[] = { e->base.s->setup.step, "exec", "--id", e->id, "--user", user, NULL };
-	for (const char *const *word = head; *word; word++)
-		push(&e->argv, &n, *word);
-	if (e->cwd) {
-		push(&e->argv, &n, "--cwd");
-		push(&e->argv, &n, e->cwd);
-	}
-	if (e->tty) {
-		cleanup_free char *size = xasprintf("%dx%d", e->cols, e->rows);
-		push(&e->argv, &n, "--size");
-		push(&e->argv, &n, size);
-	}
-	if (!e->command)
-		push(&e->argv, &n, "--login");
-	if (!e->command && e->shell) {
-		push(&e->argv, &n, "--shell");
-		push(&e->argv, &n, e->shell);
-	}
-	if (e->command)
-		push(&e->argv, &n, "--");
-	for (char **word = e->command; word && *word; word++)
-		push(&e->argv, &n, *word);
-}
-
 static void open_thread(void *arg)
 {
 	struct exec *e = arg;
@@ -352,11 +302,19 @@ static void open_thread(void *arg)
 		return;
 	if (!e->command && setup->shell)
 		e->shell = setup->shell(setup->ctx, e->base.workspace);
-	make_argv(e);
+	cleanup_free const char **argv = step_exec_argv(&(struct step_exec){
+		.id = e->id,
+		.user = e->user,
+		.cwd = e->cwd,
+		.cols = e->tty ? e->cols : 0,
+		.rows = e->rows,
+		.shell = e->shell,
+		.command = (const char *const *)e->command,
+	});
 	cleanup_free char *term = xasprintf("TERM=%s", e->term ? e->term : "xterm-256color");
 	const char *env[] = { term, NULL };
 	struct docker_exec x = {
-		.argv = (const char *const *)e->argv,
+		.argv = argv,
 		.env = e->tty ? env : NULL,
 		.user = "0:0",
 		.tty = e->tty,
@@ -380,7 +338,7 @@ static void open_done(void *arg)
 	}
 	e->opened = true;
 	e->used_at = clock_mono_ms();
-	e->watch = stream_watch_new(e->base.s, docker_stream_fd(e->st), on_event, e);
+	e->watch = loop_watch_new(e->base.s->loop, docker_stream_fd(e->st), on_event, e);
 	if (e->ending)
 		start_kill(e);
 	else if (e->base.owner)
@@ -499,7 +457,7 @@ static void on_signal(struct stream_source *src, const char *name)
 	j->e = e;
 	snprintf(j->name, sizeof j->name, "%s", name);
 	e->refs++;
-	stream_work(src->s, signal_thread, signal_done, j);
+	loop_work(src->s->loop, signal_thread, signal_done, j);
 }
 
 static void on_kick(struct stream_source *src)
@@ -526,10 +484,12 @@ static void on_end(struct stream_source *src)
 
 static char **copy_list(char *const *list)
 {
-	char **copy = NULL;
-	int n = 0;
-	for (; list && *list; list++)
-		push(&copy, &n, *list);
+	size_t n = 0;
+	while (list && list[n])
+		n++;
+	char **copy = n ? xcalloc(n + 1, sizeof *copy) : NULL;
+	for (size_t i = 0; i < n; i++)
+		copy[i] = xstrdup(list[i]);
 	return copy;
 }
 

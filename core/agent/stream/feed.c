@@ -1,14 +1,16 @@
 /* Logs and copies: one blocking engine call on a thread, with bounded queues between it and the I/O thread. */
+#include "agent/stream/feed.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "agent/stream/priv.h"
+#include "agent/stream/tar.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -76,22 +78,20 @@ static void wake(struct feed *f)
 {
 	if (!f->told) {
 		f->told = true;
-		stream_post(f->base.s, on_wake, f);
+		loop_post(f->base.s->loop, on_wake, f);
 	}
 }
 
 /* Under f->lock: waits for the other side to move. False: cancelled, or copy_out stalls. */
 static bool await_move(struct feed *f)
 {
-	struct timespec until;
 	if (atomic_load(&f->cancel.set))
 		return false;
 	if (!f->copy_out) {
 		pthread_cond_wait(&f->moved, &f->lock);
 		return true;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += STALL_S;
+	struct timespec until = clock_deadline(STALL_S * 1000);
 	f->stalled = pthread_cond_timedwait(&f->moved, &f->lock, &until) == ETIMEDOUT;
 	return !f->stalled;
 }
@@ -467,11 +467,7 @@ struct stream_source *stream_feed_new(struct streams *s, const cJSON *open, cons
 	f->cancel.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	f->out_tail = &f->out;
 	pthread_mutex_init(&f->lock, NULL);
-	pthread_condattr_t mono;
-	pthread_condattr_init(&mono);
-	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-	pthread_cond_init(&f->moved, &mono);
-	pthread_condattr_destroy(&mono);
+	clock_cond_init(&f->moved);
 	f->copy_out = strcmp(json_str_or(open, "kind", ""), "copy_out") == 0;
 	f->spool = -1;
 	stream_source_list(&f->base, s, json_str_or(open, "name", ""), sink, owner);
@@ -481,6 +477,6 @@ struct stream_source *stream_feed_new(struct streams *s, const cJSON *open, cons
 	}
 	f->base.kick = on_kick;
 	f->base.end = on_end;
-	stream_work(s, feed_thread, on_done, f);
+	loop_work(s->loop, feed_thread, on_done, f);
 	return &f->base;
 }

@@ -1,4 +1,6 @@
 /* A login shell of this machine on a pseudo-terminal of ours. */
+#include "agent/stream/host.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pty.h>
@@ -12,7 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/stream/priv.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -27,7 +28,7 @@ struct host {
 	int fd; /* the terminal's master side */
 	pid_t pid;
 	struct perry_err *err;
-	struct stream_watch *watch, *exit_watch;
+	struct loop_watch *watch, *exit_watch;
 	int pid_fd; /* readable once the shell has ended, whoever still has the terminal open */
 	struct buf in, pending;
 	bool ending, exited, reaping, ended;
@@ -50,8 +51,8 @@ static void host_free(struct host *h)
 
 static void finish(struct host *h)
 {
-	stream_watch_drop(h->base.s, &h->watch);
-	stream_watch_drop(h->base.s, &h->exit_watch);
+	loop_watch_drop(&h->watch);
+	loop_watch_drop(&h->exit_watch);
 	stream_source_unlist(&h->base);
 	if (h->base.owner)
 		h->base.sink->ended(h->base.owner, h->code, h->err);
@@ -174,7 +175,7 @@ static void reap(struct host *h)
 	if (h->reaping)
 		return;
 	h->reaping = true;
-	stream_work(h->base.s, reap_thread, reap_done, h);
+	loop_work(h->base.s->loop, reap_thread, reap_done, h);
 }
 
 /* --- pumping --- */
@@ -187,7 +188,7 @@ static bool can_read(const struct host *h)
 static void update(struct host *h)
 {
 	if (h->watch)
-		stream_watch_set(h->base.s, h->watch, (can_read(h) ? EPOLLIN : 0) | (h->in.len ? EPOLLOUT : 0));
+		loop_watch_set(h->watch, (can_read(h) ? EPOLLIN : 0) | (h->in.len ? EPOLLOUT : 0));
 }
 
 static void flush_input(struct host *h)
@@ -224,7 +225,7 @@ static void read_some(struct host *h)
 		} else if (n == 0 || errno != EINTR) {
 			if (n < 0 && errno == EAGAIN && !h->exited)
 				return;
-			stream_watch_drop(h->base.s, &h->watch); /* EIO: nobody has the other side any more */
+			loop_watch_drop(&h->watch); /* EIO: nobody has the other side any more */
 			reap(h);
 			return;
 		}
@@ -244,7 +245,7 @@ static void on_event(void *owner, uint32_t events)
 static void on_exit_event(void *owner, uint32_t events)
 {
 	struct host *h = owner;
-	stream_watch_drop(h->base.s, &h->exit_watch);
+	loop_watch_drop(&h->exit_watch);
 	h->exited = true;
 	if (h->watch && can_read(h))
 		read_some(h);
@@ -258,10 +259,10 @@ static void start_done(void *arg)
 		finish(h);
 		return;
 	}
-	h->watch = stream_watch_new(h->base.s, h->fd, on_event, h);
+	h->watch = loop_watch_new(h->base.s->loop, h->fd, on_event, h);
 	if (h->pid_fd >= 0) {
-		h->exit_watch = stream_watch_new(h->base.s, h->pid_fd, on_exit_event, h);
-		stream_watch_set(h->base.s, h->exit_watch, EPOLLIN);
+		h->exit_watch = loop_watch_new(h->base.s->loop, h->pid_fd, on_exit_event, h);
+		loop_watch_set(h->exit_watch, EPOLLIN);
 	}
 	if (h->ending)
 		reap(h);
@@ -332,6 +333,6 @@ struct stream_source *stream_host_new(struct streams *s, int cols, int rows, con
 	h->base.resize = on_resize;
 	h->base.kick = on_kick;
 	h->base.end = on_end;
-	stream_work(s, start_thread, start_done, h);
+	loop_work(s->loop, start_thread, start_done, h);
 	return &h->base;
 }

@@ -1,13 +1,19 @@
 /* The channels of docs/streams.md, the agent's side. */
+#include "agent/stream/proto.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/stream/priv.h"
+#include "agent/stream/conn.h"
+#include "agent/stream/exec.h"
+#include "agent/stream/feed.h"
+#include "agent/stream/host.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "docker/step_argv.h"
 
 enum {
 	MSG_OPEN = 1,
@@ -210,7 +216,7 @@ static int open_forward(struct chan *ch, const cJSON *o, const char *name, struc
 		return perry_fail(err, PERRY_EINPUT, "OPEN: port: which one?");
 	char number[8];
 	snprintf(number, sizeof number, "%d", (int)port);
-	char *argv[] = { (char *)ch->c->s->setup.step, (char *)"connect", number, NULL };
+	char *argv[] = { (char *)STEP_PATH, (char *)"connect", number, NULL };
 	const struct stream_exec x = { .workspace = name, .kind = "forward", .term = "dumb", .command = argv };
 	ch->src = stream_exec_new(ch->c->s, &x, ch->c->caller, &sink, ch);
 	return 0;
@@ -426,11 +432,16 @@ static void on_gone(struct stream_conn *c)
 	free(p);
 }
 
-void stream_proto_attach(struct stream_conn *c)
+static void attach(struct stream_conn *c, const char *name)
 {
 	c->data = xcalloc(1, sizeof(struct proto));
 	c->message = on_message;
 	c->drained = kick_all;
 	c->workspace_closed = on_workspace_closed;
 	c->gone = on_gone;
+}
+
+void streams_take_perry(struct streams *s, int take_fd, const char *early, size_t n, const cJSON *caller)
+{
+	stream_conn_take(s, take_fd, early, n, caller, attach, NULL);
 }

@@ -1,10 +1,12 @@
 /* Gives every entry of a tar to one user while it passes. Headers are edited in place, so that names of any encoding
  * and whatever extensions an entry has arrive as they were sent. */
+#include "agent/stream/tar.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/stream/priv.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 #define BLOCK   512
 #define PAX_MAX (1 << 20)

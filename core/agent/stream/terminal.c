@@ -1,9 +1,13 @@
 /* GET /rpc/terminal/<name>: the terminal that existing clients speak. Nothing runs until the first resize; what is
  * typed before it is kept. */
+#include "agent/stream/terminal.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/stream/priv.h"
+#include "agent/stream/conn.h"
+#include "agent/stream/exec.h"
+#include "agent/stream/host.h"
 #include "base/json.h"
 #include "base/mem.h"
 
@@ -145,7 +149,7 @@ static void on_gone(struct stream_conn *c)
 	free(t);
 }
 
-void stream_terminal_attach(struct stream_conn *c, const char *name)
+static void attach(struct stream_conn *c, const char *name)
 {
 	struct terminal *t = xcalloc(1, sizeof *t);
 	t->c = c;
@@ -156,4 +160,10 @@ void stream_terminal_attach(struct stream_conn *c, const char *name)
 	c->workspace_closed = on_workspace_closed;
 	c->gone = on_gone;
 	atomic_fetch_add(&c->s->terminals, 1);
+}
+
+void streams_take_terminal(struct streams *s, int take_fd, const char *early, size_t n, const cJSON *caller,
+			   const char *name)
+{
+	stream_conn_take(s, take_fd, early, n, caller, attach, name);
 }
