@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "agent/routes.h"
 #include "agent/rpc/call.h"
 #include "agent/stream/stream.h"
+#include "agent/streams_agent.h"
 #include "agent/sync.h"
 #include "agent/tailnet/tailnet.h"
 #include "agent/trim.h"
@@ -152,75 +152,6 @@ static int import_legacy(struct agent *a, struct perry_err **err)
 	return 0;
 }
 
-static int resolve(void *ctx, const char *workspace, bool must_run, char container[65], struct perry_err **err)
-{
-	struct agent *a = ctx;
-	cleanup_json cJSON *record = NULL;
-	if (fleet_get(a->fleet, workspace, &record, err) < 0)
-		return -1;
-	const char *id = json_str_or(record, "containerId", "");
-	if (!*id || (must_run && !workspace_is_running(record)))
-		return perry_fail(err, PERRY_ESTATE, "Workspace is not running");
-	snprintf(container, 65, "%s", id);
-	return 0;
-}
-
-static int admit(void *ctx, const cJSON *caller, const char *kind, const char *workspace, struct perry_err **err)
-{
-	struct agent *a = ctx;
-	bool host = strcmp(workspace, STREAM_HOST) == 0;
-	enum right needed = host ? RIGHT_ADMIN : RIGHT_USE;
-	if (!caller_json_may(caller, needed))
-		return perry_fail(err, PERRY_EFORBIDDEN, "This needs the right %s", right_name(needed));
-	if (host || strcmp(kind, "logs") == 0)
-		return 0;
-	return agent_admit(a, strcmp(kind, "terminal") == 0 ? "shell" : "exec", workspace, caller, err);
-}
-
-static char *shell(void *ctx, const char *workspace)
-{
-	struct config *c = agent_config(ctx);
-	char *s = xstrdup(config_str(c, "terminal.preferredShell"));
-	(void)workspace;
-	config_unref(c);
-	return s;
-}
-
-static bool host_access(void *ctx)
-{
-	return agent_host_access(ctx);
-}
-
-static void used(void *ctx, const char *workspace)
-{
-	struct agent *a = ctx;
-	cleanup_json cJSON *change = cJSON_CreateObject(), *record = NULL;
-	json_set_int(change, "lastUsed", clock_ms());
-	if (store_ws_patch(a->store, workspace, change, &record, NULL) == 0)
-		fleet_put(a->fleet, workspace, record);
-}
-
-static void open_in(void *ctx, const char *workspace, enum stream_use use, int change)
-{
-	struct agent *a = ctx;
-	idle_agent_open_in(a->idle, workspace, use, change);
-}
-
-static int open_streams(struct agent *a, struct perry_err **err)
-{
-	const struct streams_setup setup = {
-		.docker = a->docker,
-		.resolve = resolve,
-		.admit = admit,
-		.shell = shell,
-		.host_access = host_access,
-		.used = used,
-		.open = open_in,
-		.ctx = a,
-	};
-	return streams_open(&a->streams, &setup, err);
-}
-
 static int open_server(struct boot *b, struct perry_err **err)
 {
 	struct agent *a = &b->a;
@@ -251,7 +182,7 @@ static int open_parts(struct boot *b, struct perry_err **err)
 	if (agent_open_operations(a, err) < 0)
 		return -1;
 	agent_sync_open(a);
-	if (open_streams(a, err) < 0 || agent_open_watchers(a, err) < 0 || idle_agent_open(a, err) < 0)
+	if (streams_agent_open(a, err) < 0 || agent_open_watchers(a, err) < 0 || idle_agent_open(a, err) < 0)
 		return -1;
 	return open_server(b, err);
 }
