@@ -10,8 +10,6 @@
 #include "base/mem.h"
 #include "lua/lua.h"
 
-#define STEP "/opt/perry/bin/perry-step"
-
 static int decide(void *ctx, const char *workspace, const cJSON *ports, cJSON **answers, struct perry_err **err)
 {
 	struct agent *a = ctx;
@@ -28,7 +26,6 @@ int agent_open_watchers(struct agent *a, struct perry_err **err)
 		.decide = decide,
 		.tailnet = agent_tailnet_state,
 		.ctx = a,
-		.step = STEP,
 	};
 	return watchers_open(&a->watchers, &setup, err);
 }

@@ -1,5 +1,5 @@
-/* What the files of the streams share. Unless it says otherwise everything belongs to the loop's thread, like what their
- * other headers declare. */
+/* What the files of the streams share. Unless it says otherwise everything belongs to the loop's thread, like what
+ * their other headers declare. */
 #ifndef PERRY_AGENT_STREAM_STATE_H
 #define PERRY_AGENT_STREAM_STATE_H
 #include <stdatomic.h>

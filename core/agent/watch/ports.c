@@ -1,8 +1,8 @@
-/* What listens: taken over from a workspace's report, decided on, announced, and turned into forwards. */
+#include "agent/watch/ports.h"
+
 #include <string.h>
 
 #include "agent/jobs.h"
-#include "agent/watch/priv.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -15,14 +15,7 @@ enum {
 	EVENTS_A_MINUTE = 60, /* of one workspace */
 };
 
-void watcher_free_seen(struct seen *list, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		free(list[i].label);
-	free(list);
-}
-
-static void publish(struct watchers *w, struct entry *e, const struct seen *s, const char *state)
+static void publish(struct entry *e, const struct seen *s, const char *state)
 {
 	int64_t minute = clock_mono_ms() / 60000;
 	if (minute != e->minute)
@@ -40,7 +33,7 @@ static void publish(struct watchers *w, struct entry *e, const struct seen *s, c
 	json_set_str(ev, "process", *s->port.process ? s->port.process : NULL);
 	json_set_str(ev, "address", s->port.address);
 	json_set_str(ev, "label", s->label);
-	hub_publish(w->setup.hub, ev, 1);
+	hub_publish(e->w->setup.hub, ev, 1);
 }
 
 static bool all_loopback(const struct entry *e, uint16_t number)
@@ -66,10 +59,10 @@ static cJSON *wanted_forwards(const struct entry *e)
 }
 
 /* The whole set each time it is another one: the workspace finds out what that means. */
-void watcher_forwards(struct watchers *w, struct entry *e)
+void watcher_forwards(struct entry *e)
 {
 	cleanup_json cJSON *record = NULL, *command = cJSON_CreateObject();
-	if (!e->stream || !e->heard || fleet_get(w->setup.fleet, e->name, &record, NULL) < 0)
+	if (!e->stream || !e->heard || fleet_get(e->w->setup.fleet, e->name, &record, NULL) < 0)
 		return;
 	cJSON *serve = json_obj(command, "serve");
 	const cJSON *web = cJSON_GetObjectItemCaseSensitive(record, "serve");
@@ -82,16 +75,33 @@ void watcher_forwards(struct watchers *w, struct entry *e)
 	buf_addc(&e->out, '\n');
 	free(e->sent);
 	e->sent = take_ptr(text);
-	watcher_flush(w, e);
 }
+
+/* A question about listeners, and its answer. */
+struct question {
+	struct watchers *w;
+	char *name, container[65];
+	cJSON *asked, *answers;
+	struct perry_err *err;
+};
+
+static void question_free(struct question *q)
+{
+	cJSON_Delete(q->asked);
+	cJSON_Delete(q->answers);
+	perry_err_free(q->err);
+	free(q->name);
+	free(q);
+}
+
+static void on_decided(void *arg);
 
 static void decide(void *arg)
 {
-	struct watcher_job *d = arg;
-	struct news *n = d->news;
-	d->w->setup.decide(d->w->setup.ctx, n->name, n->asked, &n->answers, &n->err);
-	watcher_post(d->w, n);
-	free(d);
+	struct question *q = arg;
+	q->w->setup.decide(q->w->setup.ctx, q->name, q->asked, &q->answers, &q->err);
+	if (!loop_post(q->w->loop, on_decided, q))
+		question_free(q);
 }
 
 static cJSON *undecided(const struct entry *e)
@@ -111,24 +121,34 @@ static cJSON *undecided(const struct entry *e)
 	return list;
 }
 
-void watcher_ask(struct watchers *w, struct entry *e)
+/* About what is not decided, as a job. */
+static void ask(struct entry *e)
 {
 	cJSON *list = undecided(e);
-	e->decide_at = 0;
 	if (!cJSON_GetArraySize(list)) {
 		cJSON_Delete(list);
 		return;
 	}
-	struct watcher_job *d = xcalloc(1, sizeof *d);
-	d->w = w;
-	d->news = watcher_news(NEWS_DECIDED, e->name);
-	memcpy(d->news->container, e->container, sizeof e->container);
-	d->news->asked = list;
-	e->deciding = jobs_run(w->setup.jobs, decide, d);
-	if (!e->deciding) {
-		watcher_news_free(d->news);
-		free(d);
-	}
+	struct question *q = xcalloc(1, sizeof *q);
+	q->w = e->w;
+	q->name = xstrdup(e->name);
+	memcpy(q->container, e->container, sizeof e->container);
+	q->asked = list;
+	e->deciding = jobs_run(e->w->setup.jobs, decide, q);
+	if (!e->deciding)
+		question_free(q);
+}
+
+static void on_decide(void *owner)
+{
+	struct entry *e = owner;
+	if (!e->deciding) /* else what comes back sees to the rest */
+		ask(e);
+}
+
+static void ask_at(struct entry *e, int64_t due)
+{
+	loop_timer_set(e->w->loop, &e->decide, due, on_decide, e);
 }
 
 static void apply_answer(struct seen *s, const cJSON *answer)
@@ -146,32 +166,43 @@ static bool is_asked(const struct watch_port *p, const cJSON *j)
 	       strcmp(p->process, json_str_or(j, "process", "")) == 0;
 }
 
-void watcher_decided(struct watchers *w, struct entry *e, const struct news *n)
+static void take_answers(struct entry *e, const struct question *q)
 {
-	const cJSON *asked, *answer = n->answers ? n->answers->child : NULL;
-	int64_t now = clock_mono_ms();
-	e->deciding = false;
-	if (n->err) { /* no policy to be had: it is shown, and not exposed */
-		log_warn("ports", "%s: %s", e->name, perry_msg(n->err));
+	const cJSON *asked, *answer = q->answers ? q->answers->child : NULL;
+	if (q->err) { /* no policy to be had: it is shown, and not exposed */
+		log_warn("ports", "%s: %s", e->name, perry_msg(q->err));
 		answer = NULL;
 	}
-	cJSON_ArrayForEach(asked, n->asked) {
+	cJSON_ArrayForEach(asked, q->asked) {
 		for (size_t i = 0; i < e->nseen; i++) {
 			struct seen *s = &e->seen[i];
 			if (s->decided || !is_asked(&s->port, asked))
 				continue;
-			pthread_mutex_lock(&w->lock);
+			pthread_mutex_lock(&e->w->table.lock);
 			apply_answer(s, answer);
-			pthread_mutex_unlock(&w->lock);
+			pthread_mutex_unlock(&e->w->table.lock);
 			if (s->announce)
-				publish(w, e, s, "listening");
+				publish(e, s, "listening");
 		}
 		answer = answer ? answer->next : NULL;
 	}
 	for (size_t i = 0; i < e->nseen; i++)
 		if (!e->seen[i].decided)
-			e->decide_at = now + DECIDE_PAUSE_MS;
-	watcher_forwards(w, e);
+			ask_at(e, clock_mono_ms() + DECIDE_PAUSE_MS);
+	watcher_forwards(e);
+}
+
+static void on_decided(void *arg)
+{
+	struct question *q = arg;
+	struct entry *e = watch_table_find(&q->w->table, q->name);
+	if (e)
+		e->deciding = false;
+	if (e && strcmp(e->container, q->container) == 0)
+		take_answers(e, q);
+	else if (e) /* it was about another container */
+		ask_at(e, clock_mono_ms());
+	question_free(q);
 }
 
 static bool same_listener(const struct watch_port *a, const struct watch_port *b)
@@ -180,7 +211,7 @@ static bool same_listener(const struct watch_port *a, const struct watch_port *b
 	       strcmp(a->process, b->process) == 0;
 }
 
-void watcher_ports(struct watchers *w, struct entry *e, const struct watch_line *line)
+void watcher_ports(struct entry *e, const struct watch_line *line)
 {
 	struct seen *fresh = xcalloc(line->nports + 1, sizeof *fresh), *old = e->seen;
 	size_t nold = e->nseen;
@@ -198,25 +229,25 @@ void watcher_ports(struct watchers *w, struct entry *e, const struct watch_line 
 		}
 		news |= !fresh[i].decided;
 	}
-	pthread_mutex_lock(&w->lock);
+	pthread_mutex_lock(&e->w->table.lock);
 	e->seen = fresh;
 	e->nseen = line->nports;
 	e->more = line->more;
 	e->heard = true;
-	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&e->w->table.lock);
 	for (size_t k = 0; k < nold; k++) {
 		if (moved[k])
 			old[k].label = NULL;
 		else if (old[k].decided && old[k].announce)
-			publish(w, e, &old[k], "closed");
+			publish(e, &old[k], "closed");
 	}
 	free(moved);
-	watcher_free_seen(old, nold);
-	if (news && !e->deciding && !e->decide_at)
-		watcher_ask(w, e);
-	else if (news && !e->decide_at)
-		e->decide_at = clock_mono_ms() + DECIDE_PAUSE_MS;
-	watcher_forwards(w, e);
+	seen_free(old, nold);
+	if (news && !e->deciding && !loop_timer_is_set(&e->decide))
+		ask(e);
+	else if (news && !loop_timer_is_set(&e->decide))
+		ask_at(e, clock_mono_ms() + DECIDE_PAUSE_MS);
+	watcher_forwards(e);
 }
 
 cJSON *watcher_listener(const struct seen *s)

@@ -1,38 +1,18 @@
 /* The agent's ear in each running workspace: one `perry-step watch` through a long-lived exec, all of them read by one
- * thread. Knows what listens and how the workspace's own tailscaled is, asks (as jobs) what to do about new listeners,
+ * loop. Knows what listens and how the workspace's own tailscaled is, asks (as jobs) what to do about new listeners,
  * and tells the workspace which forwards to keep. Publishes
  * {"kind":"port","workspace","state":"listening"|"closed","port","process","address","label"}. */
 #ifndef PERRY_AGENT_WATCHERS_H
 #define PERRY_AGENT_WATCHERS_H
-#include <stdbool.h>
-
+#include "agent/watch/setup.h"
 #include "base/err.h"
 #include "base/json.h"
-#include "docker/docker.h"
 
-struct fleet;
-struct hub;
-struct jobs;
 struct watchers;
 
-/* The callbacks run as jobs. All borrowed until watchers_stop, jobs until watchers_free. */
-struct watchers_setup {
-	struct docker *docker;
-	struct fleet *fleet;
-	struct hub *hub;
-	struct jobs *jobs;
-	/* What to do about listeners [{number, address, loopback, process}]: a list of as many {announce, label,
-	 * expose}. */
-	int (*decide)(void *ctx, const char *workspace, const cJSON *ports, cJSON **answers, struct perry_err **err);
-	/* What the workspace's own tailscaled says of itself, when that has changed; one call at a time for a
-	 * workspace. */
-	void (*tailnet)(void *ctx, const char *workspace, const cJSON *state);
-	void *ctx;
-	const char *step; /* perry-step inside the workspace */
-};
-/* Starts the thread; it follows the fleet from then on. */
+/* Starts the loop; it follows the fleet from then on. */
 int watchers_open(struct watchers **out, const struct watchers_setup *setup, struct perry_err **err);
-/* Ends the thread and all watches. Jobs may still come back. */
+/* Ends the loop and all watches. Jobs may still come back. */
 void watchers_stop(struct watchers *w);
 void watchers_free(struct watchers *w); /* no job of ours runs any more */
 
