@@ -1,5 +1,5 @@
 /* argv -> command table; nothing else. */
-#include "cli/command.h"
+#include "cli/cli.h"
 
 int main(int argc, char **argv)
 {

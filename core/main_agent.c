@@ -1,122 +1,57 @@
 /* The executable with everything: the daemon, and the commands that need TLS or Lua. */
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "agent/agent.h"
-#include "base/mem.h"
+#include "base/str.h"
+#include "cli/args.h"
+#include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/full/full.h"
-#include "net/http.h"
+#include "cli/full.h"
+#include "cli/full/hooks_try.h"
+#include "cli/full/hooks_write.h"
+#include "cli/full/pack_init.h"
+#include "cli/full/packs.h"
+#include "cli/full/preview.h"
+#include "cli/full/tls.h"
 #include "policy/policy.h"
 
-/* TLS to a remote agent, through libcurl. */
-struct tls {
-	struct http *http;
-	struct http_stream *stream;
-	bool nonblock;
-};
-
-static ssize_t wait_or_again(const struct tls *t, short events)
+static int run_agent(const struct args *a, struct perry_err **err)
 {
-	struct pollfd p = { .fd = http_stream_fd(t->stream), .events = events };
-	errno = EAGAIN;
-	return t->nonblock || (poll(&p, 1, -1) < 0 && errno != EINTR) ? -1 : 0;
+	struct agent_options opts = { .config_dir = args_str(a, "config-dir"),
+				      .no_host_access = args_has(a, "no-host-access") };
+	const char *text = args_str(a, "port");
+	long long port = 0;
+	if (text && str_to_int(text, 1, 65535, &port) < 0)
+		return perry_fail(err, PERRY_EUSAGE, "agent run: -p needs a port number, got \"%s\"", text);
+	opts.port = (uint16_t)port;
+	if (opts.config_dir)
+		setenv("PERRY_CONFIG_DIR", opts.config_dir, 1); /* one answer for everything that asks where it is */
+	return agent_run(&opts, err);
 }
 
-static ssize_t tls_read(void *ctx, void *bytes, size_t n)
-{
-	struct tls *t = ctx;
-	for (;;) {
-		ssize_t k = http_stream_recv(t->stream, bytes, n);
-		if (k > 0)
-			return k;
-		if (k < 0) {
-			errno = ECONNRESET;
-			return http_stream_broken(t->stream) ? -1 : 0;
-		}
-		if (wait_or_again(t, POLLIN) < 0)
-			return -1;
-	}
-}
-
-static ssize_t tls_write(void *ctx, const void *bytes, size_t n)
-{
-	struct tls *t = ctx;
-	for (;;) {
-		ssize_t k = http_stream_send(t->stream, bytes, n);
-		if (k > 0)
-			return k;
-		if (k < 0) {
-			errno = EPIPE;
-			return -1;
-		}
-		if (wait_or_again(t, POLLOUT) < 0)
-			return -1;
-	}
-}
-
-static void tls_nonblock(void *ctx, bool on)
-{
-	((struct tls *)ctx)->nonblock = on;
-}
-
-static void tls_close(void *ctx)
-{
-	struct tls *t = ctx;
-	http_stream_free(t->stream);
-	http_free(t->http);
-	free(t);
-}
-
-static int tls_connect(const char *host, int port, struct conn *out, struct perry_err **err)
-{
-	bool v6 = strchr(host, ':') != NULL;
-	cleanup_free char *base = xasprintf("https://%s%s%s:%d", v6 ? "[" : "", host, v6 ? "]" : "", port);
-	const char *ca = getenv("SSL_CERT_FILE"); /* as OpenSSL's own tools have it: behind a proxy that inspects TLS,
-						     or with a CA of one's own */
-	struct http_options options = { .base = base, .ca_file = ca && *ca ? ca : NULL };
-	struct tls *t = xcalloc(1, sizeof *t);
-	if (http_new(&t->http, &options, err) < 0 || http_connect(t->http, 10000, &t->stream, err) < 0) {
-		http_free(t->http);
-		free(t);
-		if (err && *err)
-			(*err)->code = PERRY_ENOAGENT;
-		return perry_wrap(err, "cannot reach the agent at %s:%d", host, port);
-	}
-	*out = (struct conn){ .fd = http_stream_fd(t->stream),
-			      .read = tls_read,
-			      .write = tls_write,
-			      .close = tls_close,
-			      .nonblock = tls_nonblock,
-			      .ctx = t };
-	return 0;
-}
-
-static const struct cli_full full = {
-	.hooks_show = hooks_show,
-	.hooks_new = hooks_new,
-	.hooks_edit = hooks_edit,
-	.hooks_check = hooks_check_files,
-	.hooks_run = hooks_run_point,
-	.hooks_test = hooks_test_dir,
-	.hooks_preview = hooks_preview,
-	.hooks_packs = hooks_packs,
-	.hooks_add = hooks_add,
-	.hooks_update = hooks_update,
-	.hooks_outdated = hooks_outdated,
-	.hooks_remove = hooks_remove,
-	.hooks_pack_init = hooks_pack_init,
-	.hooks_pack_hash = hooks_pack_hash,
+static const struct full_command commands_here[] = {
+	{ "agent run", run_agent },
+	{ "hooks list --packs", hooks_packs },
+	{ "hooks show", hooks_show },
+	{ "hooks new", hooks_new },
+	{ "hooks edit", hooks_edit },
+	{ "hooks check", hooks_check },
+	{ "hooks run", hooks_run },
+	{ "hooks test", hooks_test },
+	{ "hooks preview", hooks_preview },
+	{ "hooks add", hooks_add },
+	{ "hooks update", hooks_update },
+	{ "hooks outdated", hooks_outdated },
+	{ "hooks remove", hooks_remove },
+	{ "hooks pack init", hooks_pack_init },
+	{ "hooks pack hash", hooks_pack_hash },
+	{ NULL, NULL },
 };
 
 int main(int argc, char **argv)
 {
 	policy_main(argc, argv);
-	if (argc > 2 && strcmp(argv[1], "agent") == 0 && strcmp(argv[2], "run") == 0)
-		return cmd_agent_run(argc - 2, argv + 2);
 	client_tls_connect = tls_connect;
-	cli_full = &full;
+	full_commands = commands_here;
 	return cli_main(argc, argv);
 }

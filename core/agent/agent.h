@@ -15,7 +15,5 @@ struct agent_options {
 
 /* Runs until SIGTERM or SIGINT. Call it before anything else is read or started: it forks the policy process first. */
 int agent_run(const struct agent_options *opts, struct perry_err **err);
-/* `perry agent run ...`: argv[0] is "run". Returns the exit status. */
-int cmd_agent_run(int argc, char **argv);
 
 #endif

@@ -1,9 +1,10 @@
+#include "cli/args.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "cli/command.h"
 
 static const struct opt common[] = {
 	{ "help", 'h', NULL, false, "this help" },

@@ -1,47 +1,16 @@
-#include <limits.h>
+#include "cli/cli.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/mem.h"
-#include "base/paths.h"
 #include "base/str.h"
-#include "cli/command.h"
-
-const char *cli_agent;
-const struct cli_full *cli_full;
-static char **whole_argv;
-
-/* How many words of argv are the command's name, 0 when they are not. */
-static int name_words(const char *name, int argc, char **argv)
-{
-	int used = 0;
-	for (const char *p = name; *p; used++) {
-		size_t n = strcspn(p, " ");
-		if (used >= argc || strlen(argv[used]) != n || strncmp(argv[used], p, n) != 0)
-			return 0;
-		p += n;
-		p += *p == ' ';
-	}
-	return used;
-}
-
-const struct command *command_find(int argc, char **argv, int *used)
-{
-	const struct command *best = NULL;
-	*used = 0;
-	for (const struct command *c = commands; c->name; c++) {
-		int n = name_words(c->name, argc, argv);
-		if (!n && c->alias)
-			n = name_words(c->alias, argc, argv);
-		if (n > *used) {
-			best = c;
-			*used = n;
-		}
-	}
-	return best;
-}
+#include "cli/args.h"
+#include "cli/client.h"
+#include "cli/cmd_help.h"
+#include "cli/commands.h"
+#include "cli/full.h"
 
 static int unknown(int argc, char **argv, struct perry_err **err)
 {
@@ -66,20 +35,6 @@ static int unknown(int argc, char **argv, struct perry_err **err)
 		return perry_fail(err, PERRY_EUSAGE, "there is no command \"%s\" (did you mean \"perry %s\"?)",
 				  two && group ? two : argv[0], near);
 	return perry_fail(err, PERRY_EUSAGE, "there is no command \"%s\"\n  see: perry help", argv[0]);
-}
-
-int cli_become_full(struct perry_err **err)
-{
-	static const char *const places[] = { "perry-agent", "../libexec/perry/perry-agent" };
-	cleanup_free char *dir = path_self_dir();
-	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-		cleanup_free char *path = path_join(dir, places[i]);
-		if (access(path, X_OK) == 0)
-			execv(path, whole_argv);
-	}
-	return perry_fail(err, PERRY_ENOTFOUND,
-			  "perry-agent is not installed beside this program (%s)\n  install both with: make install",
-			  dir);
 }
 
 static void print_error(const struct perry_err *e)
@@ -117,7 +72,7 @@ static int find_and_run(int argc, char **argv, struct perry_err **err)
 		const char *eq = strchr(argv[0], '=');
 		if (!eq && argc < 2)
 			return perry_fail(err, PERRY_EUSAGE, "--agent needs HOST");
-		cli_agent = eq ? eq + 1 : argv[1];
+		client_agent = eq ? eq + 1 : argv[1];
 		argc -= eq ? 1 : 2;
 		argv += eq ? 1 : 2;
 	}
@@ -139,8 +94,8 @@ static int find_and_run(int argc, char **argv, struct perry_err **err)
 		help_command(c);
 	} else if (rc == 0) {
 		if (args_str(&a, "agent"))
-			cli_agent = args_str(&a, "agent");
-		rc = c->full && !cli_full ? cli_become_full(err) : c->run(&a, err);
+			client_agent = args_str(&a, "agent");
+		rc = c->run ? c->run(&a, err) : full_run(c->name, &a, err);
 	}
 	args_free(&a);
 	return rc;
@@ -149,7 +104,7 @@ static int find_and_run(int argc, char **argv, struct perry_err **err)
 int cli_main(int argc, char **argv)
 {
 	cleanup_err struct perry_err *err = NULL;
-	whole_argv = argv;
+	full_argv = argv;
 	signal(SIGPIPE, SIG_IGN);
 	int rc = find_and_run(argc - 1, argv + 1, &err);
 	if (fflush(stdout) != 0 && rc >= 0)

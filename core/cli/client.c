@@ -14,11 +14,11 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/secret.h"
-#include "cli/command.h"
-#include "cli/out.h"
+#include "cli/full.h"
 
 enum { MAX_ANSWER = 64 << 20, DEFAULT_PORT = 7391 };
 
+const char *client_agent;
 int (*client_tls_connect)(const char *host, int port, struct conn *out, struct perry_err **err);
 
 cJSON *client_settings(struct perry_err **err)
@@ -133,7 +133,7 @@ int client_find(const char *agent, struct client **out, char **url, struct perry
 	cleanup_free char *https = scheme ? xstrdup(agent) : xasprintf("https://%s", agent);
 	cleanup_free char *http = scheme ? NULL : xasprintf("http://%s%s", agent, strchr(after, ':') ? "" : ":7391");
 	if (!plain && !client_tls_connect)
-		return cli_become_full(err);
+		return full_become(err);
 	if ((scheme || !plain) && probe(https, out, &why) == 0) {
 		if (url)
 			*url = take_ptr(https);
@@ -178,7 +178,7 @@ static int open_named(const char *agent, struct client **out, struct perry_err *
 
 int client_open(struct client **out, struct perry_err **err)
 {
-	const char *named = cli_agent ? cli_agent : getenv("PERRY_AGENT");
+	const char *named = client_agent ? client_agent : getenv("PERRY_AGENT");
 	if (named && *named)
 		return open_named(named, out, err);
 	cleanup_json cJSON *settings = client_settings(err);
@@ -265,7 +265,7 @@ int client_connect(const struct client *c, struct conn *out, struct perry_err **
 	*out = (struct conn){ .fd = -1 };
 	if (c->tls) {
 		if (!client_tls_connect)
-			return cli_become_full(err);
+			return full_become(err);
 		return client_tls_connect(c->host, c->port, out, err);
 	}
 	out->fd = c->sock ? connect_unix(c, err) : connect_tcp(c, err);

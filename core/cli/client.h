@@ -15,6 +15,8 @@ struct client {
 	bool tls;
 	char *token; /* wiped when freed */
 };
+/* The value of the global --agent option, or NULL. */
+extern const char *client_agent;
 /* Which agent: --agent, PERRY_AGENT, client.json, else the local socket. PERRY_ENOAGENT says what to run. Asks on a
  * terminal. */
 int client_open(struct client **out, struct perry_err **err);

@@ -1,10 +1,8 @@
 /* Who of the tailnet may use the agent. */
-#include <stdio.h>
-#include <string.h>
-
 #include "base/clock.h"
-#include "base/mem.h"
+#include "cli/args.h"
 #include "cli/client.h"
+#include "cli/commands.h"
 #include "cli/out.h"
 
 static void print_access(const cJSON *j)

@@ -12,15 +12,11 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/secret.h"
+#include "cli/args.h"
 #include "cli/client.h"
+#include "cli/commands.h"
 #include "cli/out.h"
 #include "config/config.h"
-
-int cmd_agent_run_row(const struct args *a, struct perry_err **err)
-{
-	/* The full executable's main runs this before the table is asked. */
-	return cli_become_full(err);
-}
 
 static pid_t agent_pid(void)
 {

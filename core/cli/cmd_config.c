@@ -4,7 +4,9 @@
 
 #include "base/mem.h"
 #include "base/secret.h"
+#include "cli/args.h"
 #include "cli/client.h"
+#include "cli/commands.h"
 #include "cli/out.h"
 
 int cmd_config_show(const struct args *a, struct perry_err **err)

@@ -1,13 +1,10 @@
 #include <libgen.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/mem.h"
-#include "base/paths.h"
 #include "cli/client.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/stream.h"
 #include "cli/tar.h"
 

@@ -3,7 +3,9 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "cli/args.h"
 #include "cli/client.h"
+#include "cli/commands.h"
 #include "cli/out.h"
 #include "cli/plan_out.h"
 

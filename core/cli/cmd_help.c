@@ -1,9 +1,12 @@
+#include "cli/cmd_help.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "cli/command.h"
+#include "cli/args.h"
+#include "cli/commands.h"
 #include "cli/out.h"
 
 void help_command(const struct command *c)

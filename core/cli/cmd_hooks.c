@@ -1,7 +1,9 @@
 #include <stdio.h>
 
-#include "base/mem.h"
+#include "cli/args.h"
 #include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/full.h"
 #include "cli/out.h"
 
 /* layer NULL: nobody has a file for this point. */
@@ -17,7 +19,7 @@ static void list_row(struct table *t, const cJSON *point, const cJSON *layer)
 int cmd_hooks_list(const struct args *a, struct perry_err **err)
 {
 	if (args_has(a, "packs"))
-		return cli_full ? cli_full->hooks_packs(a, err) : cli_become_full(err);
+		return full_run("hooks list --packs", a, err);
 	static const char *const heads[] = { "POINT", "KIND", "LAYER", "STATE", "FILE" };
 	cleanup_client struct client *c = NULL;
 	cleanup_json cJSON *j = NULL;
@@ -39,23 +41,3 @@ int cmd_hooks_list(const struct args *a, struct perry_err **err)
 			cJSON_IsString(problem) ? problem->valuestring : json_str_or(problem, "message", "?"));
 	return cJSON_GetArraySize(json_at(j, "problems")) ? 1 : 0;
 }
-
-/* The rest is the full executable's: it has the table of points and the policy process. */
-#define FULL(name) \
-	int cmd_hooks_##name(const struct args *a, struct perry_err **err) \
-	{ \
-		return cli_full ? cli_full->hooks_##name(a, err) : cli_become_full(err); \
-	}
-FULL(show)
-FULL(new)
-FULL(edit)
-FULL(check)
-FULL(run)
-FULL(test)
-FULL(preview)
-FULL(add)
-FULL(update)
-FULL(outdated)
-FULL(remove)
-FULL(pack_init)
-FULL(pack_hash)

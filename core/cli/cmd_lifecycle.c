@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/args.h"
 #include "cli/client.h"
+#include "cli/commands.h"
 #include "cli/follow.h"
 #include "cli/out.h"
 
@@ -61,7 +63,6 @@ static int each(const struct args *a, const char *proc, const char *done,
 
 static cJSON *plain_input(const struct args *a, const char *name)
 {
-	(void)a;
 	return named(name);
 }
 

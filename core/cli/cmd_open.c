@@ -7,7 +7,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "cli/args.h"
 #include "cli/client.h"
+#include "cli/commands.h"
 #include "cli/out.h"
 
 static char *address_of(const struct client *c, const cJSON *link)

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -15,6 +14,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/client.h"
+#include "cli/commands.h"
 #include "cli/out.h"
 #include "cli/ports.h"
 #include "cli/stream.h"

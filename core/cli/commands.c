@@ -1,6 +1,7 @@
-#include "cli/command.h"
+#include "cli/commands.h"
 
 #include <stddef.h>
+#include <string.h>
 
 /* clang-format off */
 #define END { NULL, 0, NULL, false, NULL }
@@ -101,91 +102,119 @@ static const struct opt doctor_opts[] = { { "fix", 0, NULL, false, "mend what ca
 
 const struct command commands[] = {
 	{ "start", NULL, "[NAME] [--clone URL] [OPTIONS]", "create a workspace if there is none of that name, and start it",
-	  "perry start web --clone https://github.com/me/app", start_opts, 0, 1, cmd_start, false },
-	{ "stop", NULL, "NAME...", "stop workspaces; their homes and what is installed stay", "perry stop web", wait_opts, 1, -1, cmd_stop, false },
+	  "perry start web --clone https://github.com/me/app", start_opts, 0, 1, cmd_start },
+	{ "stop", NULL, "NAME...", "stop workspaces; their homes and what is installed stay", "perry stop web", wait_opts, 1, -1, cmd_stop },
 	{ "restart", NULL, "NAME... [--recreate]", "stop and start; --recreate applies a new image or policy", "perry restart web --recreate", restart_opts, 1, -1,
-	  cmd_restart, false },
-	{ "delete", "rm", "NAME... [--keep-home] [-y]", "delete workspaces, their homes included", "perry delete web", delete_opts, 1, -1, cmd_delete, false },
+	  cmd_restart },
+	{ "delete", "rm", "NAME... [--keep-home] [-y]", "delete workspaces, their homes included", "perry delete web", delete_opts, 1, -1, cmd_delete },
 	{ "prune", NULL, "[--dry-run]", "remove containers, volumes and networks that belong to no workspace any more", "perry prune --dry-run", prune_opts, 0, 0,
-	  cmd_prune, false },
-	{ "list", "ls", "[-q] [--json[=FIELDS]] [--watch]", "the workspaces", "perry list --json=name,status", list_opts, 0, 0, cmd_list, false },
-	{ "info", NULL, "[NAME]", "about the agent, or all about one workspace", "perry info web", json_opts, 0, 1, cmd_info, false },
-	{ "logs", NULL, "NAME [-n N] [-f]", "what the workspace's services print", "perry logs web -f", logs_opts, 1, 1, cmd_logs, false },
-	{ "events", NULL, "[-f] [--since WHEN]", "what happens: operations, steps, states", "perry events -f", events_opts, 0, 0, cmd_events, false },
-	{ "shell", NULL, "NAME [-- CMD...]", "a terminal in the workspace", "perry shell web", shell_opts, 1, 1, cmd_shell, false },
+	  cmd_prune },
+	{ "list", "ls", "[-q] [--json[=FIELDS]] [--watch]", "the workspaces", "perry list --json=name,status", list_opts, 0, 0, cmd_list },
+	{ "info", NULL, "[NAME]", "about the agent, or all about one workspace", "perry info web", json_opts, 0, 1, cmd_info },
+	{ "logs", NULL, "NAME [-n N] [-f]", "what the workspace's services print", "perry logs web -f", logs_opts, 1, 1, cmd_logs },
+	{ "events", NULL, "[-f] [--since WHEN]", "what happens: operations, steps, states", "perry events -f", events_opts, 0, 0, cmd_events },
+	{ "shell", NULL, "NAME [-- CMD...]", "a terminal in the workspace", "perry shell web", shell_opts, 1, 1, cmd_shell },
 	{ "exec", NULL, "NAME -- CMD...", "run a command in the workspace; input, output and exit code are passed on", "perry exec web -- npm test", exec_opts, 1, -1,
-	  cmd_exec, false },
-	{ "cp", NULL, "SRC DST", "copy files into or out of a workspace (NAME:path)", "perry cp notes.txt web:notes.txt", NULL, 2, 2, cmd_cp, false },
-	{ "clone", NULL, "SRC NEW", "a new workspace with a copy of another's home", "perry clone web web-2", wait_opts, 2, 2, cmd_clone, false },
+	  cmd_exec },
+	{ "cp", NULL, "SRC DST", "copy files into or out of a workspace (NAME:path)", "perry cp notes.txt web:notes.txt", NULL, 2, 2, cmd_cp },
+	{ "clone", NULL, "SRC NEW", "a new workspace with a copy of another's home", "perry clone web web-2", wait_opts, 2, 2, cmd_clone },
 	{ "ports", NULL, "NAME [PORT|HOST:PORT]... [--all]", "what listens in the workspace, and its URL; with ports: configures forwards for proxy",
-	  "perry ports web", ports_opts, 1, -1, cmd_ports, false },
+	  "perry ports web", ports_opts, 1, -1, cmd_ports },
 	{ "proxy", NULL, "NAME [PORT|HOST:PORT]...", "lead ports of this machine to servers in the workspace, loopback-only ones too",
-	  "perry proxy web 3000 8080:80", NULL, 1, -1, cmd_proxy, false },
-	{ "sync", NULL, "NAME... | --all", "bring credentials, files and keys into running workspaces again", "perry sync web", sync_opts, 0, -1, cmd_sync, false },
-	{ "explain", NULL, "NAME [FIELD] [--all]", "who decided what about a workspace", "perry explain web container.memory", explain_opts, 1, 2, cmd_explain,
-	  false },
-	{ "hooks list", NULL, "[--packs]", "hook points, and which file answers each; or the packs, and what was approved", "perry hooks list", hook_list_opts, 0, 0, cmd_hooks_list, false },
-	{ "hooks show", NULL, "POINT [--built-in]", "the text of the hook that answers", "perry hooks show hostname", hook_show_opts, 1, 1, cmd_hooks_show, true },
-	{ "hooks new", NULL, "POINT", "write a hook of your own, three lines to start from", "perry hooks new hostname", NULL, 1, 1, cmd_hooks_new, true },
+	  "perry proxy web 3000 8080:80", NULL, 1, -1, cmd_proxy },
+	{ "sync", NULL, "NAME... | --all", "bring credentials, files and keys into running workspaces again", "perry sync web", sync_opts, 0, -1, cmd_sync },
+	{ "explain", NULL, "NAME [FIELD] [--all]", "who decided what about a workspace", "perry explain web container.memory", explain_opts, 1, 2, cmd_explain },
+	{ "hooks list", NULL, "[--packs]", "hook points, and which file answers each; or the packs, and what was approved", "perry hooks list", hook_list_opts, 0, 0, cmd_hooks_list },
+	{ "hooks show", NULL, "POINT [--built-in]", "the text of the hook that answers", "perry hooks show hostname", hook_show_opts, 1, 1, NULL },
+	{ "hooks new", NULL, "POINT", "write a hook of your own, three lines to start from", "perry hooks new hostname", NULL, 1, 1, NULL },
 	{ "hooks edit", NULL, "POINT", "edit your hook; then it is checked, and you see what changes for which workspace", "perry hooks edit container", NULL, 1, 1,
-	  cmd_hooks_edit, true },
+	  NULL },
 	{ "hooks check", NULL, "[DIR...] [--strict]", "check hook files; needs no agent", "perry hooks check ~/.config/perry/hooks", hook_check_opts, 0, -1,
-	  cmd_hooks_check, true },
+	  NULL },
 	{ "hooks run", NULL, "POINT --workspace NAME | --facts FILE", "ask one hook, layer by layer", "perry hooks run hostname --facts facts.json", hook_run_opts, 1, 1,
-	  cmd_hooks_run, true },
-	{ "hooks test", NULL, "[DIR]", "run the table tests of a folder of hooks; needs no agent", "perry hooks test examples/hooks", json_opts, 0, 1, cmd_hooks_test, true },
+	  NULL },
+	{ "hooks test", NULL, "[DIR]", "run the table tests of a folder of hooks; needs no agent", "perry hooks test examples/hooks", json_opts, 0, 1, NULL },
 	{ "hooks preview", NULL, "[DIR|PACK|URL] [--facts FILE]", "what a folder of hooks or the newest version of a pack would change for each workspace; without one: what today's policy would",
-	  "perry hooks preview ~/acme-policy", hook_preview_opts, 0, 1, cmd_hooks_preview, true },
+	  "perry hooks preview ~/acme-policy", hook_preview_opts, 0, 1, NULL },
 	{ "hooks add", NULL, "URL|FOLDER [--ref REF] [--expect HASH]", "take a team's pack into use; shows what is in it and what it needs, and asks",
-	  "perry hooks add https://git.example.com/acme/policy --ref v3", hook_add_opts, 1, 1, cmd_hooks_add, true },
+	  "perry hooks add https://git.example.com/acme/policy --ref v3", hook_add_opts, 1, 1, NULL },
 	{ "hooks update", NULL, "[PACK...] [--expect HASH]", "fetch packs anew; shows what changed, and asks", "perry hooks update acme", hook_update_opts, 0, -1,
-	  cmd_hooks_update, true },
+	  NULL },
 	{ "hooks outdated", NULL, "", "packs that are not as they were approved where they come from", "perry hooks outdated", hook_outdated_opts, 0, 0,
-	  cmd_hooks_outdated, true },
-	{ "hooks remove", NULL, "PACK...", "take packs out of use", "perry hooks remove acme", NULL, 1, -1, cmd_hooks_remove, true },
+	  NULL },
+	{ "hooks remove", NULL, "PACK...", "take packs out of use", "perry hooks remove acme", NULL, 1, -1, NULL },
 	{ "hooks pack init", NULL, "DIR", "a new pack to start from, with a test and a script for its CI", "perry hooks pack init acme-policy", NULL, 1, 1,
-	  cmd_hooks_pack_init, true },
+	  NULL },
 	{ "hooks pack hash", NULL, "[DIR]", "the content hash of a pack, for hooks add --expect", "perry hooks pack hash acme-policy", json_opts, 0, 1,
-	  cmd_hooks_pack_hash, true },
-	{ "config show", NULL, "", "which agent and token this client uses", "perry config show", json_opts, 0, 0, cmd_config_show, false },
-	{ "config agent", NULL, "[HOST[:PORT]|local]", "use the agent on another machine", "perry config agent box.tail1234.ts.net", json_opts, 0, 1, cmd_config_agent,
-	  false },
-	{ "config token", NULL, "--stdin | --show", "save the token for that agent", "perry config token --stdin", token_opts, 0, 0, cmd_config_token, false },
-	{ "config", NULL, "", "the same as: perry config show", "perry config", json_opts, 0, 0, cmd_config_show, false },
-	{ "access list", NULL, "", "who of the tailnet may use the agent", "perry access list", json_opts, 0, 0, cmd_access_list, false },
+	  NULL },
+	{ "config show", NULL, "", "which agent and token this client uses", "perry config show", json_opts, 0, 0, cmd_config_show },
+	{ "config agent", NULL, "[HOST[:PORT]|local]", "use the agent on another machine", "perry config agent box.tail1234.ts.net", json_opts, 0, 1, cmd_config_agent },
+	{ "config token", NULL, "--stdin | --show", "save the token for that agent", "perry config token --stdin", token_opts, 0, 0, cmd_config_token },
+	{ "config", NULL, "", "the same as: perry config show", "perry config", json_opts, 0, 0, cmd_config_show },
+	{ "access list", NULL, "", "who of the tailnet may use the agent", "perry access list", json_opts, 0, 0, cmd_access_list },
 	{ "access add", NULL, "LOGIN | TAG...", "let a tailnet user, or devices with a tag, use the agent", "perry access add anna@example.com", NULL, 1, -1,
-	  cmd_access_add, false },
+	  cmd_access_add },
 	{ "access remove", NULL, "LOGIN | TAG | DEVICE...", "take that back; forget a device that was given the token", "perry access remove anna@example.com", NULL, 1, -1,
-	  cmd_access_remove, false },
-	{ "agent run", NULL, "[-p PORT] [-c DIR] [--no-host-access]", "run the daemon in the foreground", "perry agent run", run_opts, 0, 0, cmd_agent_run_row, true },
-	{ "agent status", NULL, "", "does the agent answer?", "perry agent status", json_opts, 0, 0, cmd_agent_status, false },
-	{ "agent logs", NULL, "[-n N] [-f]", "the agent's log on this machine", "perry agent logs -f", tail_opts, 0, 0, cmd_agent_logs, false },
-	{ "agent kill", NULL, "", "stop the agent on this machine; workspaces go on", "perry agent kill", NULL, 0, 0, cmd_agent_kill, false },
-	{ "agent config get", NULL, "KEY", "one key of config.json", "perry agent config get image", NULL, 1, 1, cmd_agent_config_get, false },
+	  cmd_access_remove },
+	{ "agent run", NULL, "[-p PORT] [-c DIR] [--no-host-access]", "run the daemon in the foreground", "perry agent run", run_opts, 0, 0, NULL },
+	{ "agent status", NULL, "", "does the agent answer?", "perry agent status", json_opts, 0, 0, cmd_agent_status },
+	{ "agent logs", NULL, "[-n N] [-f]", "the agent's log on this machine", "perry agent logs -f", tail_opts, 0, 0, cmd_agent_logs },
+	{ "agent kill", NULL, "", "stop the agent on this machine; workspaces go on", "perry agent kill", NULL, 0, 0, cmd_agent_kill },
+	{ "agent config get", NULL, "KEY", "one key of config.json", "perry agent config get image", NULL, 1, 1, cmd_agent_config_get },
 	{ "agent config set", NULL, "KEY VALUE | KEY --stdin", "set a key of config.json", "perry agent config set limits.memory 8GiB", set_opts, 1, 2,
-	  cmd_agent_config_set, false },
-	{ "agent config unset", NULL, "KEY", "back to the default", "perry agent config unset image", NULL, 1, 1, cmd_agent_config_unset, false },
+	  cmd_agent_config_set },
+	{ "agent config unset", NULL, "KEY", "back to the default", "perry agent config unset image", NULL, 1, 1, cmd_agent_config_unset },
 	{ "agent show-config", NULL, "[--origin]", "the configuration in force, secrets masked", "perry agent show-config --origin", origin_opts, 0, 0,
-	  cmd_agent_show_config, false },
-	{ "agent show-token", NULL, "", "the token that browsers and other machines sign in with", "perry agent show-token", NULL, 0, 0, cmd_agent_show_token, false },
-	{ "auth init", NULL, "", "make a token unless there is one", "perry auth init", NULL, 0, 0, cmd_auth_init, false },
-	{ "auth generate", NULL, "", "a new token; the old one is void", "perry auth generate", NULL, 0, 0, cmd_auth_generate, false },
-	{ "auth disable", NULL, "[-y]", "no token on the loopback port", "perry auth disable", yes_opts, 0, 0, cmd_auth_disable, false },
-	{ "tailnet status", NULL, "", "how workspaces join the tailnet, their devices, and what is pending", "perry tailnet status", json_opts, 0, 0, cmd_tailnet_status, false },
+	  cmd_agent_show_config },
+	{ "agent show-token", NULL, "", "the token that browsers and other machines sign in with", "perry agent show-token", NULL, 0, 0, cmd_agent_show_token },
+	{ "auth init", NULL, "", "make a token unless there is one", "perry auth init", NULL, 0, 0, cmd_auth_init },
+	{ "auth generate", NULL, "", "a new token; the old one is void", "perry auth generate", NULL, 0, 0, cmd_auth_generate },
+	{ "auth disable", NULL, "[-y]", "no token on the loopback port", "perry auth disable", yes_opts, 0, 0, cmd_auth_disable },
+	{ "tailnet status", NULL, "", "how workspaces join the tailnet, their devices, and what is pending", "perry tailnet status", json_opts, 0, 0, cmd_tailnet_status },
 	{ "tailnet setup", NULL, "[--stdin] [--prefix TEXT] [--login-server URL]", "give workspaces an auth key to join the tailnet with",
-	  "perry tailnet setup --stdin < key", tailnet_setup_opts, 0, 0, cmd_tailnet_setup, false },
-	{ "tailnet devices", NULL, "", "our devices on the tailnet, as their control server has them", "perry tailnet devices", json_opts, 0, 0, cmd_tailnet_devices, false },
+	  "perry tailnet setup --stdin < key", tailnet_setup_opts, 0, 0, cmd_tailnet_setup },
+	{ "tailnet devices", NULL, "", "our devices on the tailnet, as their control server has them", "perry tailnet devices", json_opts, 0, 0, cmd_tailnet_devices },
 	{ "tailnet prune", NULL, "[--dry-run] [--forget]", "remove our devices that no workspace uses any more", "perry tailnet prune", tailnet_prune_opts, 0, 0,
-	  cmd_tailnet_prune, false },
+	  cmd_tailnet_prune },
 	{ "tailnet serve", NULL, "NAME PORT [--https-port N] [--off]", "HTTPS for a port of a workspace, under the workspace's own name",
-	  "perry tailnet serve web 3000", tailnet_serve_opts, 2, 2, cmd_tailnet_serve, false },
-	{ "tailnet", NULL, "", "the same as: perry tailnet status", "perry tailnet", json_opts, 0, 0, cmd_tailnet_status, false },
-	{ "build", NULL, "[--no-cache] [--variant NAME]", "build the workspace image", "perry build", build_opts, 0, 0, cmd_build, false },
-	{ "open", NULL, "[--print]", "the web UI in your browser, signed in by a link that works once", "perry open", open_opts, 0, 0, cmd_open, false },
-	{ "doctor", NULL, "[--fix]", "what is wrong, and the command that mends it", "perry doctor", doctor_opts, 0, 0, cmd_doctor, false },
-	{ "completion", NULL, "bash|zsh|fish", "completion for your shell", "source <(perry completion bash)", NULL, 1, 1, cmd_completion, false },
-	{ "version", NULL, "", "the version", "perry version", json_opts, 0, 0, cmd_version, false },
-	{ "help", NULL, "[COMMAND]", "this help, or that of a command", "perry help start", NULL, 0, 3, cmd_help, false },
-	{ NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, false },
+	  "perry tailnet serve web 3000", tailnet_serve_opts, 2, 2, cmd_tailnet_serve },
+	{ "tailnet", NULL, "", "the same as: perry tailnet status", "perry tailnet", json_opts, 0, 0, cmd_tailnet_status },
+	{ "build", NULL, "[--no-cache] [--variant NAME]", "build the workspace image", "perry build", build_opts, 0, 0, cmd_build },
+	{ "open", NULL, "[--print]", "the web UI in your browser, signed in by a link that works once", "perry open", open_opts, 0, 0, cmd_open },
+	{ "doctor", NULL, "[--fix]", "what is wrong, and the command that mends it", "perry doctor", doctor_opts, 0, 0, cmd_doctor },
+	{ "completion", NULL, "bash|zsh|fish", "completion for your shell", "source <(perry completion bash)", NULL, 1, 1, cmd_completion },
+	{ "version", NULL, "", "the version", "perry version", json_opts, 0, 0, cmd_version },
+	{ "help", NULL, "[COMMAND]", "this help, or that of a command", "perry help start", NULL, 0, 3, cmd_help },
+	{ NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL },
 };
 /* clang-format on */
+
+/* How many words of argv are the command's name, 0 when they are not. */
+static int name_words(const char *name, int argc, char **argv)
+{
+	int used = 0;
+	for (const char *p = name; *p; used++) {
+		size_t n = strcspn(p, " ");
+		if (used >= argc || strlen(argv[used]) != n || strncmp(argv[used], p, n) != 0)
+			return 0;
+		p += n;
+		p += *p == ' ';
+	}
+	return used;
+}
+
+const struct command *command_find(int argc, char **argv, int *used)
+{
+	const struct command *best = NULL;
+	*used = 0;
+	for (const struct command *c = commands; c->name; c++) {
+		int n = name_words(c->name, argc, argv);
+		if (!n && c->alias)
+			n = name_words(c->alias, argc, argv);
+		if (n > *used) {
+			best = c;
+			*used = n;
+		}
+	}
+	return best;
+}

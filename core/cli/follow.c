@@ -1,14 +1,13 @@
 #include "cli/follow.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cli/args.h"
 #include "cli/out.h"
 
 struct progress {
@@ -20,7 +19,6 @@ static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int sig)
 {
-	(void)sig;
 	interrupted = 1;
 }
 

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "cli/args.h"
 #include "cli/out.h"
 
 /* The git folder of a checkout: .git itself, or where a .git file points (worktrees). */

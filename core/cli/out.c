@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "cli/args.h"
 
 bool out_is_tty(void)
 {

@@ -4,7 +4,6 @@
 #include <stdbool.h>
 
 #include "base/json.h"
-#include "base/str.h"
 #include "cli/command.h"
 
 bool out_is_tty(void);

@@ -1,6 +1,5 @@
 #include "cli/plan_out.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"

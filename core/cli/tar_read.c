@@ -10,7 +10,6 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/paths.h"
 #include "cli/tar.h"
 
 enum { BLOCK = 512, MAX_PAX = 1 << 20 };

@@ -12,8 +12,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "cli/args.h"
 #include "cli/client.h"
-#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/full.h"
 #include "cli/git.h"
 
 static int parse(struct args *a, struct perry_err **err, const char *name, int argc, ...)
@@ -86,6 +88,27 @@ static void the_longest_name_wins(void **state)
 	assert_null(command_find(1, c, &used));
 }
 
+static int answers_seven(const struct args *a, struct perry_err **err)
+{
+	return 7;
+}
+
+/* A name that is in no list must not lead the full executable to become itself for ever. */
+static void the_full_executable_has_its_own_list(void **state)
+{
+	static const struct full_command list[] = { { "hooks check", answers_seven }, { NULL, NULL } };
+	struct perry_err *err = NULL;
+	struct args a = { 0 };
+	(void)state;
+	full_commands = list;
+	assert_int_equal(full_run("hooks check", &a, &err), 7);
+	assert_int_equal(full_run("hooks test", &a, &err), -1);
+	assert_int_equal(err->code, PERRY_EINTERNAL);
+	assert_non_null(strstr(perry_msg(err), "hooks test"));
+	perry_err_free(err);
+	full_commands = NULL;
+}
+
 static void agents_are_named_in_every_form(void **state)
 {
 	static const struct {
@@ -150,6 +173,7 @@ int main(void)
 		cmocka_unit_test(options_are_read_by_the_table),
 		cmocka_unit_test(wrong_usage_is_named),
 		cmocka_unit_test(the_longest_name_wins),
+		cmocka_unit_test(the_full_executable_has_its_own_list),
 		cmocka_unit_test(agents_are_named_in_every_form),
 		cmocka_unit_test(a_checkout_tells_remote_and_branch),
 	};

@@ -1,4 +1,5 @@
-/* hooks pack init: a pack that checks, tests itself and has a script for its CI. */
+#include "cli/full/pack_init.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/str.h"
-#include "cli/full/full.h"
+#include "cli/full/hooks_write.h"
 
 static const char meta[] = "{\n"
 			   "  \"name\": \"@\",\n"

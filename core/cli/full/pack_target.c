@@ -1,17 +1,18 @@
-#include <string.h>
+#include "cli/full/pack_target.h"
+
+#include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/paths.h"
-#include "cli/command.h"
-#include "cli/full/packs.h"
 #include "config/config.h"
+#include "policy/pack/packs.h"
 
 int target_open(struct target *t, struct perry_err **err)
 {
 	cleanup_err struct perry_err *why = NULL;
 	*t = (struct target){ 0 };
 	if (client_open(&t->client, &why) < 0) {
-		const char *named = cli_agent ? cli_agent : getenv("PERRY_AGENT");
+		const char *named = client_agent ? client_agent : getenv("PERRY_AGENT");
 		if (why->code != PERRY_ENOAGENT || (named && *named))
 			return perry_move(err, take_ptr(why));
 	} else {

@@ -1,19 +1,19 @@
-/* hooks add, update, outdated, remove; hooks pack init and hash. What somebody else wrote is shown before it counts. */
+/* What somebody else wrote is shown before it counts. */
+#include "cli/full/packs.h"
+
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/str.h"
-#include "cli/full/full.h"
-#include "cli/full/packs.h"
-#include "cli/out.h"
+#include "cli/args.h"
 #include "cli/full/pack_git.h"
+#include "cli/full/pack_target.h"
+#include "cli/out.h"
 
 #define TIMEOUT_S 60
 
@@ -230,31 +230,29 @@ static int source_of_entry(const cJSON *entry, cJSON **out, struct perry_err **e
 
 /* -- approval -- */
 
-static const char *again(const struct args *a, const struct fetched *f, char **held)
+static char *again(const struct fetched *f)
 {
 	const char *url = json_str(f->source, "url"), *ref = json_str(f->source, "ref");
-	(void)a;
-	*held = xasprintf("perry hooks add %s%s%s --expect %s", url ? url : json_str_or(f->source, "path", ""),
-			  ref ? " --ref " : "", ref ? ref : "", f->pack->hash);
-	return *held;
+	return xasprintf("perry hooks add %s%s%s --expect %s", url ? url : json_str_or(f->source, "path", ""),
+			 ref ? " --ref " : "", ref ? ref : "", f->pack->hash);
 }
 
 /* 0: approved; 1: not, and it was said; -1: an error. */
 static int agree(const struct args *a, const struct fetched *f, struct perry_err **err)
 {
 	const char *expect = args_str(a, "expect");
-	cleanup_free char *held = NULL;
 	if (expect && strcmp(expect, f->pack->hash) != 0)
 		return perry_fail(err, PERRY_ECONFLICT, "the content is %s, not the expected %s: nothing is approved",
 				  f->pack->hash, expect);
 	if (expect)
 		return 0;
 	fflush(stdout);
+	cleanup_free char *command = again(f);
 	if (!in_is_tty() || args_has(a, "yes"))
 		return perry_fail(err, PERRY_EUSAGE, "nothing is approved: %s\n  when it is what you want: %s",
 				  args_has(a, "yes") ? "-y does not say to which content"
 						     : "there is no terminal to ask on",
-				  again(a, f, &held));
+				  command);
 	if (ask_yes(NULL, "Approve it?"))
 		return 0;
 	fprintf(stderr, "Nothing is approved.\n");

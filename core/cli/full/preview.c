@@ -1,12 +1,13 @@
-/* hooks preview: what a change of policy would change for the workspaces that exist. */
+#include "cli/full/preview.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "cli/args.h"
 #include "cli/client.h"
-#include "cli/full/full.h"
 #include "cli/full/packs.h"
 #include "cli/out.h"
 #include "cli/plan_out.h"

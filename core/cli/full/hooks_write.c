@@ -1,4 +1,5 @@
-/* hooks new, edit and show. They need the table of points, which only the full executable has. */
+#include "cli/full/hooks_write.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,8 +10,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "cli/args.h"
 #include "cli/client.h"
-#include "cli/full/full.h"
+#include "cli/full/hooks_try.h"
+#include "cli/full/preview.h"
 #include "cli/out.h"
 #include "policy/points.h"
 #include "policy/tool/preview.h"
@@ -26,12 +29,6 @@ static const struct point *find_point(const char *name, struct perry_err **err)
 	else
 		perry_fail(err, PERRY_ENOTFOUND, "there is no hook point \"%s\"\n  see: perry hooks list", name);
 	return NULL;
-}
-
-static char *hooks_dir(void)
-{
-	cleanup_free char *config = path_config_dir();
-	return path_join(config, "hooks");
 }
 
 static char *user_file(const struct point *p)
@@ -180,7 +177,7 @@ static int check_until_fine(const struct args *a, const char *path, struct perry
 	char *words[] = { dir, NULL };
 	struct args check = { .opts = a->opts, .words = words, .nwords = 1 };
 	for (;;) {
-		int rc = hooks_check_files(&check, err);
+		int rc = hooks_check(&check, err);
 		if (rc <= 0 || !in_is_tty())
 			return rc;
 		if (!ask_yes(a, "Until this is mended, operations stop with that error. Edit again?"))

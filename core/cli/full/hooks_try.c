@@ -1,19 +1,19 @@
-/* hooks check, run and test without an agent: they start the policy process themselves. Only the full executable links
- * this. */
+/* They start the policy process themselves. */
+#include "cli/full/hooks_try.h"
+
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "cli/args.h"
 #include "cli/client.h"
-#include "cli/full/full.h"
 #include "cli/out.h"
 #include "cli/plan_out.h"
 #include "policy/tool/tool.h"
 
-static char *default_dir(void)
+char *hooks_dir(void)
 {
 	cleanup_free char *config = path_config_dir();
 	return path_join(config, "hooks");
@@ -34,11 +34,11 @@ static void print_checked(const cJSON *out)
 		printf("FAIL %s\n", json_str_or(f, "message", "?"));
 }
 
-int hooks_check_files(const struct args *a, struct perry_err **err)
+int hooks_check(const struct args *a, struct perry_err **err)
 {
 	struct policy *p = NULL;
 	cleanup_json cJSON *out = NULL;
-	cleanup_free char *dflt = default_dir();
+	cleanup_free char *dflt = hooks_dir();
 	const char *own[] = { dflt, NULL };
 	const char *const *dirs = a->nwords ? (const char *const *)a->words : own;
 	if (!a->nwords && access(dflt, F_OK) < 0) {
@@ -104,7 +104,7 @@ static int run_here(const struct args *a, cJSON **out, struct perry_err **err)
 	cleanup_json cJSON *facts = NULL;
 	cleanup_buf struct buf text = { 0 };
 	const char *file = args_str(a, "facts");
-	cleanup_free char *dflt = default_dir();
+	cleanup_free char *dflt = hooks_dir();
 	struct policy_layer layer = { .name = "user",
 				      .dir = args_str(a, "dir") ? args_str(a, "dir") : dflt,
 				      .owner = geteuid(),
@@ -121,7 +121,7 @@ static int run_here(const struct args *a, cJSON **out, struct perry_err **err)
 	return rc;
 }
 
-int hooks_run_point(const struct args *a, struct perry_err **err)
+int hooks_run(const struct args *a, struct perry_err **err)
 {
 	cleanup_json cJSON *out = NULL;
 	if ((args_str(a, "workspace") ? run_on_agent : run_here)(a, &out, err) < 0)
@@ -151,11 +151,11 @@ static void print_coverage(const cJSON *c)
 	}
 }
 
-int hooks_test_dir(const struct args *a, struct perry_err **err)
+int hooks_test(const struct args *a, struct perry_err **err)
 {
 	struct policy *p = NULL;
 	cleanup_json cJSON *out = NULL;
-	cleanup_free char *dflt = default_dir();
+	cleanup_free char *dflt = hooks_dir();
 	const cJSON *t;
 	if (policy_new(&p, err) < 0)
 		return -1;
