@@ -6,7 +6,8 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/stream.h"
-#include "cli/tar.h"
+#include "cli/tar_read.h"
+#include "cli/tar_write.h"
 
 /* "web:path" -> workspace and path; a plain path (or ./a:b, /a:b) gives NULL. */
 static char *workspace_of(const char *arg, const char **path)

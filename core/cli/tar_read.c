@@ -1,3 +1,5 @@
+#include "cli/tar_read.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,9 +12,9 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "cli/tar.h"
+#include "cli/tar_head.h"
 
-enum { BLOCK = 512, MAX_PAX = 1 << 20 };
+enum { MAX_PAX = 1 << 20 };
 
 struct unpacker {
 	char *dir, *as, *top;
@@ -36,32 +38,6 @@ struct unpacker *unpacker_new(const char *dir, const char *as)
 	u->fd = -1;
 	u->long_size = -1;
 	return u;
-}
-
-static int64_t number(const char *field, int size)
-{
-	int64_t v = 0;
-	if ((unsigned char)*field == 0x80) { /* GNU's base 256 */
-		for (int i = 1; i < size; i++)
-			v = (int64_t)((uint64_t)v << 8 | (unsigned char)field[i]);
-		return v;
-	}
-	for (int i = 0; i < size && field[i]; i++) {
-		if (field[i] == ' ')
-			continue;
-		if (field[i] < '0' || field[i] > '7')
-			return -1;
-		v = v * 8 + (field[i] - '0');
-	}
-	return v;
-}
-
-static bool head_ok(const char *h)
-{
-	unsigned sum = 0;
-	for (int i = 0; i < BLOCK; i++)
-		sum += i >= 148 && i < 156 ? ' ' : (unsigned char)h[i];
-	return number(h + 148, 8) == (int64_t)sum;
 }
 
 /* Does the name stay below the folder it is relative to? */
@@ -238,40 +214,30 @@ static void take_pax(struct unpacker *u)
 
 static int take_head(struct unpacker *u, struct perry_err **err)
 {
-	static const char zeros[BLOCK];
-	const char *h = u->head.data;
-	if (memcmp(h, zeros, BLOCK) == 0) {
-		u->ended = true;
-		return 0;
+	struct tar_head h;
+	int rc = tar_head_read(u->head.data, &h, err);
+	if (rc <= 0) {
+		u->ended = rc == 0;
+		return rc;
 	}
-	int64_t size = number(h + 124, 12), mode = number(h + 100, 8);
-	if (!head_ok(h) || size < 0 || mode < 0)
-		return perry_fail(err, PERRY_EINPUT, "the archive is broken (a head with a wrong sum)");
-	u->type = h[156];
-	if (u->type == 'x' || u->type == 'L' || u->type == 'K' || u->type == 'g') {
-		if (size > MAX_PAX)
+	u->type = h.type;
+	if (h.type == 'x' || h.type == 'L' || h.type == 'K' || h.type == 'g') {
+		if (h.size > MAX_PAX)
 			return perry_fail(err, PERRY_EINPUT, "the archive is broken (a record of %lld bytes)",
-					  (long long)size);
+					  (long long)h.size);
 		buf_free(&u->pax);
 	} else {
-		cleanup_free char *link = u->long_link ? take_ptr(u->long_link) : xstrndup(h + 157, 100);
-		cleanup_free char *name = take_ptr(u->long_name);
-		if (!name) {
-			cleanup_free char *prefix =
-				memcmp(h + 257, "ustar", 6) == 0 ? xstrndup(h + 345, 155) : xstrdup("");
-			cleanup_free char *base = xstrndup(h, 100);
-			name = *prefix ? xasprintf("%s/%s", prefix, base) : take_ptr(base);
-		}
+		cleanup_free char *link = take_ptr(u->long_link), *name = take_ptr(u->long_name);
 		if (u->long_size >= 0)
-			size = u->long_size;
+			h.size = u->long_size;
 		u->long_size = -1;
-		if (u->type == '1' || u->type == '2' || u->type == '5')
-			size = 0;
-		if (begin_member(u, name, link, u->type, (mode_t)mode, err) < 0)
+		if (h.type == '1' || h.type == '2' || h.type == '5')
+			h.size = 0;
+		if (begin_member(u, name ? name : h.name, link ? link : h.link, h.type, h.mode, err) < 0)
 			return -1;
 	}
-	u->left = size;
-	u->pad = (BLOCK - size % BLOCK) % BLOCK;
+	u->left = h.size;
+	u->pad = tar_padding(h.size);
 	return 0;
 }
 
@@ -306,9 +272,9 @@ int unpacker_feed(struct unpacker *u, const char *bytes, size_t n, struct perry_
 			k = (int64_t)n < u->pad ? n : (size_t)u->pad;
 			u->pad -= (int64_t)k;
 		} else {
-			k = BLOCK - u->head.len < n ? BLOCK - u->head.len : n;
+			k = TAR_BLOCK - u->head.len < n ? TAR_BLOCK - u->head.len : n;
 			buf_add(&u->head, bytes, k);
-			if (u->head.len == BLOCK) {
+			if (u->head.len == TAR_BLOCK) {
 				int rc = take_head(u, err);
 				u->head.len = 0;
 				if (rc < 0)

@@ -1,3 +1,5 @@
+#include "cli/tar_write.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -7,9 +9,7 @@
 
 #include "base/mem.h"
 #include "base/paths.h"
-#include "cli/tar.h"
-
-enum { BLOCK = 512 };
+#include "cli/tar_head.h"
 
 /* What is still to be packed: paths on this machine with their names in the archive, as a stack. */
 struct todo {
@@ -22,7 +22,7 @@ struct packer {
 	struct buf out; /* heads and padding that wait to be read */
 	int fd;         /* of the file under way, -1: none */
 	char *path;
-	int64_t left, pad;
+	int64_t size, left; /* of it */
 	bool ended;
 	struct perry_err *err;
 };
@@ -48,38 +48,10 @@ int packer_new(struct packer **out, const char *src, const char *top, struct per
 	return 0;
 }
 
-static void octal(char *field, int size, int64_t v)
+static void add_padding(struct buf *out, int64_t size)
 {
-	for (int i = size - 2; i >= 0; i--, v >>= 3)
-		field[i] = (char)('0' + (v & 7));
-}
-
-static void head(struct buf *out, const char *name, const char *link, char type, mode_t mode, int64_t size,
-		 int64_t mtime)
-{
-	char h[BLOCK] = { 0 };
-	unsigned sum = 0;
-	memcpy(h, name, strlen(name) < 100 ? strlen(name) : 100);
-	octal(h + 100, 8, mode & 07777);
-	octal(h + 108, 8, 0);
-	octal(h + 116, 8, 0);
-	octal(h + 124, 12, size < 1LL << 33 ? size : 0);
-	octal(h + 136, 12, mtime > 0 ? mtime : 0);
-	memset(h + 148, ' ', 8);
-	h[156] = type;
-	memcpy(h + 157, link, strlen(link) < 100 ? strlen(link) : 100);
-	memcpy(h + 257, "ustar\00000", 8);
-	for (int i = 0; i < BLOCK; i++)
-		sum += (unsigned char)h[i];
-	snprintf(h + 148, 8, "%06o", sum);
-	buf_add(out, h, sizeof h);
-}
-
-static void pad_to_block(struct buf *out, size_t n)
-{
-	static const char zeros[BLOCK];
-	if (n % BLOCK)
-		buf_add(out, zeros, BLOCK - n % BLOCK);
+	static const char zeros[TAR_BLOCK];
+	buf_add(out, zeros, (size_t)tar_padding(size));
 }
 
 /* A pax record counts its own length. */
@@ -96,20 +68,20 @@ static void member(struct buf *out, const char *name, const char *link, char typ
 {
 	cleanup_buf struct buf pax = { 0 };
 	char text[24];
-	if (strlen(name) > 99)
+	if (strlen(name) >= TAR_NAME)
 		pax_record(&pax, "path", name);
-	if (strlen(link) > 99)
+	if (strlen(link) >= TAR_NAME)
 		pax_record(&pax, "linkpath", link);
-	if (size >= 1LL << 33) {
+	if (size >= TAR_SIZE_MAX) {
 		snprintf(text, sizeof text, "%lld", (long long)size);
 		pax_record(&pax, "size", text);
 	}
 	if (pax.len) {
-		head(out, "pax", "", 'x', 0600, (int64_t)pax.len, 0);
+		tar_head_add(out, "pax", "", 'x', 0600, (int64_t)pax.len, 0);
 		buf_add(out, pax.data, pax.len);
-		pad_to_block(out, pax.len);
+		add_padding(out, (int64_t)pax.len);
 	}
-	head(out, name, link, type, st->st_mode, size, st->st_mtime);
+	tar_head_add(out, name, link, type, st->st_mode, size, st->st_mtime);
 }
 
 static int by_name(const void *a, const void *b)
@@ -150,8 +122,7 @@ static int begin_file(struct packer *p, const char *path, const char *name)
 	if (p->fd < 0 || fstat(p->fd, &st) < 0)
 		return perry_fail_errno(&p->err, errno, "%s", path);
 	member(&p->out, name, "", '0', &st, st.st_size);
-	p->left = st.st_size;
-	p->pad = (BLOCK - st.st_size % BLOCK) % BLOCK;
+	p->left = p->size = st.st_size;
 	free(p->path);
 	p->path = xstrdup(path);
 	return 0;
@@ -159,7 +130,7 @@ static int begin_file(struct packer *p, const char *path, const char *name)
 
 static int begin_next(struct packer *p)
 {
-	static const char zeros[2 * BLOCK];
+	static const char zeros[2 * TAR_BLOCK];
 	struct todo *t = p->todo;
 	if (!t) {
 		buf_add(&p->out, zeros, sizeof zeros);
@@ -196,8 +167,7 @@ static int begin_next(struct packer *p)
 static ssize_t file_bytes(struct packer *p, char *bytes, size_t n)
 {
 	if (p->left == 0) {
-		static const char zeros[BLOCK];
-		buf_add(&p->out, zeros, (size_t)p->pad);
+		add_padding(&p->out, p->size);
 		close(p->fd);
 		p->fd = -1;
 		return 0;

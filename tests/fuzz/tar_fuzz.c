@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/tar.h"
+#include "cli/tar_read.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

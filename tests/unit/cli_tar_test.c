@@ -14,7 +14,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
-#include "cli/tar.h"
+#include "cli/tar_read.h"
+#include "cli/tar_write.h"
 
 static char root[] = "/tmp/perry-tar-XXXXXX";
 
@@ -96,6 +97,30 @@ static void a_tree_goes_there_and_back(void **state)
 	assert_int_equal(system(cmd), 0);
 }
 
+/* Long names in a prefix, in records of GNU tar, in pax records. */
+static void every_dialect_is_read(void **state)
+{
+	static const char *const dialects[] = { "USTAR", "GNU", "PAX" };
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(dialects); i++) {
+		cleanup_free char *cmd = xasprintf(
+			"python3 - %s/dialect.tar <<'E'\nimport sys,tarfile,io\n"
+			"t=tarfile.open(sys.argv[1],'w',format=tarfile.%s_FORMAT)\n"
+			"i=tarfile.TarInfo('top/'+'d'*90+'/'+'f'*90); i.size=3; t.addfile(i,io.BytesIO(b'abc'))\n"
+			"i=tarfile.TarInfo('top/link'); i.type=tarfile.SYMTYPE; i.linkname='d'*90; t.addfile(i)\n"
+			"t.close()\nE",
+			root, dialects[i]);
+		cleanup_free char *path = in_root("dialect.tar");
+		cleanup_buf struct buf tar = { 0 };
+		assert_int_equal(system(cmd), 0);
+		assert_int_equal(file_read(path, 1 << 20, &tar, NULL), 0);
+		assert_int_equal(unpack(&tar, dialects[i], "as", 700, NULL), 0);
+		cleanup_free char *look =
+			xasprintf("cd %s/%s/as && test \"$(cat link/ffff*)\" = abc", root, dialects[i]);
+		assert_int_equal(system(look), 0);
+	}
+}
+
 static void hostile(const char *script, const char *expect)
 {
 	cleanup_free char *cmd =
@@ -161,6 +186,7 @@ int main(void)
 		return 1;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_tree_goes_there_and_back),
+		cmocka_unit_test(every_dialect_is_read),
 		cmocka_unit_test(nothing_leaves_the_folder),
 		cmocka_unit_test(broken_archives_are_errors),
 	};
