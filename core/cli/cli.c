@@ -11,6 +11,7 @@
 #include "cli/cmd_help.h"
 #include "cli/commands.h"
 #include "cli/full.h"
+#include "cli/text.h"
 
 static int unknown(int argc, char **argv, struct perry_err **err)
 {
@@ -40,14 +41,14 @@ static int unknown(int argc, char **argv, struct perry_err **err)
 static void print_error(const struct perry_err *e)
 {
 	const cJSON *issue;
-	fprintf(stderr, "perry: %s\n", perry_msg(e));
+	text_printf(stderr, "perry: %s\n", perry_msg(e));
 	const char *file = json_str(e->data, "file");
 	if (file && !strstr(perry_msg(e), file)) {
 		int line = (int)json_int_or(e->data, "line", 0);
 		if (line)
-			fprintf(stderr, "  %s:%d\n", file, line);
+			text_printf(stderr, "  %s:%d\n", file, line);
 		else
-			fprintf(stderr, "  %s\n", file);
+			text_printf(stderr, "  %s\n", file);
 	}
 	/* The agent's validation names the fields. */
 	cJSON_ArrayForEach(issue, json_at(e->data, "issues")) {
@@ -59,7 +60,8 @@ static void print_error(const struct perry_err *e)
 			else
 				buf_addf(&path, "[%d]", (int)step->valuedouble);
 		}
-		fprintf(stderr, "  %s: %s\n", path.len ? buf_str(&path) : "input", json_str_or(issue, "message", "?"));
+		text_printf(stderr, "  %s: %s\n", path.len ? buf_str(&path) : "input",
+			    json_str_or(issue, "message", "?"));
 	}
 }
 

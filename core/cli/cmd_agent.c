@@ -16,6 +16,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/out.h"
+#include "cli/text.h"
 #include "config/config.h"
 
 static pid_t agent_pid(void)
@@ -39,12 +40,12 @@ int cmd_agent_status(const struct args *a, struct perry_err **err)
 		json_set_int(health, "pid", agent_pid());
 	if (args_has(a, "json"))
 		return out_json(a, health, err);
-	printf("Perry %s runs on %s", json_str_or(health, "version", "?"), c->where);
+	text_printf(stdout, "Perry %s runs on %s", json_str_or(health, "version", "?"), c->where);
 	if (json_int_or(health, "pid", 0))
 		printf(" (pid %d)", (int)json_int_or(health, "pid", 0));
 	printf("\n");
 	if (json_str(health, "docker"))
-		printf("Docker: %s\n", json_str(health, "docker"));
+		text_printf(stdout, "Docker: %s\n", json_str(health, "docker"));
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/out.h"
+#include "cli/text.h"
 
 int cmd_config_show(const struct args *a, struct perry_err **err)
 {
@@ -18,7 +19,7 @@ int cmd_config_show(const struct args *a, struct perry_err **err)
 		json_set_str(j, "token", "********");
 	if (args_has(a, "json"))
 		return out_json(a, j, err);
-	printf("agent\t%s\n", json_str_or(j, "agent", "(this machine)"));
+	text_printf(stdout, "agent\t%s\n", json_str_or(j, "agent", "(this machine)"));
 	printf("token\t%s\n", json_str_or(j, "token", "(none)"));
 	return 0;
 }
@@ -29,10 +30,10 @@ static void try_it(const struct client *c, const char *url)
 	cleanup_json cJSON *info = NULL;
 	cleanup_err struct perry_err *why = NULL;
 	if (client_rpc(c, "info", NULL, &info, &why) == 0)
-		fprintf(stderr, "%s answers: Perry %s on %s\n", url, json_str_or(info, "version", "?"),
-			json_str_or(info, "hostname", "?"));
+		text_printf(stderr, "%s answers: Perry %s on %s\n", url, json_str_or(info, "version", "?"),
+			    json_str_or(info, "hostname", "?"));
 	else
-		fprintf(stderr, "%s answers, but: %s\n", url, perry_msg(why));
+		text_printf(stderr, "%s answers, but: %s\n", url, perry_msg(why));
 }
 
 int cmd_config_agent(const struct args *a, struct perry_err **err)
@@ -97,8 +98,8 @@ int cmd_auth_init(const struct args *a, struct perry_err **err)
 	if (client_open(&c, err) < 0 || client_rpc(c, "config/auth/get", NULL, &j, err) < 0)
 		return -1;
 	if (json_bool_or(j, "hasToken", false)) {
-		fprintf(stderr, "This agent has a token (%s). Show it with: perry agent show-token\n",
-			json_str_or(j, "tokenPreview", "****"));
+		text_printf(stderr, "This agent has a token (%s). Show it with: perry agent show-token\n",
+			    json_str_or(j, "tokenPreview", "****"));
 		return 0;
 	}
 	return auth_call("config/auth/generate", "Save it elsewhere with: perry config token --stdin", err);

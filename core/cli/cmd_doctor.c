@@ -13,6 +13,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/out.h"
+#include "cli/text.h"
 #include "config/config.h"
 
 struct report {
@@ -33,9 +34,9 @@ static void note(struct report *r, const char *what, bool ok, const char *messag
 	r->bad += !ok;
 	if (r->json)
 		return;
-	printf("%s %-16s %s\n", ok ? "ok  " : "FAIL", what, message);
+	text_printf(stdout, "%s %-16s %s\n", ok ? "ok  " : "FAIL", what, message);
 	if (!ok && mend)
-		printf("     mend it with: %s\n", mend);
+		text_printf(stdout, "     mend it with: %s\n", mend);
 }
 
 /* The mode of a file is not what it should be: mends it, or tells. */

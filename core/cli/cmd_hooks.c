@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/full.h"
 #include "cli/out.h"
+#include "cli/text.h"
 
 /* layer NULL: nobody has a file for this point. */
 static void list_row(struct table *t, const cJSON *point, const cJSON *layer)
@@ -37,7 +38,7 @@ int cmd_hooks_list(const struct args *a, struct perry_err **err)
 	}
 	table_print(&t);
 	cJSON_ArrayForEach(problem, json_at(j, "problems"))
-		fprintf(stderr, "perry: %s\n",
-			cJSON_IsString(problem) ? problem->valuestring : json_str_or(problem, "message", "?"));
+		text_printf(stderr, "perry: %s\n",
+			    cJSON_IsString(problem) ? problem->valuestring : json_str_or(problem, "message", "?"));
 	return cJSON_GetArraySize(json_at(j, "problems")) ? 1 : 0;
 }

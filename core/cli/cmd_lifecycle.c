@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/follow.h"
 #include "cli/out.h"
+#include "cli/text.h"
 
 static cJSON *named(const char *name)
 {
@@ -47,7 +48,7 @@ static int each(const struct args *a, const char *proc, const char *done,
 			if (rc == 0)
 				perry_move(err, take_ptr(why));
 			else
-				fprintf(stderr, "perry: %s\n", perry_msg(why));
+				text_printf(stderr, "perry: %s\n", perry_msg(why));
 			rc = -1;
 		} else if (args_has(a, "json") && out) {
 			if (out_json(a, out, err) < 0)
@@ -104,14 +105,15 @@ static int confirm_delete(const struct args *a, struct perry_err **err)
 		cleanup_json cJSON *ws = NULL;
 		if (client_rpc(c, "workspaces/get", named(a->words[i]), &ws, err) < 0)
 			return -1;
-		fprintf(stderr, "%s (%s): ", a->words[i], json_str_or(ws, "status", "?"));
+		text_printf(stderr, "%s (%s): ", a->words[i], json_str_or(ws, "status", "?"));
 		if (args_has(a, "keep-home"))
 			fprintf(stderr,
 				"its container and what was installed in it are lost; its home stays in the volume "
 				"workspace-%s.\n",
 				a->words[i]);
 		else
-			fprintf(stderr,
+			text_printf(
+				stderr,
 				"its container and its home with all files%s%s are lost for good (--keep-home keeps "
 				"it).\n",
 				json_str(ws, "repo") ? ", also those of " : "", json_str_or(ws, "repo", ""));
@@ -148,16 +150,16 @@ int cmd_prune(const struct args *a, struct perry_err **err)
 	int n = 0;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		cJSON_ArrayForEach(it, json_at(out, kinds[i])) {
-			printf("%.*s\t%s\n", (int)strlen(kinds[i]) - 1, kinds[i], it->valuestring);
+			text_printf(stdout, "%.*s\t%s\n", (int)strlen(kinds[i]) - 1, kinds[i], it->valuestring);
 			n++;
 		}
 	if (err_is_tty())
 		fprintf(stderr, args_has(a, "dry-run") ? "%d would be removed\n" : "%d removed\n", n);
 	cJSON_ArrayForEach(it, json_at(out, "kept"))
-		fprintf(stderr, "kept on purpose: %s (remove it with: docker volume rm %s)\n", it->valuestring,
-			it->valuestring);
+		text_printf(stderr, "kept on purpose: %s (remove it with: docker volume rm %s)\n", it->valuestring,
+			    it->valuestring);
 	cJSON_ArrayForEach(it, json_at(out, "failed"))
-		fprintf(stderr, "perry: could not remove %s\n", it->valuestring);
+		text_printf(stderr, "perry: could not remove %s\n", it->valuestring);
 	return cJSON_GetArraySize(json_at(out, "failed")) ? 1 : 0;
 }
 
@@ -195,8 +197,8 @@ int cmd_sync(const struct args *a, struct perry_err **err)
 		return out_json(a, out, err);
 	const cJSON *it;
 	cJSON_ArrayForEach(it, json_at(out, "results"))
-		printf("%s\t%s\n", json_str_or(it, "name", "?"),
-		       json_bool_or(it, "success", false) ? "ok" : json_str_or(it, "error", "failed"));
+		text_printf(stdout, "%s\t%s\n", json_str_or(it, "name", "?"),
+			    json_bool_or(it, "success", false) ? "ok" : json_str_or(it, "error", "failed"));
 	return json_int_or(out, "failed", 0) ? 1 : 0;
 }
 
@@ -214,6 +216,6 @@ int cmd_build(const struct args *a, struct perry_err **err)
 	if (follow_call(c, a, "image/build", NULL, in, &out, err) < 0)
 		return -1;
 	if (out)
-		printf("%s\n", json_str_or(out, "image", "built"));
+		text_printf(stdout, "%s\n", json_str_or(out, "image", "built"));
 	return 0;
 }

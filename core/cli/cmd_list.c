@@ -7,6 +7,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/out.h"
+#include "cli/text.h"
 
 enum { SIZES_MS = 10000 };
 
@@ -75,8 +76,8 @@ static void warn_engine(const struct client *c)
 	cleanup_json cJSON *health = NULL;
 	cleanup_err struct perry_err *err = NULL;
 	if (client_get(c, "/health", &health, &err) == 0 && json_str(health, "docker"))
-		fprintf(stderr, "The container engine is away, this is the last known state (%s)\n",
-			json_str(health, "docker"));
+		text_printf(stderr, "The container engine is away, this is the last known state (%s)\n",
+			    json_str(health, "docker"));
 }
 
 /* The engine counts a home's files anew each time, so a list that is watched asks only now and then. */
@@ -113,7 +114,7 @@ static int list_once(const struct client *c, const struct args *a, struct perry_
 		return out_json(a, list, err);
 	if (args_has(a, "quiet")) {
 		cJSON_ArrayForEach(ws, list)
-			printf("%s\n", json_str_or(ws, "name", "?"));
+			text_printf(stdout, "%s\n", json_str_or(ws, "name", "?"));
 		return 0;
 	}
 	if (cJSON_GetArraySize(list) == 0 && err_is_tty())
@@ -152,24 +153,25 @@ static void print_agent(const cJSON *info)
 {
 	char age[32];
 	clock_age(json_int_or(info, "uptime", 0) * 1000, age);
-	printf("Version:     %s\n", json_str_or(info, "version", "?"));
-	printf("Hostname:    %s\n", json_str_or(info, "hostname", "?"));
+	text_printf(stdout, "Version:     %s\n", json_str_or(info, "version", "?"));
+	text_printf(stdout, "Hostname:    %s\n", json_str_or(info, "hostname", "?"));
 	printf("Uptime:      %s\n", age);
 	printf("Workspaces:  %d\n", (int)json_int_or(info, "workspacesCount", 0));
-	printf("Docker:      %s\n",
-	       json_str_or(info, "dockerVersion", json_str_or(info, "docker.error", "not reachable")));
+	text_printf(stdout, "Docker:      %s\n",
+		    json_str_or(info, "dockerVersion", json_str_or(info, "docker.error", "not reachable")));
 	const cJSON *ts = json_at(info, "tailscale");
 	if (ts) {
-		printf("Tailscale:   %s\n", json_str_or(ts, "dnsName", json_str_or(ts, "state", "not running")));
+		text_printf(stdout, "Tailscale:   %s\n",
+			    json_str_or(ts, "dnsName", json_str_or(ts, "state", "not running")));
 		if (json_str(ts, "user"))
-			printf("User:        %s\n", json_str(ts, "user"));
+			text_printf(stdout, "User:        %s\n", json_str(ts, "user"));
 		if (json_str(ts, "httpsUrl"))
-			printf("HTTPS URL:   %s\n", json_str(ts, "httpsUrl"));
+			text_printf(stdout, "HTTPS URL:   %s\n", json_str(ts, "httpsUrl"));
 		if (json_str(ts, "url"))
-			printf("URL:         %s\n", json_str(ts, "url"));
+			text_printf(stdout, "URL:         %s\n", json_str(ts, "url"));
 		if (json_bool_or(ts, "running", false) && json_str(ts, "problem"))
-			printf("Problem:     %s%s%s\n", json_str(ts, "problem"),
-			       json_str(ts, "mend") ? "\n  mend it with: " : "", json_str_or(ts, "mend", ""));
+			text_printf(stdout, "Problem:     %s%s%s\n", json_str(ts, "problem"),
+				    json_str(ts, "mend") ? "\n  mend it with: " : "", json_str_or(ts, "mend", ""));
 	}
 }
 
@@ -181,8 +183,9 @@ static void print_fields(const cJSON *obj, const char *prefix)
 		if (cJSON_IsObject(v) && v->child) {
 			print_fields(v, path);
 		} else if (!cJSON_IsNull(v)) {
-			cleanup_free char *text = cJSON_IsString(v) ? printable(v->valuestring) : json_print(v);
-			printf("%-24s %s\n", path, text);
+			cleanup_free char *text = cJSON_IsString(v) ? xstrdup(v->valuestring) : json_print(v);
+			cleanup_free char *line = printable(text), *name = printable(path);
+			printf("%-24s %s\n", name, line);
 		}
 	}
 }

@@ -11,6 +11,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/out.h"
+#include "cli/text.h"
 
 static char *address_of(const struct client *c, const cJSON *link)
 {
@@ -67,6 +68,6 @@ int cmd_open(const struct args *a, struct perry_err **err)
 	}
 	if (err_is_tty())
 		fprintf(stderr, "This link signs in once, within two minutes:\n");
-	printf("%s\n", url);
+	text_printf(stdout, "%s\n", url);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "cli/ports.h"
+#include "cli/text.h"
 
 static int configure(const struct client *c, const struct args *a, struct perry_err **err)
 {
@@ -119,6 +120,6 @@ int cmd_tailnet_serve(const struct args *a, struct perry_err **err)
 				"so this is HTTP; tailnet traffic is encrypted "
 				"anyway.\n");
 	if (url)
-		printf("%s\n", url);
+		text_printf(stdout, "%s\n", url);
 	return 0;
 }

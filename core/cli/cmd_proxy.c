@@ -18,6 +18,7 @@
 #include "cli/out.h"
 #include "cli/ports.h"
 #include "cli/stream.h"
+#include "cli/text.h"
 
 enum { MAX_PORTS = 64, MAX_CONNECTIONS = 120 /* an agent takes 256 */, BACKLOG = 64 };
 
@@ -125,10 +126,10 @@ static int serve(const struct client *c, const char *workspace, const struct for
 	int rc = stream_run(c, open, &ends, &code, &err);
 	cleanup_free char *said = printable(str_trim(peer.said.len ? peer.said.data : (char[1]){ 0 }));
 	if (rc < 0)
-		fprintf(stderr, "perry: %s:%d: %s\n", workspace, f->container, perry_msg(err));
+		text_printf(stderr, "perry: %s:%d: %s\n", workspace, f->container, perry_msg(err));
 	else if (code > 0 && code < 128)
-		fprintf(stderr, "perry: %s:%d: %s\n", workspace, f->container,
-			str_starts(said, "perry-step: ") ? said + 12 : said);
+		text_printf(stderr, "perry: %s:%d: %s\n", workspace, f->container,
+			    str_starts(said, "perry-step: ") ? said + 12 : said);
 	/* Unread bytes would turn the end into a reset that takes what was sent with it. */
 	shutdown(fd, SHUT_WR);
 	buf_free(&peer.said);

@@ -11,6 +11,7 @@
 #include "cli/git.h"
 #include "cli/out.h"
 #include "cli/plan_out.h"
+#include "cli/text.h"
 
 #define TTL_MAX_MS (INT64_C(3650) * 86400000) /* as the agent has it */
 
@@ -116,7 +117,7 @@ static void print_address(const cJSON *ws, const char *name)
 	const char *host = json_str(ws, "tailscale.hostname");
 	int port = (int)json_int_or(ws, "ports.ssh", 0);
 	if (host)
-		printf("http://%s  ssh workspace@%s\n", host, host);
+		text_printf(stdout, "http://%s  ssh workspace@%s\n", host, host);
 	else if (port)
 		printf("ssh -p %d workspace@127.0.0.1\n", port);
 	if (err_is_tty())
@@ -128,15 +129,15 @@ static void print_failed_steps(const cJSON *ws)
 	const cJSON *step;
 	cJSON_ArrayForEach(step, json_at(ws, "startup.steps"))
 		if (str_eq(json_str(step, "status"), "error"))
-			fprintf(stderr, "perry: warning: %s: %s\n", json_str_or(step, "label", "?"),
-				json_str_or(step, "message", "failed"));
+			text_printf(stderr, "perry: warning: %s: %s\n", json_str_or(step, "label", "?"),
+				    json_str_or(step, "message", "failed"));
 }
 
 static void print_tailscale(const cJSON *ws, const char *name)
 {
 	if (str_eq(json_str(ws, "tailscale.status"), "failed"))
-		fprintf(stderr, "perry: warning: %s runs, but is not on the tailnet: %s\n  %s\n", name,
-			json_str_or(ws, "tailscale.error", "?"), json_str_or(ws, "tailscale.mend", ""));
+		text_printf(stderr, "perry: warning: %s runs, but is not on the tailnet: %s\n  %s\n", name,
+			    json_str_or(ws, "tailscale.error", "?"), json_str_or(ws, "tailscale.mend", ""));
 }
 
 /* --dry-run: the plan, and what it would mean for the container that there is. */
@@ -147,13 +148,13 @@ static int print_plan(const struct args *a, const cJSON *plan, const char *name,
 		return out_json(a, plan, err);
 	plan_print(json_at(plan, "fields"), json_at(plan, "decisions"));
 	fflush(stdout);
-	fprintf(stderr, "%s: %s. Nothing was touched.\n", name,
-		note                            ? note
-		: strcmp(action, "create") == 0 ? "would be created"
-		: strcmp(action, "make") == 0   ? "would get a new container"
-						: "keeps its container");
+	text_printf(stderr, "%s: %s. Nothing was touched.\n", name,
+		    note                            ? note
+		    : strcmp(action, "create") == 0 ? "would be created"
+		    : strcmp(action, "make") == 0   ? "would get a new container"
+						    : "keeps its container");
 	if (json_bool_or(plan, "imageMissing", false))
-		fprintf(stderr, "The image %s is not on this machine yet.\n", json_str_or(plan, "image", "?"));
+		text_printf(stderr, "The image %s is not on this machine yet.\n", json_str_or(plan, "image", "?"));
 	return 0;
 }
 

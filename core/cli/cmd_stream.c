@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "cli/stream.h"
+#include "cli/text.h"
 
 static cJSON *open_of(const char *kind, const char *name)
 {
@@ -152,13 +153,13 @@ static void print_event(const struct args *a, const cJSON *e)
 	char when[32];
 	if (args_has(a, "json")) {
 		cleanup_free char *text = json_print(e);
-		printf("%s\n", text);
+		out_data(text);
 		return;
 	}
 	static const char *const fields[] = { "workspace", "action",  "step", "state",
 					      "status",    "message", "line", "reason" };
 	clock_iso(json_int_or(e, "at", 0), when);
-	printf("%s %-10s", when, json_str_or(e, "kind", "?"));
+	text_printf(stdout, "%s %-10s", when, json_str_or(e, "kind", "?"));
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
 		cleanup_free char *v = json_str(e, fields[i]) ? printable(json_str(e, fields[i])) : NULL;
 		if (v)

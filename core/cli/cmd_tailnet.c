@@ -11,6 +11,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/out.h"
+#include "cli/text.h"
 
 static int call(const char *proc, cJSON *take_input, cJSON **out, struct perry_err **err)
 {
@@ -43,11 +44,10 @@ static void print_warnings(const cJSON *list)
 __attribute__((format(printf, 2, 3))) static void print_line(const char *label, const char *fmt, ...)
 {
 	va_list ap;
-	printf(out_is_tty() ? "%-16s  " : "%s\t", label);
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	cleanup_free char *text = xvasprintf(fmt, ap), *line = printable(text), *name = printable(label);
 	va_end(ap);
-	putchar('\n');
+	printf(out_is_tty() ? "%-16s  %s\n" : "%s\t%s\n", name, line);
 }
 
 static void print_key(const cJSON *j)
@@ -71,7 +71,7 @@ static void print_pending(const cJSON *list)
 	const cJSON *row;
 	char text[32];
 	cJSON_ArrayForEach(row, list) {
-		cleanup_free char *why = printable(json_str_or(row, "error", ""));
+		const char *why = json_str_or(row, "error", "");
 		print_line(json_str_or(row, "state", "?"), "%s (workspace %s, %s)%s%s",
 			   json_str_or(row, "hostname", "?"), json_str_or(row, "workspace", "?"),
 			   age(json_int_or(row, "since", 0), text), *why ? ": " : "", why);
@@ -92,7 +92,7 @@ int cmd_tailnet_status(const struct args *a, struct perry_err **err)
 		print_line("control server", "%s", json_str(j, "loginServer"));
 	print_key(j);
 	cJSON_ArrayForEach(w, json_at(j, "workspaces")) {
-		cleanup_free char *why = printable(json_str_or(w, "error", ""));
+		const char *why = json_str_or(w, "error", "");
 		print_line("workspace", "%s: %s%s%s%s%s", json_str_or(w, "name", "?"), json_str_or(w, "state", "?"),
 			   json_str(w, "dnsName") ? " as " : "", json_str_or(w, "dnsName", ""), *why ? ": " : "", why);
 	}

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cli/args.h"
 #include "cli/out.h"
+#include "cli/text.h"
 
 struct progress {
 	bool tty, line_open;
@@ -48,11 +49,11 @@ static void show_step(struct progress *p, const cJSON *ev)
 		show_open(p, label);
 	} else if (strcmp(status, "done") == 0) {
 		clear_line(p);
-		fprintf(stderr, "  ✓ %s (%.1f s)%s%s\n", label, (double)(clock_mono_ms() - p->step_began) / 1000,
-			message ? ": " : "", message ? message : "");
+		text_printf(stderr, "  ✓ %s (%.1f s)%s%s\n", label, (double)(clock_mono_ms() - p->step_began) / 1000,
+			    message ? ": " : "", message ? message : "");
 	} else if (strcmp(status, "error") == 0 || strcmp(status, "cancelled") == 0) {
 		clear_line(p);
-		fprintf(stderr, "  ✗ %s%s%s\n", label, message ? ": " : "", message ? message : "");
+		text_printf(stderr, "  ✗ %s%s%s\n", label, message ? ": " : "", message ? message : "");
 	}
 }
 
@@ -67,7 +68,7 @@ static void show(struct progress *p, const cJSON *ev)
 		show_open(p, json_str(ev, "line"));
 	} else if (strcmp(kind, "notice") == 0 && json_str(ev, "message")) {
 		clear_line(p);
-		fprintf(stderr, "  ! %s\n", json_str(ev, "message"));
+		text_printf(stderr, "  ! %s\n", json_str(ev, "message"));
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "base/paths.h"
 #include "cli/args.h"
 #include "cli/out.h"
+#include "cli/text.h"
 
 /* The git folder of a checkout: .git itself, or where a .git file points (worktrees). */
 static char *git_dir(const char *top)
@@ -116,8 +117,8 @@ int git_propose(const struct args *a, char **name, cJSON *in, struct perry_err *
 				  *proposed ? proposed : "NAME", remote ? " --clone " : "", remote ? remote : "",
 				  branch ? " --branch " : "", branch ? branch : "");
 	const char *clone = json_str(in, "clone") ? json_str(in, "clone") : remote;
-	fprintf(stderr, "This checkout: %s\n  clone:  %s\n  branch: %s\n", top,
-		clone ? clone : "(no remote: an empty workspace)", branch ? branch : "(none)");
+	text_printf(stderr, "This checkout: %s\n  clone:  %s\n  branch: %s\n", top,
+		    clone ? clone : "(no remote: an empty workspace)", branch ? branch : "(none)");
 	*name = args_has(a, "yes") ? xstrdup(proposed) : ask_line("Workspace name", proposed);
 	if (!*name || !**name)
 		return perry_fail(err, PERRY_ECANCELLED, "nothing started");

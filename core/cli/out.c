@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "cli/args.h"
+#include "cli/text.h"
 
 bool out_is_tty(void)
 {
@@ -23,15 +24,6 @@ bool err_is_tty(void)
 bool in_is_tty(void)
 {
 	return isatty(STDIN_FILENO);
-}
-
-char *printable(const char *text)
-{
-	char *copy = xstrdup(text ? text : "");
-	for (char *p = copy; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = ' ';
-	return copy;
 }
 
 void table_add(struct table *t, const char *cell)
@@ -114,6 +106,16 @@ static int pick(const cJSON *row, const char *fields, cJSON **out, struct perry_
 	return 0;
 }
 
+void out_data(const char *text)
+{
+	if (out_is_tty())
+		text_printf(stdout, "%s", text);
+	else
+		fputs(text, stdout);
+	if (!str_ends(text, "\n"))
+		putchar('\n');
+}
+
 int out_json(const struct args *a, const cJSON *value, struct perry_err **err)
 {
 	const char *fields = args_str(a, "json");
@@ -132,7 +134,7 @@ int out_json(const struct args *a, const cJSON *value, struct perry_err **err)
 	}
 	cleanup_free char *text =
 		out_is_tty() ? json_pretty(chosen ? chosen : value) : json_print(chosen ? chosen : value);
-	printf("%s%s", text, str_ends(text, "\n") ? "" : "\n");
+	out_data(text);
 	return 0;
 }
 

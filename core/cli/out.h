@@ -17,13 +17,15 @@ struct table {
 	char **cells;
 	int n;
 };
-void table_add(struct table *t, const char *cell); /* NULL: "" ; control characters are shown as '?' */
+void table_add(struct table *t, const char *cell); /* as printable has it */
 void table_addf(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void table_print(struct table *t); /* prints and frees */
 
 /* --json [FIELDS]: the value, or the chosen fields of it (of each member of an array). Unknown field: PERRY_EUSAGE with
  * the ones there are. */
 int out_json(const struct args *a, const cJSON *value, struct perry_err **err);
+/* Lines for standard output: on a terminal what is printable of them, elsewhere all. */
+void out_data(const char *text);
 
 /* Yes or no on the terminal; without one: no (the caller's error says that -y would do it). */
 bool ask_yes(const struct args *a, const char *question);
@@ -31,8 +33,5 @@ bool ask_yes(const struct args *a, const char *question);
 char *ask_line(const char *question, const char *dflt);
 /* A secret or value from standard input (--stdin): one line, without its end. Caller frees (and wipes). */
 char *read_stdin_line(void);
-
-/* Text for a terminal: control characters replaced. Caller frees. */
-char *printable(const char *text);
 
 #endif

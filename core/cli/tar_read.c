@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/tar_head.h"
+#include "cli/text.h"
 
 enum { MAX_PAX = 1 << 20 };
 
@@ -155,7 +156,8 @@ static int begin_member(struct unpacker *u, const char *raw, const char *link, c
 	}
 	if (type == '2') {
 		if (!link_stays_inside(name, link)) {
-			fprintf(stderr, "perry: cp: left out the link %s -> %s (it leaves the folder)\n", name, link);
+			cleanup_free char *from = printable(name), *to = printable(link);
+			fprintf(stderr, "perry: cp: left out the link %s -> %s (it leaves the folder)\n", from, to);
 			return 0;
 		}
 		unlinkat(at, last, 0);
@@ -178,7 +180,8 @@ static int begin_member(struct unpacker *u, const char *raw, const char *link, c
 		return 0;
 	}
 	if (type != '0' && type != '\0' && type != '7') {
-		fprintf(stderr, "perry: cp: left out %s (no file, folder or link)\n", name);
+		cleanup_free char *shown = printable(name);
+		fprintf(stderr, "perry: cp: left out %s (no file, folder or link)\n", shown);
 		return 0;
 	}
 	unlinkat(at, last, 0);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "cli/tar_head.h"
+#include "cli/text.h"
 
 /* What is still to be packed: paths on this machine with their names in the archive, as a stack. */
 struct todo {
@@ -160,7 +161,8 @@ static int begin_next(struct packer *p)
 	}
 	if (S_ISREG(st.st_mode))
 		return begin_file(p, path, name);
-	fprintf(stderr, "perry: cp: left out %s (no file, folder or link)\n", path);
+	cleanup_free char *shown = printable(path);
+	fprintf(stderr, "perry: cp: left out %s (no file, folder or link)\n", shown);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "cli/client.h"
 #include "cli/out.h"
 #include "cli/plan_out.h"
+#include "cli/text.h"
 #include "policy/tool/tool.h"
 
 char *hooks_dir(void)
@@ -24,14 +25,14 @@ static void print_checked(const cJSON *out)
 	const cJSON *f, *note;
 	cJSON_ArrayForEach(f, json_at(out, "files")) {
 		bool ok = json_bool_or(f, "ok", false);
-		printf("%s %s\n", ok ? "ok  " : "FAIL", json_str_or(f, "file", "?"));
+		text_printf(stdout, "%s %s\n", ok ? "ok  " : "FAIL", json_str_or(f, "file", "?"));
 		if (!ok)
-			printf("     %s\n", json_str_or(f, "error", "?"));
+			text_printf(stdout, "     %s\n", json_str_or(f, "error", "?"));
 		cJSON_ArrayForEach(note, json_at(f, "notes"))
-			printf("     note: %s\n", cJSON_IsString(note) ? note->valuestring : "?");
+			text_printf(stdout, "     note: %s\n", cJSON_IsString(note) ? note->valuestring : "?");
 	}
 	cJSON_ArrayForEach(f, json_at(out, "problems"))
-		printf("FAIL %s\n", json_str_or(f, "message", "?"));
+		text_printf(stdout, "FAIL %s\n", json_str_or(f, "message", "?"));
 }
 
 int hooks_check(const struct args *a, struct perry_err **err)
@@ -81,7 +82,7 @@ static void print_answers(const cJSON *out)
 	table_print(&t);
 	fflush(stdout);
 	if (json_at(out, "error"))
-		fprintf(stderr, "perry: %s\n", json_str_or(out, "error.message", "?"));
+		text_printf(stderr, "perry: %s\n", json_str_or(out, "error.message", "?"));
 }
 
 /* With the facts of a real workspace the agent answers: it has them. */
@@ -144,7 +145,7 @@ static void print_coverage(const cJSON *c)
 	cJSON_ArrayForEach(f, json_at(c, "files")) {
 		if (!json_at(f, "missed")->child)
 			continue;
-		printf("  not run: %s:", json_str_or(f, "file", "?"));
+		text_printf(stdout, "  not run: %s:", json_str_or(f, "file", "?"));
 		cJSON_ArrayForEach(line, json_at(f, "missed"))
 			printf("%s%d", line == json_at(f, "missed")->child ? "" : ",", (int)line->valuedouble);
 		putchar('\n');
@@ -169,10 +170,10 @@ int hooks_test(const struct args *a, struct perry_err **err)
 	} else {
 		cJSON_ArrayForEach(t, json_at(out, "tests")) {
 			bool ok = json_bool_or(t, "ok", false);
-			printf("%s %s: %s\n", ok ? "ok  " : "FAIL", json_str_or(t, "file", "?"),
-			       json_str_or(t, "name", "?"));
+			text_printf(stdout, "%s %s: %s\n", ok ? "ok  " : "FAIL", json_str_or(t, "file", "?"),
+				    json_str_or(t, "name", "?"));
 			if (!ok)
-				printf("     %s\n", json_str_or(t, "message", "?"));
+				text_printf(stdout, "     %s\n", json_str_or(t, "message", "?"));
 		}
 		printf("%d passed, %d failed\n", (int)json_int_or(out, "passed", 0),
 		       (int)json_int_or(out, "failed", 0));

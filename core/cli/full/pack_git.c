@@ -12,6 +12,7 @@
 #include "base/process.h"
 #include "base/str.h"
 #include "cli/out.h"
+#include "cli/text.h"
 
 #define REPOSITORY_MAX (64u << 20) /* of what a server sends */
 #define LISTING_MAX    (4u << 20)

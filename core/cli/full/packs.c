@@ -2,6 +2,7 @@
 #include "cli/full/packs.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "cli/full/pack_git.h"
 #include "cli/full/pack_target.h"
 #include "cli/out.h"
+#include "cli/text.h"
 
 #define TIMEOUT_S 60
 
@@ -30,44 +32,25 @@ static void fetched_free(struct fetched *f)
 }
 #define cleanup_fetched __attribute__((cleanup(fetched_free)))
 
-/* -- text of others on a terminal -- */
-
-/* The bytes of a character that would move the cursor or turn the direction of text around, 0: it is harmless. */
-static size_t treacherous(const unsigned char *s)
-{
-	if (s[0] < 0x20 || s[0] == 0x7f)
-		return s[0] == '\t' || s[0] == '\n' ? 0 : 1;
-	if (s[0] == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0) /* C1 controls */
-		return 2;
-	if (s[0] == 0xe2 && s[1] == 0x80 && (s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xaa && s[2] <= 0xae)))
-		return 3;
-	if (s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9)
-		return 3;
-	return 0;
-}
-
-static void show_text(const char *text)
-{
-	cleanup_buf struct buf clean = { 0 };
-	utf8_scrub(&clean, text, strlen(text));
-	for (const unsigned char *s = (const unsigned char *)buf_str(&clean); *s; s++) {
-		size_t n = treacherous(s);
-		if (n == 0)
-			putchar(*s);
-		for (size_t i = 0; i < n; i++)
-			printf("<%02x>", s[i]);
-		s += n ? n - 1 : 0;
-	}
-}
-
 /* -- what is shown before it is approved -- */
+
+/* As printf does it; nothing hides in what others wrote. */
+static __attribute__((format(printf, 1, 2))) void show(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	cleanup_free char *text = xvasprintf(fmt, ap);
+	va_end(ap);
+	cleanup_free char *marked = printable_marked(text);
+	fputs(marked, stdout);
+}
 
 static void show_list(const char *label, const cJSON *list, const char *prefix)
 {
 	const cJSON *v;
 	bool first = true;
 	cJSON_ArrayForEach(v, list) {
-		printf("  %-10s %s%s\n", first ? label : "", prefix, cJSON_IsString(v) ? v->valuestring : "?");
+		show("  %-10s %s%s\n", first ? label : "", prefix, cJSON_IsString(v) ? v->valuestring : "?");
 		first = false;
 	}
 }
@@ -76,15 +59,15 @@ static void show_needs(const cJSON *meta)
 {
 	const cJSON *needs = json_at(meta, "needs");
 	bool kv = json_bool_or(needs, "kv", false);
-	printf("needs\n");
+	show("needs\n");
 	show_list("network", json_at(needs, "network"), "");
 	show_list("run", json_at(needs, "run"), "on the agent's machine, with any arguments: ");
 	show_list("docker", json_at(needs, "docker"), "");
 	if (kv)
-		printf("  %-10s keeps values of its own\n", "kv");
+		show("  %-10s keeps values of its own\n", "kv");
 	if (!kv && !cJSON_GetArraySize(json_at(needs, "network")) && !cJSON_GetArraySize(json_at(needs, "run")) &&
 	    !cJSON_GetArraySize(json_at(needs, "docker")))
-		printf("  nothing\n");
+		show("  nothing\n");
 }
 
 static void show_settings(const cJSON *meta)
@@ -92,26 +75,24 @@ static void show_settings(const cJSON *meta)
 	const cJSON *s;
 	if (!cJSON_GetArraySize(json_at(meta, "settings")))
 		return;
-	printf("settings (packs.%s in config.json)\n", json_str_or(meta, "name", "?"));
+	show("settings (packs.%s in config.json)\n", json_str_or(meta, "name", "?"));
 	cJSON_ArrayForEach(s, json_at(meta, "settings")) {
 		const cJSON *dflt = json_at(s, "default");
 		cleanup_free char *value = dflt ? json_print(dflt) : NULL;
-		printf("  %-10s %s%s%s  ", json_str_or(s, "name", "?"),
-		       json_bool_or(s, "secret", false) ? "secret" : json_str_or(s, "type", "?"), value ? " " : "",
-		       value ? value : "");
-		show_text(json_str_or(s, "description", ""));
-		putchar('\n');
+		show("  %-10s %s%s%s  %s\n", json_str_or(s, "name", "?"),
+		     json_bool_or(s, "secret", false) ? "secret" : json_str_or(s, "type", "?"), value ? " " : "",
+		     value ? value : "", json_str_or(s, "description", ""));
 	}
 }
 
 static void show_source(const cJSON *source)
 {
 	const char *ref = json_str(source, "ref"), *commit = json_str(source, "commit");
-	show_text(json_str(source, "url") ? json_str(source, "url") : json_str_or(source, "path", "?"));
+	show("%s", json_str_or(source, "url", json_str_or(source, "path", "?")));
 	if (ref)
-		printf(" %s", ref);
+		show(" %s", ref);
 	if (commit)
-		printf(" (%.12s)", commit);
+		show(" (%.12s)", commit);
 	putchar('\n');
 }
 
@@ -120,36 +101,33 @@ static void show_pack(const struct fetched *f)
 	const struct pack *p = f->pack;
 	cleanup_json cJSON *hooks = pack_hooks(p);
 	const cJSON *h;
-	printf("pack %s, from ", p->name);
+	show("pack %s, from ", p->name);
 	show_source(f->source);
-	if (json_str(p->meta, "description")) {
-		printf("  ");
-		show_text(json_str(p->meta, "description"));
-		putchar('\n');
-	}
-	printf("hooks\n");
+	if (json_str(p->meta, "description"))
+		show("  %s\n", json_str(p->meta, "description"));
+	show("hooks\n");
 	cJSON_ArrayForEach(h, hooks)
-		printf("  %-14s %-9s %s\n", json_str_or(h, "point", "?"), json_str_or(h, "kind", "?"),
-		       json_str_or(h, "file", "?"));
+		show("  %-14s %-9s %s\n", json_str_or(h, "point", "?"), json_str_or(h, "kind", "?"),
+		     json_str_or(h, "file", "?"));
 	if (!cJSON_GetArraySize(hooks))
-		printf("  none\n");
+		show("  none\n");
 	show_needs(p->meta);
 	show_settings(p->meta);
-	printf("%zu files, %zu KiB\n%s\n", p->n, (p->total + 1023) >> 10, p->hash);
+	show("%zu files, %zu KiB\n%s\n", p->n, (p->total + 1023) >> 10, p->hash);
 }
 
 static void show_change(const struct fetched *f, const struct pack *before)
 {
 	cleanup_free char *diff = git_diff(before, f->pack);
 	const cJSON *old = json_at(before->meta, "needs"), *fresh = json_at(f->pack->meta, "needs");
-	printf("pack %s, now from ", f->pack->name);
+	show("pack %s, now from ", f->pack->name);
 	show_source(f->source);
-	show_text(diff);
+	show("%s", diff);
 	if (!old != !fresh || (old && !json_equal(old, fresh))) {
-		printf("It needs something else than before:\n");
+		show("It needs something else than before:\n");
 		show_needs(f->pack->meta);
 	}
-	printf("%s\n", f->pack->hash);
+	show("%s\n", f->pack->hash);
 }
 
 /* -- fetching -- */
@@ -206,7 +184,7 @@ static int fetch(const cJSON *source, int timeout_ms, struct fetched *out, struc
 	struct pack_source s = { .url = url, .ref = json_str(source, "ref"), .timeout_ms = timeout_ms };
 	cleanup_free char *commit = NULL;
 	if (err_is_tty())
-		fprintf(stderr, "Fetching %s\n", url);
+		text_printf(stderr, "Fetching %s\n", url);
 	if (git_fetch_pack(&s, &out->pack, &commit, err) < 0)
 		return -1;
 	json_set_str(out->source, "commit", commit);
@@ -271,9 +249,10 @@ static int say_history(const cJSON *entry, const struct fetched *f, int timeout_
 	if (!s.url || !old || str_eq(old, commit) || !str_eq(json_str(entry, "ref"), s.ref))
 		return 0;
 	if (git_rewritten(&s, old, commit, &rewritten, &why) < 0)
-		fprintf(stderr, "perry: whether the history was rewritten cannot be told: %s\n", perry_msg(why));
+		text_printf(stderr, "perry: whether the history was rewritten cannot be told: %s\n", perry_msg(why));
 	else if (rewritten)
-		fprintf(stderr,
+		text_printf(
+			stderr,
 			"perry: the history was rewritten: the approved commit %.12s is not in that of %s any more.\n"
 			"  Ask whoever keeps it before you approve.\n",
 			old, s.ref ? s.ref : "the default branch");
@@ -287,7 +266,7 @@ static int report(const struct args *a, const cJSON *entry, const char *what, st
 		json_set(short_entry, "files", NULL);
 		return out_json(a, short_entry, err);
 	}
-	fprintf(stderr, "The pack %s is %s.\n", json_str_or(entry, "name", "?"), what);
+	text_printf(stderr, "The pack %s is %s.\n", json_str_or(entry, "name", "?"), what);
 	return 0;
 }
 
@@ -450,7 +429,7 @@ int hooks_outdated(const struct args *a, struct perry_err **err)
 		return out_json(a, rows, err);
 	cJSON_ArrayForEach(e, rows) {
 		if (json_str(e, "error")) {
-			fprintf(stderr, "perry: %s: %s\n", json_str_or(e, "name", "?"), json_str(e, "error"));
+			text_printf(stderr, "perry: %s: %s\n", json_str_or(e, "name", "?"), json_str(e, "error"));
 			failed = 1;
 		}
 		if (!json_bool_or(e, "outdated", false))
@@ -492,7 +471,7 @@ int hooks_packs(const struct args *a, struct perry_err **err)
 	fflush(stdout);
 	cJSON_ArrayForEach(e, packs) {
 		if (json_str(e, "problem"))
-			fprintf(stderr, "perry: %s\n", json_str(e, "problem"));
+			text_printf(stderr, "perry: %s\n", json_str(e, "problem"));
 		refused = refused || json_str(e, "problem");
 	}
 	return refused ? 1 : 0;

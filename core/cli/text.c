@@ -1,0 +1,62 @@
+#include "cli/text.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+/* The bytes of a character (of valid UTF-8) that a terminal would act on, 0: it is harmless. */
+static size_t acts(const unsigned char *s, bool lines)
+{
+	if (s[0] < 0x20 || s[0] == 0x7f)
+		return lines && (s[0] == '\t' || s[0] == '\n') ? 0 : 1;
+	if (s[0] == 0xc2 && s[1] < 0xa0) /* C1 controls */
+		return 2;
+	if (s[0] == 0xd8 && s[1] == 0x9c) /* U+061C */
+		return 2;
+	if (s[0] == 0xe2 && s[1] == 0x80 && (s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xaa && s[2] <= 0xae)))
+		return 3; /* U+200E, U+200F, U+202A to U+202E */
+	if (s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9)
+		return 3; /* U+2066 to U+2069 */
+	return 0;
+}
+
+static char *filter(const char *text, bool lines, bool mark)
+{
+	cleanup_buf struct buf valid = { 0 };
+	struct buf out = { 0 };
+	utf8_scrub(&valid, text ? text : "", text ? strlen(text) : 0);
+	for (const unsigned char *s = (const unsigned char *)buf_str(&valid); *s;) {
+		size_t n = acts(s, lines);
+		if (!n)
+			buf_addc(&out, (char)*s++);
+		else if (!mark)
+			buf_addc(&out, ' ');
+		for (size_t i = 0; mark && i < n; i++)
+			buf_addf(&out, "<%02x>", s[i]);
+		s += n;
+	}
+	return buf_take(&out);
+}
+
+char *printable(const char *text)
+{
+	return filter(text, false, false);
+}
+
+char *printable_marked(const char *text)
+{
+	return filter(text, true, true);
+}
+
+void text_printf(FILE *to, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	cleanup_free char *text = xvasprintf(fmt, ap);
+	va_end(ap);
+	cleanup_free char *clean = filter(text, true, false);
+	fputs(clean, to);
+}
