@@ -1,6 +1,5 @@
 #include "cli/git.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,8 +9,11 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "cli/args.h"
+#include "cli/label.h"
 #include "cli/out.h"
 #include "cli/text.h"
+
+#define NAME_MAX_LEN 63 /* of a workspace */
 
 /* The git folder of a checkout: .git itself, or where a .git file points (worktrees). */
 static char *git_dir(const char *top)
@@ -84,22 +86,6 @@ int git_describe(const char *dir, char **top, char **remote, char **branch)
 	return 0;
 }
 
-/* A folder's name as a workspace's: lower case, letters, digits and single hyphens. */
-static char *name_of(const char *top)
-{
-	struct buf out = { 0 };
-	const char *base = strrchr(top, '/');
-	for (const char *p = base ? base + 1 : top; *p && out.len < 63; p++) {
-		if (isalnum((unsigned char)*p) && (unsigned char)*p < 0x80)
-			buf_addc(&out, (char)tolower((unsigned char)*p));
-		else if (out.len && out.data[out.len - 1] != '-')
-			buf_addc(&out, '-');
-	}
-	while (out.len && out.data[out.len - 1] == '-')
-		out.data[--out.len] = '\0';
-	return buf_take(&out);
-}
-
 int git_propose(const struct args *a, char **name, cJSON *in, struct perry_err **err)
 {
 	cleanup_free char *cwd = getcwd(NULL, 0);
@@ -110,7 +96,7 @@ int git_propose(const struct args *a, char **name, cJSON *in, struct perry_err *
 		return perry_fail(
 			err, PERRY_EUSAGE,
 			"start: which workspace?\n  usage: perry start NAME (inside a git checkout it proposes one)");
-	cleanup_free char *proposed = name_of(top);
+	cleanup_free char *proposed = label_of(top, NAME_MAX_LEN);
 	if (!in_is_tty() && !args_has(a, "yes"))
 		return perry_fail(err, PERRY_EUSAGE,
 				  "start: which workspace?\n  this checkout would be: perry start %s%s%s%s%s",

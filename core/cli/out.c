@@ -138,6 +138,14 @@ int out_json(const struct args *a, const cJSON *value, struct perry_err **err)
 	return 0;
 }
 
+int out_answer(const struct args *a, const cJSON *value, void (*print)(const cJSON *value), struct perry_err **err)
+{
+	if (args_has(a, "json"))
+		return out_json(a, value, err);
+	print(value);
+	return 0;
+}
+
 char *ask_line(const char *question, const char *dflt)
 {
 	char *line = NULL;

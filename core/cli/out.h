@@ -24,6 +24,8 @@ void table_print(struct table *t); /* prints and frees */
 /* --json [FIELDS]: the value, or the chosen fields of it (of each member of an array). Unknown field: PERRY_EUSAGE with
  * the ones there are. */
 int out_json(const struct args *a, const cJSON *value, struct perry_err **err);
+/* With --json as that, else by print. */
+int out_answer(const struct args *a, const cJSON *value, void (*print)(const cJSON *value), struct perry_err **err);
 /* Lines for standard output: on a terminal what is printable of them, elsewhere all. */
 void out_data(const char *text);
 

@@ -17,6 +17,7 @@
 #include "cli/commands.h"
 #include "cli/full.h"
 #include "cli/git.h"
+#include "cli/label.h"
 
 static int parse(struct args *a, struct perry_err **err, const char *name, int argc, ...)
 {
@@ -163,6 +164,20 @@ static void a_checkout_tells_remote_and_branch(void **state)
 	assert_int_equal(system(rm), 0);
 }
 
+static void a_folder_gives_a_name(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "/home/me/My App_2", "my-app-2" }, { "--x--", "x" },
+		{ "a/\xc3\xa9t\xc3\xa9", "t" },      { "abcdefghijkl", "abcdefghij" },
+		{ "123456789-0", "123456789" },      { "/", "" },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup_free char *name = label_of(rows[i][0], 10);
+		assert_string_equal(name, rows[i][1]);
+	}
+}
+
 int main(void)
 {
 	char dir[] = "/tmp/perry-cli-XXXXXX";
@@ -175,6 +190,7 @@ int main(void)
 		cmocka_unit_test(the_longest_name_wins),
 		cmocka_unit_test(the_full_executable_has_its_own_list),
 		cmocka_unit_test(agents_are_named_in_every_form),
+		cmocka_unit_test(a_folder_gives_a_name),
 		cmocka_unit_test(a_checkout_tells_remote_and_branch),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

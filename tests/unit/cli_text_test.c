@@ -80,8 +80,9 @@ static void what_is_printed_is_filtered_as_a_whole(void **state)
 	(void)state;
 	FILE *f = open_memstream(&out, &n);
 	assert_non_null(f);
-	text_printf(f, "%s: %d\n\t%s\n", "a\033b", 7, "\xe2\x80\xae"
-							"c");
+	text_printf(f, "%s: %d\n\t%s\n", "a\033b", 7,
+		    "\xe2\x80\xae"
+		    "c");
 	fclose(f);
 	assert_string_equal(out, "a b: 7\n\t c\n");
 	free(out);

@@ -50,14 +50,8 @@ int hooks_check(const struct args *a, struct perry_err **err)
 		return -1;
 	int rc = policy_check(p, dirs, args_has(a, "strict"), &out, err);
 	policy_free(p);
-	if (rc < 0)
+	if (rc < 0 || out_answer(a, out, print_checked, err) < 0)
 		return -1;
-	if (args_has(a, "json")) {
-		if (out_json(a, out, err) < 0)
-			return -1;
-	} else {
-		print_checked(out);
-	}
 	return json_bool_or(out, "ok", false) ? 0 : 1;
 }
 
@@ -125,14 +119,9 @@ static int run_here(const struct args *a, cJSON **out, struct perry_err **err)
 int hooks_run(const struct args *a, struct perry_err **err)
 {
 	cleanup_json cJSON *out = NULL;
-	if ((args_str(a, "workspace") ? run_on_agent : run_here)(a, &out, err) < 0)
+	if ((args_str(a, "workspace") ? run_on_agent : run_here)(a, &out, err) < 0 ||
+	    out_answer(a, out, print_answers, err) < 0)
 		return -1;
-	if (args_has(a, "json")) {
-		if (out_json(a, out, err) < 0)
-			return -1;
-	} else {
-		print_answers(out);
-	}
 	return json_at(out, "error") ? perry_code_row(PERRY_EPOLICY)->exit_status : 0;
 }
 
@@ -152,32 +141,30 @@ static void print_coverage(const cJSON *c)
 	}
 }
 
+static void print_tested(const cJSON *out)
+{
+	const cJSON *t;
+	cJSON_ArrayForEach(t, json_at(out, "tests")) {
+		bool ok = json_bool_or(t, "ok", false);
+		text_printf(stdout, "%s %s: %s\n", ok ? "ok  " : "FAIL", json_str_or(t, "file", "?"),
+			    json_str_or(t, "name", "?"));
+		if (!ok)
+			text_printf(stdout, "     %s\n", json_str_or(t, "message", "?"));
+	}
+	printf("%d passed, %d failed\n", (int)json_int_or(out, "passed", 0), (int)json_int_or(out, "failed", 0));
+	print_coverage(json_at(out, "coverage"));
+}
+
 int hooks_test(const struct args *a, struct perry_err **err)
 {
 	struct policy *p = NULL;
 	cleanup_json cJSON *out = NULL;
 	cleanup_free char *dflt = hooks_dir();
-	const cJSON *t;
 	if (policy_new(&p, err) < 0)
 		return -1;
 	int rc = policy_test(p, a->nwords ? a->words[0] : dflt, &out, err);
 	policy_free(p);
-	if (rc < 0)
+	if (rc < 0 || out_answer(a, out, print_tested, err) < 0)
 		return -1;
-	if (args_has(a, "json")) {
-		if (out_json(a, out, err) < 0)
-			return -1;
-	} else {
-		cJSON_ArrayForEach(t, json_at(out, "tests")) {
-			bool ok = json_bool_or(t, "ok", false);
-			text_printf(stdout, "%s %s: %s\n", ok ? "ok  " : "FAIL", json_str_or(t, "file", "?"),
-				    json_str_or(t, "name", "?"));
-			if (!ok)
-				text_printf(stdout, "     %s\n", json_str_or(t, "message", "?"));
-		}
-		printf("%d passed, %d failed\n", (int)json_int_or(out, "passed", 0),
-		       (int)json_int_or(out, "failed", 0));
-		print_coverage(json_at(out, "coverage"));
-	}
 	return json_bool_or(out, "ok", false) ? 0 : 1;
 }

@@ -1,6 +1,5 @@
 #include "cli/full/pack_init.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +9,9 @@
 #include "base/paths.h"
 #include "base/str.h"
 #include "cli/full/hooks_write.h"
+#include "cli/label.h"
+
+#define NAME_MAX_LEN 40 /* of a pack */
 
 static const char meta[] = "{\n"
 			   "  \"name\": \"@\",\n"
@@ -42,21 +44,10 @@ static const char readme[] = "# @\n\n"
 			     "Hooks for Perry. `perry hooks add FOLDER-OR-URL` shows what is in here and asks.\n"
 			     "`./ci.sh` checks and tests it, and prints the hash for `perry hooks add --expect`.\n";
 
-/* The last part of the folder's name, as a pack may be called. */
 static char *name_of(const char *dir)
 {
-	struct buf out = { 0 };
-	cleanup_free char *full = realpath(dir, NULL);
-	const char *base = full ? strrchr(full, '/') + 1 : dir;
-	for (; *base && out.len < 40; base++) {
-		if (isalnum((unsigned char)*base) && (unsigned char)*base < 0x80)
-			buf_addc(&out, (char)tolower((unsigned char)*base));
-		else if (out.len && out.data[out.len - 1] != '-')
-			buf_addc(&out, '-');
-	}
-	while (out.len && out.data[out.len - 1] == '-')
-		out.data[--out.len] = 0;
-	return out.len ? buf_take(&out) : xstrdup("policy");
+	cleanup_free char *full = realpath(dir, NULL), *name = label_of(full ? full : dir, NAME_MAX_LEN);
+	return *name ? take_ptr(name) : xstrdup("policy");
 }
 
 static int put(const char *dir, const char *path, const char *text, const char *name, mode_t mode,

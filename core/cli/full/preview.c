@@ -151,9 +151,7 @@ int hooks_preview(const struct args *a, struct perry_err **err)
 		return perry_fail(err, PERRY_EUSAGE, "hooks preview: --facts needs DIR, the hooks to try");
 	if ((facts ? preview_here(facts, packed, &out, err) : preview_on_agent(take_ptr(packed), &out, err)) < 0)
 		return -1;
-	if (!args_has(a, "json"))
-		preview_print(out);
-	else if (out_json(a, out, err) < 0)
+	if (out_answer(a, out, preview_print, err) < 0)
 		return -1;
 	return json_bool_or(out, "ok", false) ? 0 : 1;
 }
