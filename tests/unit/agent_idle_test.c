@@ -12,8 +12,10 @@
 
 #include "agent/idle/idle.h"
 #include "agent_idle_trace.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/paths.h"
 #include "policy/policy.h"
 
 #define SECOND INT64_C(1000)
@@ -187,6 +189,18 @@ static int take_answer(const cJSON *answer, struct idle_answer *out)
 	return 0;
 }
 
+/* A copy: a checkout may be writable to a group, and such hooks are not used. */
+static char *pack_dir, *pack_hooks;
+
+static bool copy_pack(struct perry_err **err)
+{
+	if (dir_temp("perry-idle", &pack_dir, err) < 0)
+		return false;
+	pack_hooks = path_join(pack_dir, "hooks");
+	cleanup_free char *cmd = xasprintf("cp -r " PACK "/. %s && chmod -R go-w %s", pack_dir, pack_dir);
+	return system(cmd) == 0;
+}
+
 /* The real hooks, in the real process; with the pack or the built-in one alone. */
 static int ask_hooks(const cJSON *activity, struct idle_answer *out, bool with_pack)
 {
@@ -198,7 +212,7 @@ static int ask_hooks(const cJSON *activity, struct idle_answer *out, bool with_p
 			   *settings = json_parse(settings_text, sizeof settings_text - 1, "test", NULL),
 			   *config = cJSON_CreateObject();
 	const struct policy_layer layer = {
-		.name = "idle-stop", .dir = PACK "/hooks", .owner = getuid(), .settings = settings
+		.name = "idle-stop", .dir = pack_hooks, .owner = getuid(), .settings = settings
 	};
 	const struct policy_setup setup = { .layers = &layer, .nlayers = with_pack, .config = config };
 	struct policy_session *s = NULL;
@@ -808,6 +822,9 @@ static int end(void **state)
 	idle_free(w.idle);
 	cJSON_Delete(w.activity);
 	policy_free(policy);
+	dir_remove(pack_dir);
+	free(pack_dir);
+	free(pack_hooks);
 	return 0;
 }
 
@@ -816,7 +833,7 @@ int main(int argc, char **argv)
 	struct perry_err *err = NULL;
 	policy_main(argc, argv);
 	log_set_level(LOG_ERROR_);
-	if (policy_new(&policy, &err) < 0) {
+	if (!copy_pack(&err) || policy_new(&policy, &err) < 0) {
 		fprintf(stderr, "%s\n", perry_msg(err));
 		return 1;
 	}

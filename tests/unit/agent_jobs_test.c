@@ -33,7 +33,7 @@ static void all_of_it(void **state)
 	(void)state;
 	for (int i = 0; i < 500; i++)
 		assert_true(jobs_run(j, work, &pause));
-	assert_int_equal(jobs_stop(j, 5000), 0);
+	assert_int_equal(jobs_stop(j, 30000), 0);
 	assert_int_equal(done, 500);
 	assert_true(most <= 8);
 	assert_true(most >= 2);
@@ -42,16 +42,27 @@ static void all_of_it(void **state)
 	assert_int_equal(done, 500);
 }
 
+static atomic_bool began, let_go;
+
+static void stay(void *arg)
+{
+	began = true;
+	while (!let_go)
+		usleep(1000);
+	atomic_fetch_add(&done, 1);
+}
+
 static void a_job_that_stays(void **state)
 {
 	struct jobs *j = jobs_new(2, NULL, NULL);
-	int pause = 300000;
 	(void)state;
 	done = 0;
-	assert_true(jobs_run(j, work, &pause));
-	usleep(20000);
+	assert_true(jobs_run(j, stay, NULL));
+	while (!began)
+		usleep(1000);
 	assert_true(jobs_stop(j, 20) > 0);
-	assert_int_equal(jobs_stop(j, 5000), 0);
+	let_go = true;
+	assert_int_equal(jobs_stop(j, 30000), 0);
 	assert_int_equal(done, 1);
 	jobs_free(j);
 }
@@ -65,12 +76,12 @@ static void goes_home(void **state)
 	done = 0;
 	for (int i = 0; i < 20; i++)
 		jobs_run(j, work, &pause);
-	for (int i = 0; i < 60 && idles == 0; i++)
+	for (int i = 0; i < 300 && idles == 0; i++)
 		usleep(100000);
 	assert_int_equal(done, 20);
 	assert_int_equal(idles, 1); /* once for the burst */
 	jobs_run(j, work, &pause);  /* and it still works */
-	assert_int_equal(jobs_stop(j, 5000), 0);
+	assert_int_equal(jobs_stop(j, 30000), 0);
 	assert_int_equal(done, 21);
 	jobs_free(j);
 }

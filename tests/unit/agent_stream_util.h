@@ -30,7 +30,7 @@
 #include "net/ws.h"
 
 enum { OPEN = 1, OPENED, STDIN, STDOUT, STDERR, END, RESIZE, EXIT, FAILED, WINDOW, SIGNAL, CLOSE };
-#define FOREVER 20000 /* ms that count as never */
+#define FOREVER 30000 /* ms that count as never */
 
 static struct docker *docker;
 static char container_name[64], container[65];
@@ -348,7 +348,7 @@ static inline void c_exec(struct client *c, uint32_t id, const char *script)
 
 #define EVENTUALLY(cond) \
 	do { \
-		for (int64_t end_ = clock_mono_ms() + 10000; !(cond) && clock_mono_ms() < end_;) \
+		for (int64_t end_ = clock_mono_ms() + FOREVER; !(cond) && clock_mono_ms() < end_;) \
 			usleep(20000); \
 		assert_true(cond); \
 	} while (0)

