@@ -23,9 +23,9 @@ agent_start() {
 	DOCKER_HOST=$engine PERRY_CONFIG_DIR=$DIR $AGENT -p "$PORT" -c "$DIR" "$@" >>"$DIR/stdout" 2>>"$DIR/stderr" 3>&- &
 	PID=$!
 	echo "$PID" >"$DIR/test.pid"
-	for _ in $(seq 200); do
-		curl -sf "localhost:$PORT/health" >/dev/null 2>&1 && break
-		kill -0 "$PID" 2>/dev/null || { cat "$DIR/stderr" >&2; return 1; }
+	local end=$((SECONDS + 60))
+	until curl -sf "localhost:$PORT/health" >/dev/null 2>&1; do
+		kill -0 "$PID" 2>/dev/null && [ $SECONDS -lt $end ] || { cat "$DIR/stderr" >&2; return 1; }
 		sleep 0.02
 	done
 	TOKEN=$(sed -n 's/.*"token": "\([^"]*\)".*/\1/p' "$DIR/config.json")
@@ -36,7 +36,7 @@ agent_stop() {
 	PID=$(cat "$DIR/test.pid") # a test may have started another one
 	rm "$DIR/test.pid"
 	kill "$PID" 2>/dev/null || return 0
-	wait "$PID" 2>/dev/null || flock -w 15 "$DIR/agent.pid" true
+	wait "$PID" 2>/dev/null || flock -w 60 "$DIR/agent.pid" true
 }
 
 agent_clean() {
@@ -70,6 +70,13 @@ tcp() {
 	out=$(curl -s -m 60 -w '\n%{http_code}' "$@" "http://localhost:$PORT$path")
 	CODE=${out##*$'\n'}
 	BODY=${out%$'\n'*}
+}
+
+# The events of PATH into FILE, once the stream is open; READER follows them.
+follow_events() { # FILE PATH
+	curl -sN -m 300 -D "$1.head" --unix-socket "$DIR/agent.sock" "http://localhost$2" >"$1" 3>&- &
+	READER=$!
+	eventually 30 test -s "$1.head"
 }
 
 # Ids and times differ from run to run.
@@ -119,7 +126,7 @@ ws() { echo "api-${PORT}-$1"; }
 
 engine_wait() {
 	answers() { rpc info; [[ $BODY != *'"unavailable"'* ]]; }
-	eventually 10 answers
+	eventually 60 answers
 }
 
 # With everything that carries the agent's label, its spare networks too.

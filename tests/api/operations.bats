@@ -51,7 +51,7 @@ operation_of() { sed -E 's/.*"operation":"([^"]+)".*/\1/' <<<"$BODY"; }
 @test "delete during create: the create is told, nothing is left" {
 	(rpc workspaces/create "{\"name\":\"$(ws d)\"}"; echo "$CODE $BODY" >"$BATS_TEST_TMPDIR/create") &
 	listed() { rpc workspaces/list; [[ $BODY == *"$(ws d)"* ]]; }
-	eventually 10 listed
+	eventually 30 listed
 	rpc workspaces/delete "{\"name\":\"$(ws d)\"}"
 	expect 200 '{"json":{"success":true}}'
 	wait
@@ -64,13 +64,11 @@ operation_of() { sed -E 's/.*"operation":"([^"]+)".*/\1/' <<<"$BODY"; }
 }
 
 @test "events: steps as they happen, of one workspace, and again by Last-Event-ID" {
-	curl -sN -m 60 --unix-socket "$DIR/agent.sock" "http://localhost/events?workspace=$(ws e)" >"$BATS_TEST_TMPDIR/live" 3>&- &
-	local reader=$!
-	sleep 0.2
+	follow_events "$BATS_TEST_TMPDIR/live" "/events?workspace=$(ws e)"
 	rpc workspaces/create "{\"name\":\"$(ws e)\"}"
 	expect 200
-	kill $reader
-	wait $reader || true
+	kill "$READER"
+	wait "$READER" || true
 	grep -q '^event: step' "$BATS_TEST_TMPDIR/live"
 	grep '^data: ' "$BATS_TEST_TMPDIR/live" | grep -q '"kind":"operation".*"state":"done"\|"state":"done".*"kind":"operation"'
 	refute grep -q "$(ws a)" "$BATS_TEST_TMPDIR/live"
@@ -86,7 +84,8 @@ operation_of() { sed -E 's/.*"operation":"([^"]+)".*/\1/' <<<"$BODY"; }
 	curl -s -m 30 -o "$BATS_TEST_TMPDIR/answer" -w '%{http_code}' --unix-socket "$DIR/agent.sock" -X POST -H 'Content-Type: application/json' \
 		--data-binary "{\"json\":{\"name\":\"$(ws a)\",\"command\":\"sleep 20\"}}" http://localhost/rpc/workspaces/exec >"$BATS_TEST_TMPDIR/code" 3>&- &
 	local caller=$!
-	sleep 0.5
+	runs() { docker top "workspace-$(ws a)" | grep -q 'sleep 20'; }
+	eventually 30 runs
 	kill "$PID"
 	wait "$caller" || true
 	[ "$(cat "$BATS_TEST_TMPDIR/code")" = 503 ]

@@ -53,14 +53,14 @@ shape() { # STATUS [FORWARDS]
 	rpc workspaces/exec "{\"name\":\"$(ws a)\",\"command\":\"sleep 4711 & sleep 4712\",\"timeout\":200}"
 	expect 408 '{"json":{"defined":false,"code":"TIMEOUT","status":408,"message":"Command execution timed out after 200ms"}}'
 	none_left() { ! docker top "workspace-$(ws a)" | grep -q 'sleep 471'; }
-	eventually 5 none_left
+	eventually 30 none_left
 }
 
 @test "exec: a caller who leaves takes his command along" {
 	curl -s -m 0.5 --unix-socket "$DIR/agent.sock" -X POST -H 'Content-Type: application/json' \
 		--data-binary "{\"json\":{\"name\":\"$(ws a)\",\"command\":\"sleep 4713\"}}" http://localhost/rpc/workspaces/exec || true
 	none_left() { ! docker top "workspace-$(ws a)" | grep -q 'sleep 4713'; }
-	eventually 8 none_left
+	eventually 30 none_left
 }
 
 @test "exec: 150 MB of output do not become 150 MB of agent" {
@@ -170,7 +170,7 @@ shape() { # STATUS [FORWARDS]
 	local before
 	# What the agent itself asks after a start is over once it hears what listens.
 	heard() { rpc ports/list "{\"name\":\"$(ws d)\"}"; [[ $BODY == *'"watching":true'* ]]; }
-	eventually 5 heard
+	eventually 30 heard
 	asked() { sock /metrics; sed -n 's/^perry_engine_requests_total //p' <<<"$BODY"; }
 	before=$(asked)
 	for _ in 1 2 3 4 5; do rpc workspaces/list; done
