@@ -68,7 +68,7 @@ time.sleep(60)" 3>&- &
 	local holder=$!
 	config sshPortRange "$port-$((port + 1))"
 	taken() { (exec 9<>"/dev/tcp/127.0.0.1/$((port + 1))") 2>/dev/null; }
-	eventually 5 taken
+	eventually 30 taken
 	run p doctor --json
 	[ "$status" = 1 ]
 	[[ $(finding "SSH ports") == "false 0 of $port-$((port + 1)) are free"*" | perry agent config set sshPortRange $port-$((port + 201))" ]]

@@ -39,7 +39,7 @@ open(sys.argv[2], "w").write(str(s.server_port))
 s.serve_forever()
 P
 	SERVER=$!
-	eventually 5 test -s "$DIR/server-port"
+	eventually 30 test -s "$DIR/server-port"
 }
 
 @test "three lines for a prefix, and one by user and branch" {
@@ -89,7 +89,7 @@ P
 	use hooks/on_deleted.lua "s|https://chat.example.com|http://127.0.0.1:$(cat "$DIR/server-port")|"
 	p start one
 	p delete -y one
-	eventually 10 grep -q "POST /api/post Bearer chat-token-1 .*deleted the workspace one" "$DIR/requests"
+	eventually 30 grep -q "POST /api/post Bearer chat-token-1 .*deleted the workspace one" "$DIR/requests"
 }
 
 @test "every example at once: nothing of them stops a start but what is meant to" {

