@@ -97,7 +97,8 @@ static void without_a_second_policy_the_old_plans_count(void **state)
 	assert_string_equal(json_str(change, "to"), "perry:latest");
 }
 
-static void two_hundred_take_less_than_a_second(void **state)
+/* How long that takes is measured by make bench. */
+static void two_hundred_at_once(void **state)
 {
 	cleanup_json cJSON *list = subjects(200);
 	(void)state;
@@ -105,9 +106,7 @@ static void two_hundred_take_less_than_a_second(void **state)
 	user_hook("container", "return function(ws, base) local c = base() c.memory = '4GiB' return c end");
 	cleanup_json cJSON *out = preview(list);
 	assert_int_equal(json_int_or(out, "changed", 0), 200);
-	print_message("200 workspaces: %d ms\n", (int)json_int_or(out, "ms", 0));
-	if (!SANITIZED)
-		assert_true(json_int_or(out, "ms", 10000) < 1000);
+	assert_int_equal(json_int_or(out, "skipped", 0), 0);
 }
 
 static const cJSON *field(const cJSON *fields, const char *name)
@@ -182,10 +181,14 @@ int main(int argc, char **argv)
 	umask(022);
 #define T(f) cmocka_unit_test_setup(f, help_clean)
 	const struct CMUnitTest tests[] = {
-		T(a_change_names_field_values_and_place), T(a_refusal_is_told_apart_from_a_change),
-		T(a_runaway_spoils_no_other_plan),        T(without_a_second_policy_the_old_plans_count),
-		T(two_hundred_take_less_than_a_second),   T(a_field_is_its_layers_that_changed_it_last),
-		T(what_comes_from_outside_is_checked),    T(packing_refuses_what_a_layer_refuses),
+		T(a_change_names_field_values_and_place),
+		T(a_refusal_is_told_apart_from_a_change),
+		T(a_runaway_spoils_no_other_plan),
+		T(without_a_second_policy_the_old_plans_count),
+		T(two_hundred_at_once),
+		T(a_field_is_its_layers_that_changed_it_last),
+		T(what_comes_from_outside_is_checked),
+		T(packing_refuses_what_a_layer_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, help_end);
 }
