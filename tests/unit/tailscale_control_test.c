@@ -407,7 +407,7 @@ static void too_many_requests(void **state)
 	seen.after = "3600";
 	at = clock_mono_ms();
 	fails(PERRY_EUNAVAILABLE, control_devices(c, &out, &err)); /* not waited for: there is a deadline */
-	assert_true(clock_mono_ms() - at < 1000);
+	assert_true(clock_mono_ms() - at < 9000);                  /* the call may take 10 s */
 	assert_int_equal(err->status, 429);
 	assert_int_equal(json_int_or(err->data, "retryAfter", 0), 3600);
 	/* For ever busy: the deadline ends it. */
