@@ -8,10 +8,10 @@
 #include "base/str.h"
 
 /* The bytes of a character (of valid UTF-8) that a terminal would act on, 0: it is harmless. */
-static size_t acts(const unsigned char *s, bool lines)
+static size_t acts(const unsigned char *s)
 {
 	if (s[0] < 0x20 || s[0] == 0x7f)
-		return lines && (s[0] == '\t' || s[0] == '\n') ? 0 : 1;
+		return 1;
 	if (s[0] == 0xc2 && s[1] < 0xa0) /* C1 controls */
 		return 2;
 	if (s[0] == 0xd8 && s[1] == 0x9c) /* U+061C */
@@ -23,32 +23,42 @@ static size_t acts(const unsigned char *s, bool lines)
 	return 0;
 }
 
-static char *filter(const char *text, bool lines, bool mark)
+/* indent: what stands before each line but the first, NULL: all on one line. mark: what is left out shows as its bytes.
+ */
+static char *filter(const char *text, const char *indent, bool mark)
 {
 	cleanup_buf struct buf valid = { 0 };
 	struct buf out = { 0 };
 	utf8_scrub(&valid, text ? text : "", text ? strlen(text) : 0);
 	for (const unsigned char *s = (const unsigned char *)buf_str(&valid); *s;) {
-		size_t n = acts(s, lines);
-		if (!n)
-			buf_addc(&out, (char)*s++);
+		size_t n = acts(s);
+		if (indent && *s == '\n')
+			buf_addf(&out, "\n%s", indent);
+		else if (!n || (indent && *s == '\t'))
+			buf_addc(&out, (char)*s);
 		else if (!mark)
 			buf_addc(&out, ' ');
-		for (size_t i = 0; mark && i < n; i++)
-			buf_addf(&out, "<%02x>", s[i]);
-		s += n;
+		else
+			for (size_t i = 0; i < n; i++)
+				buf_addf(&out, "<%02x>", s[i]);
+		s += n ? n : 1;
 	}
 	return buf_take(&out);
 }
 
 char *printable(const char *text)
 {
-	return filter(text, false, false);
+	return filter(text, NULL, false);
+}
+
+char *printable_lines(const char *text, const char *indent)
+{
+	return filter(text, indent, false);
 }
 
 char *printable_marked(const char *text)
 {
-	return filter(text, true, true);
+	return filter(text, "", true);
 }
 
 void text_printf(FILE *to, const char *fmt, ...)
@@ -57,6 +67,6 @@ void text_printf(FILE *to, const char *fmt, ...)
 	va_start(ap, fmt);
 	cleanup_free char *text = xvasprintf(fmt, ap);
 	va_end(ap);
-	cleanup_free char *clean = filter(text, true, false);
+	cleanup_free char *clean = printable_lines(text, "");
 	fputs(clean, to);
 }

@@ -7,6 +7,8 @@
 
 /* On one line, blanks instead: for cells and lines of a list. NULL is "". Caller frees. */
 char *printable(const char *text);
+/* With its line ends and tabs, and indent before each line but the first. Caller frees. */
+char *printable_lines(const char *text, const char *indent);
 /* With its line ends and tabs; what is left out shows as its bytes, "<1b>": for what is about to be approved. Caller
  * frees. */
 char *printable_marked(const char *text);

@@ -39,6 +39,8 @@ static void what_a_terminal_acts_on_is_left_out(void **state)
 	shows("\xc0\x9b", "\xef\xbf\xbd\xef\xbf\xbd", "\xef\xbf\xbd\xef\xbf\xbd");
 	shows("a\xe2\x80", "a\xef\xbf\xbd\xef\xbf\xbd", "a\xef\xbf\xbd\xef\xbf\xbd");
 	shows(NULL, "", "");
+	cleanup_free char *lines = printable_lines("one\r\ntwo\n\tthree", "  ");
+	assert_string_equal(lines, "one \n  two\n  \tthree");
 }
 
 /* Does printable leave this character out? */
