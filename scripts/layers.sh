@@ -52,4 +52,5 @@ only sqlite3.h '^core/store/'
 only archive.h '^core/docker/'
 only lua.h '^core/(policy|lua)/'
 only seccomp.h '^core/policy/'
+scripts/circles.py core/agent || bad=1
 exit $bad
