@@ -73,8 +73,7 @@ static int operations_of(struct agent *a, const char *ws, bool *ends)
 	cJSON_ArrayForEach(op, running) {
 		if (!str_eq(json_str(op, "workspace"), ws))
 			continue;
-		const char *kind = json_str_or(op, "kind", "");
-		*ends |= strcmp(kind, "stop") == 0 || strcmp(kind, "delete") == 0;
+		*ends |= op_kind_find(json_str(op, "kind"))->cancels;
 		n++;
 	}
 	return n;

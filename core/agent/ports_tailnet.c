@@ -15,9 +15,11 @@ static bool is_in_hand(struct agent *a, const char *workspace)
 {
 	cleanup_json cJSON *running = ops_running(a->ops);
 	const cJSON *op;
-	cJSON_ArrayForEach(op, running)
-		if (str_eq(json_str(op, "workspace"), workspace) && strcmp(json_str_or(op, "kind", ""), "sync") != 0)
+	cJSON_ArrayForEach(op, running) {
+		const struct op_kind *kind = op_kind_find(json_str(op, "kind"));
+		if (str_eq(json_str(op, "workspace"), workspace) && (kind->brings_up || kind->cancels))
 			return true;
+	}
 	return false;
 }
 

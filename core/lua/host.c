@@ -184,7 +184,7 @@ int run_lua(struct lua_host *h, struct op *op, struct ops *ops, const char *modu
 int lua_runner(void *host, struct op *op, cJSON **result, struct perry_err **err)
 {
 	*result = NULL;
-	return run_lua(host, op, NULL, "lifecycle", op_kind(op), NULL, result, err);
+	return run_lua(host, op, NULL, "lifecycle", op_kind(op)->name, NULL, result, err);
 }
 
 int lua_host_plan(struct lua_host *h, const char *kind, const char *name, const cJSON *request, const cJSON *caller,

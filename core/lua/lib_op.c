@@ -22,7 +22,7 @@ static int l_info(lua_State *L)
 	lua_createtable(L, 0, 8);
 	lua_pushstring(L, op_id(op));
 	lua_setfield(L, -2, "id");
-	lua_pushstring(L, op_kind(op));
+	lua_pushstring(L, op_kind(op)->name);
 	lua_setfield(L, -2, "kind");
 	lua_pushstring(L, op_workspace(op));
 	lua_setfield(L, -2, "workspace");
@@ -117,6 +117,19 @@ static int l_submit(lua_State *L)
 	return box_ok(L, b, rc);
 }
 
+/* kinds: {NAME = {makes = "always"|"maybe"|nil}}, of ops/kinds.h what our Lua asks. */
+static void push_kinds(lua_State *L)
+{
+	static const char *const makes[] = { NULL, "maybe", "always" };
+	lua_newtable(L);
+	for (const struct op_kind *k = op_kinds; k->name; k++) {
+		lua_createtable(L, 0, 1);
+		lua_pushstring(L, makes[k->makes]);
+		lua_setfield(L, -2, "makes");
+		lua_setfield(L, -2, k->name);
+	}
+}
+
 int lib_op(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
@@ -127,5 +140,7 @@ int lib_op(lua_State *L)
 		{ "submit", l_submit },       { 0 },
 	};
 	luaL_newlib(L, fns);
+	push_kinds(L);
+	lua_setfield(L, -2, "kinds");
 	return 1;
 }

@@ -13,17 +13,21 @@
 #include "ops/priv.h"
 #include "store/store.h"
 
-struct op *op_new(struct ops *o, const char *kind, const char *workspace, const cJSON *input, const cJSON *caller)
+/* How many warnings of how many bytes an operation keeps. */
+enum { WARNINGS_MAX = 50, WARNING_MAX = 4096 };
+
+struct op *op_new(struct ops *o, const struct op_kind *kind, const char *workspace, const cJSON *input,
+		  const cJSON *caller)
 {
 	struct op *op = xcalloc(1, sizeof *op);
 	atomic_init(&op->refs, 1);
 	op->ops = o;
 	random_hex(op->id, 8);
-	op->kind = xstrdup(kind);
+	op->kind = kind;
 	op->workspace = xstrdup(workspace);
 	op->input = input ? cJSON_Duplicate(input, 1) : cJSON_CreateObject();
 	op->caller = caller ? cJSON_Duplicate(caller, 1) : cJSON_CreateObject();
-	if (strcmp(kind, "clone") == 0)
+	if (kind->source)
 		op->source = xstrdup(json_str(op->input, "sourceName"));
 	op->started = clock_ms();
 	op->steps = cJSON_CreateArray();
@@ -45,7 +49,6 @@ void op_unref(struct op *op)
 	if (!op || atomic_fetch_sub(&op->refs, 1) > 1)
 		return;
 	op_unref(op->after);
-	free(op->kind);
 	free(op->workspace);
 	free(op->source);
 	free(op->why);
@@ -68,7 +71,7 @@ const char *op_id(const struct op *op)
 	return op->id;
 }
 
-const char *op_kind(const struct op *op)
+const struct op_kind *op_kind(const struct op *op)
 {
 	return op->kind;
 }
@@ -139,7 +142,7 @@ static cJSON *new_event(const struct op *op, const char *kind)
 	cJSON *ev = cJSON_CreateObject();
 	json_set_str(ev, "kind", kind);
 	json_set_str(ev, "operation", op->id);
-	json_set_str(ev, "action", op->kind);
+	json_set_str(ev, "action", op->kind->name);
 	json_set_str(ev, "workspace", op->workspace);
 	return ev;
 }
@@ -168,11 +171,7 @@ void op_publish(struct op *op, const char *state, const char *step)
 /* Shown as "startup" of the workspace only while it is being brought up. */
 static bool is_startup(const struct op *op)
 {
-	static const char *const kinds[] = { "create", "start", "restart", "clone" };
-	for (size_t i = 0; op->workspace && i < ARRAY_LEN(kinds); i++)
-		if (strcmp(op->kind, kinds[i]) == 0)
-			return true;
-	return false;
+	return op->workspace && op->kind->brings_up;
 }
 
 static void show_startup(struct op *op)
@@ -352,8 +351,8 @@ static struct perry_err *end_error(const struct op *op, struct perry_err *take_e
 		return take_err;
 	struct perry_err *e = NULL;
 	if (op->stopping)
-		perry_fail(&e, PERRY_EUNAVAILABLE, "the agent is stopping; %s of %s goes on when it is back", op->kind,
-			   op->workspace ? op->workspace : "everything");
+		perry_fail(&e, PERRY_EUNAVAILABLE, "the agent is stopping; %s of %s goes on when it is back",
+			   op->kind->name, op->workspace ? op->workspace : "everything");
 	else
 		perry_fail(&e, PERRY_ECANCELLED, "%s", op->why);
 	perry_err_free(take_err);
@@ -371,7 +370,7 @@ static void record_end(struct op *op, const char *state, const struct perry_err 
 	if (e)
 		json_set(patch, "error", error_json(e));
 	if (store_op_patch(op->ops->setup.store, op->id, patch, &err))
-		log_error("operations", "%s of %s ended but that could not be recorded: %s", op->kind,
+		log_error("operations", "%s of %s ended but that could not be recorded: %s", op->kind->name,
 			  op->workspace ? op->workspace : "everything", perry_msg(err));
 }
 

@@ -92,7 +92,7 @@ static void *worker(void *arg)
 	/* One that was cancelled before it began has nothing to undo, unless an earlier agent began it. */
 	if (op->recovered || op_check(op, &err) == 0) {
 		if (o->setup.run(o->setup.ctx, op, &result, &err) && !err)
-			perry_fail(&err, PERRY_EINTERNAL, "%s failed without saying why", op->kind);
+			perry_fail(&err, PERRY_EINTERNAL, "%s failed without saying why", op->kind->name);
 	}
 	finish(o, op, result, err);
 	op_unref(op);
@@ -116,7 +116,7 @@ static void spawn(struct ops *o, struct op *op)
 	if (rc == 0)
 		return;
 	struct perry_err *err = NULL;
-	perry_fail_errno(&err, rc, "cannot start a thread for %s", op->kind);
+	perry_fail_errno(&err, rc, "cannot start a thread for %s", op->kind->name);
 	finish(o, op, NULL, err);
 	op_unref(op);
 	pthread_mutex_lock(&o->lock);
@@ -201,16 +201,16 @@ static void cancel_one(struct ops *o, struct op *op, const char *why, bool stopp
 		end_cancelled(o, op);
 }
 
-static bool is_kind(const struct op *op, const char *a, const char *b)
+static bool joins(const struct op *new, const struct op *other)
 {
-	return strcmp(op->kind, a) == 0 || strcmp(op->kind, b) == 0;
+	return new->kind->joins & 1u << other->kind->id && !atomic_load(&other->cancel.set);
 }
 
 static int busy(const struct op *op, const char *workspace, struct perry_err **err)
 {
 	char since[32];
 	clock_iso(op->started, since);
-	perry_fail(err, PERRY_ECONFLICT, "Workspace '%s' is busy: %s since %s", workspace, op->kind, since);
+	perry_fail(err, PERRY_ECONFLICT, "Workspace '%s' is busy: %s since %s", workspace, op->kind->name, since);
 	if (err) {
 		(*err)->data = cJSON_CreateObject();
 		json_set_str((*err)->data, "operation", op->id);
@@ -226,7 +226,7 @@ static int judge(struct ops *o, const struct op *new, struct op **join, struct o
 	for (struct op *op = o->active; op; op = op->next) {
 		queued += !op->slot;
 		if (!new->workspace) {
-			if (!op->workspace && strcmp(op->kind, new->kind) == 0 && !atomic_load(&op->cancel.set))
+			if (!op->workspace && joins(new, op))
 				*join = op;
 			continue;
 		}
@@ -243,13 +243,11 @@ static int judge(struct ops *o, const struct op *new, struct op **join, struct o
 	/* Whoever works on it is never cancelled by policy. */
 	bool dying = atomic_load(&last->cancel.set),
 	     polite = strcmp(json_str_or(new->caller, "kind", ""), "policy") == 0;
-	if (strcmp(new->kind, "start") == 0 && is_kind(last, "start", "create") && !dying)
+	if (joins(new, last))
 		*join = last;
-	else if (!polite && is_kind(new, "stop", "delete") &&
-		 (is_kind(last, "start", "create") || is_kind(last, "restart", "clone")))
+	else if (!polite && new->kind->cancels && last->kind->cancellable)
 		*after = last;
-	else if (is_kind(new, "create", "clone") && !dying &&
-		 (is_kind(last, "start", "create") || is_kind(last, "clone", "clone")))
+	else if (new->kind->makes == MAKES_ALWAYS && last->kind->makes != MAKES_NONE && !dying)
 		return perry_fail(err, PERRY_ECONFLICT, "Workspace '%s' already exists", new->workspace);
 	else
 		return busy(last, new->workspace, err);
@@ -260,7 +258,7 @@ static int journal_begin(struct ops *o, const struct op *op, struct perry_err **
 {
 	cleanup_json cJSON *row = cJSON_CreateObject();
 	json_set_str(row, "id", op->id);
-	json_set_str(row, "kind", op->kind);
+	json_set_str(row, "kind", op->kind->name);
 	json_set_str(row, "workspace", op->workspace);
 	json_set_str(row, "state", op->slot ? "running" : "queued");
 	json_set(row, "request", cJSON_Duplicate(op->input, 1));
@@ -269,9 +267,15 @@ static int journal_begin(struct ops *o, const struct op *op, struct perry_err **
 	return store_op_begin(o->setup.store, row, err);
 }
 
-int ops_submit(struct ops *o, const char *kind, const char *workspace, const cJSON *input, const cJSON *caller,
+int ops_submit(struct ops *o, const char *name, const char *workspace, const cJSON *input, const cJSON *caller,
 	       struct op **out, struct perry_err **err)
 {
+	const struct op_kind *kind = op_kind_find(name);
+	if (!kind)
+		return perry_fail(err, PERRY_EINPUT, "there is no operation \"%s\"", name);
+	if (kind->claims != !!workspace)
+		return perry_fail(err, PERRY_EINPUT, "%s %s", name,
+				  workspace ? "is no operation on a workspace" : "needs a workspace");
 	struct op *op = op_new(o, kind, workspace, input, caller), *join = NULL, *after = NULL;
 	pthread_mutex_lock(&o->lock);
 	int rc = o->stopping ? perry_fail(err, PERRY_EUNAVAILABLE, "the agent is stopping")
@@ -298,7 +302,7 @@ int ops_submit(struct ops *o, const char *kind, const char *workspace, const cJS
 	}
 	op->journalled = true;
 	if (after) {
-		cleanup_free char *why = xasprintf("cancelled by %s of the same workspace", kind);
+		cleanup_free char *why = xasprintf("cancelled by %s of the same workspace", name);
 		cancel_one(o, after, why, false);
 	}
 	ops_enter(o, op);
@@ -327,7 +331,7 @@ cJSON *ops_running(struct ops *o)
 	for (struct op *op = o->active; op; op = op->next) {
 		cJSON *row = cJSON_CreateObject();
 		json_set_str(row, "id", op->id);
-		json_set_str(row, "kind", op->kind);
+		json_set_str(row, "kind", op->kind->name);
 		json_set_str(row, "workspace", op->workspace);
 		json_set_str(row, "state", op->phase == OP_RUNNING ? "running" : "queued");
 		json_set_int(row, "started", op->started);

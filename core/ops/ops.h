@@ -1,10 +1,8 @@
 /* Operations: one operation is one worker thread; it claims its workspace, is journalled step by step, can be cancelled
- * and is followed through the hub. Rules of claims: start joins a running start or create. stop and delete cancel a
- * running create/start/restart/clone, wait for its end and then run. One whose caller is of kind "policy" (the idle
- * hook's) cancels nothing: every overlap is busy. create (or clone to) a name that is being made is PERRY_ECONFLICT
- * "Workspace 'x' already exists"; every other overlap on one workspace is PERRY_ECONFLICT "Workspace 'x' is busy:
- * <kind> since TIME". A clone also holds its "sourceName", together with other clones of it. Operations without a
- * workspace (prune, build): a second one of that kind joins the first. At most maxOperations run, the rest queue.
+ * and is followed through the hub. Rules of claims: kinds.h. One whose caller is of kind "policy" (the idle hook's)
+ * cancels nothing. To make what is being made is PERRY_ECONFLICT "Workspace 'x' already exists"; every other overlap on
+ * one workspace is PERRY_ECONFLICT "Workspace 'x' is busy: <kind> since TIME". At most maxOperations run, the rest
+ * queue.
  * Events:
  * {"kind":"operation","operation":ID,"action":KIND,"workspace","state":"queued"|"running"|"recover"|"done"|"failed"|"cancelled",
  * "caller","error"}, {"kind":"step","operation","action","workspace","step","label","status","message"},
@@ -18,6 +16,7 @@
 #include "base/json.h"
 #include "docker/docker.h"
 
+#include "ops/kinds.h"
 struct ops;
 struct op;
 struct store;
@@ -45,9 +44,9 @@ int ops_recover(struct ops *o, struct perry_err **err);
 int ops_stop(struct ops *o, int grace_ms);
 void ops_free(struct ops *o); /* after an ops_stop that returned 0 */
 
-/* kind: "create","start","stop","restart","delete","clone","sync","prune","build". workspace: the claimed name. input
- * and caller are copied. Gives a reference to the operation, new or joined. */
-int ops_submit(struct ops *o, const char *kind, const char *workspace, const cJSON *input, const cJSON *caller,
+/* name: of a kind; an unknown one is PERRY_EINPUT. workspace: the claimed name. input and caller are copied. Gives a
+ * reference to the operation, new or joined. */
+int ops_submit(struct ops *o, const char *name, const char *workspace, const cJSON *input, const cJSON *caller,
 	       struct op **out, struct perry_err **err);
 struct op *ops_find(struct ops *o, const char *id); /* a reference or NULL; the newest that ended are still found */
 cJSON *ops_running(struct ops *o); /* [{id, kind, workspace, state: "queued"|"running", started, step}] */
@@ -57,7 +56,7 @@ int ops_cancel(struct ops *o, const char *id, const char *why, struct perry_err 
 struct op *op_ref(struct op *op);
 void op_unref(struct op *op);
 const char *op_id(const struct op *op);
-const char *op_kind(const struct op *op);
+const struct op_kind *op_kind(const struct op *op);
 const char *op_workspace(const struct op *op);
 const cJSON *op_input(const struct op *op);
 const cJSON *op_caller(const struct op *op);

@@ -4,6 +4,7 @@
 #define PERRY_OPS_PRIV_H
 #include <pthread.h>
 
+#include "ops/kinds.h"
 #include "ops/ops.h"
 
 enum op_phase {
@@ -24,7 +25,8 @@ struct op {
 	/* Immutable once submitted. */
 	struct ops *ops;
 	char id[17];
-	char *kind, *workspace, *source; /* source: claimed together with others, or NULL */
+	const struct op_kind *kind;
+	char *workspace, *source; /* source: claimed together with others, or NULL */
 	cJSON *input, *caller, *journal;
 	bool recovered, was_queued, journalled;
 	int64_t started;
@@ -62,7 +64,8 @@ struct ops {
 	unsigned nrecent;
 };
 
-struct op *op_new(struct ops *o, const char *kind, const char *workspace, const cJSON *input, const cJSON *caller);
+struct op *op_new(struct ops *o, const struct op_kind *kind, const char *workspace, const cJSON *input,
+		  const cJSON *caller);
 /* Sets the flag; the first reason stays. */
 void op_cancel(struct op *op, const char *why, bool stopping);
 /* An event of kind "operation" with this state. */

@@ -51,6 +51,13 @@ static bool worth_it(struct ops *o, const cJSON *record)
 {
 	const char *id = json_str(record, "id"), *kind = json_str_or(record, "kind", "");
 	const cJSON *later = later_on(record);
+	if (!op_kind_find(kind)) {
+		/* A newer version's. */
+		cleanup_free char *text = xasprintf("there is no operation \"%s\" in this version", kind);
+		log_error("operations", "%s: %s", json_str_or(record, "workspace", "everything"), text);
+		give_up(o, id, "failed", PERRY_EINTERNAL, text);
+		return false;
+	}
 	if (later) {
 		/* It was being cancelled for the later one, which puts right whatever it left behind. */
 		cleanup_free char *text =
@@ -72,7 +79,7 @@ static bool worth_it(struct ops *o, const cJSON *record)
 
 static void take_up(struct ops *o, const cJSON *record)
 {
-	struct op *op = op_new(o, json_str_or(record, "kind", "?"), json_str(record, "workspace"),
+	struct op *op = op_new(o, op_kind_find(json_str(record, "kind")), json_str(record, "workspace"),
 			       json_at(record, "request"), json_at(record, "caller"));
 	snprintf(op->id, sizeof op->id, "%s", json_str(record, "id"));
 	op->started = json_int_or(record, "started", op->started);
@@ -81,7 +88,7 @@ static void take_up(struct ops *o, const cJSON *record)
 	op->journalled = true;
 	op_restore_steps(op);
 	const char *step = step_of(record);
-	log_info("operations", "%s of %s goes on%s%s", op->kind, op->workspace ? op->workspace : "everything",
+	log_info("operations", "%s of %s goes on%s%s", op->kind->name, op->workspace ? op->workspace : "everything",
 		 step ? " at " : "", step ? step : "");
 	op_publish(op, "recover", step);
 	pthread_mutex_lock(&o->lock);

@@ -4,6 +4,7 @@ local docker = require "docker"
 local files = require "files"
 local image = require "perry.image"
 local names = require "perry.names"
+local op = require "op"
 local policy = require "policy"
 local spec = require "perry.spec"
 local store = require "store"
@@ -78,11 +79,14 @@ function M.tailnet(record)
   }
 end
 
+-- Does an operation of this kind make a workspace? Other reasons to ask ("exec", "shell") make none.
+local function makes(reason) return op.kinds[reason] and op.kinds[reason].makes end
+
 -- Facts of a workspace that may not exist yet: then record is what it would be.
 function M.facts(reason, record, caller)
   local engine = M.engine()
   local workspaces, owned, taken
-  if reason == "create" or reason == "clone" then
+  if makes(reason) == "always" then
     workspaces, owned = store.count(M.owner(caller), record.id and record.name)
     taken = disk()
   end

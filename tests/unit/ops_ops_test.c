@@ -138,7 +138,7 @@ static void six_creates(void **state)
 	/* Starts join it, whatever they asked. */
 	struct op *a = submit(w, "start", "web", "{}"), *b = submit(w, "start", "web", "{'env':{}}");
 	assert_ptr_equal(a, b);
-	assert_string_equal(op_kind(a), "create");
+	assert_string_equal(op_kind(a)->name, "create");
 	atomic_store(&w->release, true);
 	assert_int_equal(op_wait(a, 5000), 0);
 	op_unref(a);

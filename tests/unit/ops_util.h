@@ -23,7 +23,7 @@ struct world {
 static inline void note(struct world *w, char sign, const struct op *op)
 {
 	pthread_mutex_lock(&w->lock);
-	buf_addf(&w->log, "%c%s %s;", sign, op_kind(op), op_workspace(op) ? op_workspace(op) : "*");
+	buf_addf(&w->log, "%c%s %s;", sign, op_kind(op)->name, op_workspace(op) ? op_workspace(op) : "*");
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -65,7 +65,7 @@ static inline int scripted(void *ctx, struct op *op, cJSON **result, struct perr
 	atomic_fetch_sub(&w->running, 1);
 	if (rc == 0) {
 		op_step(op, "work", "done", NULL, NULL, NULL);
-		*result = J("{'ran':'%s'}", op_kind(op));
+		*result = J("{'ran':'%s'}", op_kind(op)->name);
 		note(w, '-', op);
 	}
 	return rc ? -1 : 0;
