@@ -220,7 +220,7 @@ int lua_host_ports(struct lua_host *h, const char *name, const cJSON *ports, cJS
 int lua_host_tailnet(struct lua_host *h, const char *what, const cJSON *arg, cJSON **out, struct perry_err **err)
 {
 	cleanup_json cJSON *none = cJSON_CreateObject();
-	return run_lua(h, NULL, NULL, "leave", what, arg ? arg : none, out, err);
+	return run_lua(h, NULL, NULL, "devices", what, arg ? arg : none, out, err);
 }
 
 int lua_host_idle(struct lua_host *h, const char *name, const cJSON *activity, cJSON **answer, struct perry_err **err)

@@ -63,7 +63,7 @@ int lua_host_admit(struct lua_host *h, const char *action, const char *name, con
  * {announce, label, expose}, the caller's. */
 int lua_host_ports(struct lua_host *h, const char *name, const cJSON *ports, cJSON **answers, struct perry_err **err);
 
-/* perry.leave.status, devices or prune, with arg (or NULL). *out is the caller's. */
+/* perry.devices.status, devices or prune, with arg (or NULL). *out is the caller's. */
 int lua_host_tailnet(struct lua_host *h, const char *what, const cJSON *arg, cJSON **out, struct perry_err **err);
 /* What doctor finds of workspaces on the tailnet: [{check, ok, message, mend}], the caller's. */
 int lua_host_doctor(struct lua_host *h, cJSON **out, struct perry_err **err);

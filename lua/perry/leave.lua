@@ -18,9 +18,9 @@ local tools = require "perry.tools"
 local M = {}
 
 local logout_seconds = 5 -- how long a delete waits for a control server that may be silent
-local inline_ms = 4000 -- the same for its API
+M.inline_ms = 4000 -- the same for its API
 local first_look_ms = 15000 -- a delete does it itself first; the worker takes over when that did not get there
-local longest_wait_ms = 20000 -- between tries
+M.longest_wait_ms = 20000 -- between tries
 local control_timeout_ms = 3600 * 1000 -- within that every control server drops an ephemeral device that is gone
 local clock_skew_ms = 600 * 1000
 local sight_ms = 2000 -- until this machine hears that a device is gone
@@ -123,13 +123,13 @@ end
 
 -- The credential that can remove the device: the one of its row, as long as that is for the same server (ids of another one are other devices), else any
 -- that is configured for it.
-local function credential_for(row)
+function M.credential_for(row)
   if row.credential and tailnet.serves(row.credential, row.control) then return row.credential end
   return tailnet.credential(row.control)
 end
 
 -- A server that was set up anew counts its devices from the beginning. Then this id is somebody else's.
-local function is_ours(row, device)
+function M.is_ours(row, device)
   for _, name in ipairs { row.hostname or "", row.asked or "" } do
     if device.hostname == name or device.name == name then return true end
   end
@@ -139,7 +139,7 @@ end
 local function delete_node(row, credential, timeout)
   local device = tailnet.device(credential, row.node, timeout)
   if not device then return "is gone" end
-  if not is_ours(row, device) then return "is gone; its id is another device's now" end
+  if not M.is_ours(row, device) then return "is gone; its id is another device's now" end
   tailnet.device_delete(credential, row.node, timeout)
   return "was removed from the tailnet"
 end
@@ -163,7 +163,7 @@ end
 -- An old device of ours makes way for another one of its name. Raises when nobody can remove it.
 function M.evict(node)
   local row = M.whose(node)
-  local credential = row and credential_for(row)
+  local credential = row and M.credential_for(row)
   if not credential then base.fail("PRECONDITION_FAILED", "nobody can remove the old device: there is no API credential (tailscale.credentials) for its control server") end
   forget(row, delete_node(row, credential))
 end
@@ -211,13 +211,13 @@ end
 local no_credential = "there is no API credential (tailscale.credentials) for its control server, and logging out only expires a device that is not ephemeral"
 local only_logout = "the deregister hook asked for a logout only, which does not remove a device that is not ephemeral"
 
-local function removable_by(row) return wants_api(row) and credential_for(row) or nil end
+local function removable_by(row) return wants_api(row) and M.credential_for(row) or nil end
 
 -- One try to remove a device. True: there is nothing more to do for it now; else false and the error.
 local function attempt(row, timeout)
   local credential = removable_by(row)
   if not credential then
-    settle(row, credential_for(row) and only_logout or no_credential)
+    settle(row, M.credential_for(row) and only_logout or no_credential)
     return true
   end
   local ok, result = errors.try(function()
@@ -231,7 +231,7 @@ end
 
 local function backoff(tries, e)
   local told = type(e) == "table" and e.data and e.data.retryAfter
-  local wait = math.min(longest_wait_ms, 1000 * 2 ^ math.min(tries, 10))
+  local wait = math.min(M.longest_wait_ms, 1000 * 2 ^ math.min(tries, 10))
   return math.floor(told and math.max(wait, math.min(told * 1000, 600000)) or wait)
 end
 
@@ -244,7 +244,7 @@ end
 -- --- the worker ---
 
 -- Rows whose workspace is gone without a word (a creation that was undone, a record that was removed): nobody uses the device any more.
-local function reconcile(rows)
+function M.reconcile(rows)
   local alive = {}
   for _, record in ipairs(store.list()) do alive[record.id] = true end
   for i, row in ipairs(rows) do
@@ -269,9 +269,9 @@ local function look_for_vanished(rows)
 end
 
 -- Tries what is due (all: also what is not). A server that does not answer is asked once a round.
-local function round(all)
+function M.round(all)
   local rows, silent = store.outbox(), {}
-  reconcile(rows)
+  M.reconcile(rows)
   look_for_vanished(rows)
   for _, row in ipairs(rows) do
     local credential = row.state == "leaving" and removable_by(row)
@@ -285,7 +285,7 @@ end
 
 -- Runs again when the next row is due.
 function M.work()
-  round(false)
+  M.round(false)
   local wait
   for _, row in ipairs(store.outbox()) do
     local left = row.state == "leaving" and math.max(1000, (row.next or 0) - base.now()) or row.state == "left-behind" and row.seen and sight_every_ms
@@ -434,7 +434,7 @@ function M.run(ctx, facts)
     if told.timeout and removable_by(row) then
       done, e = false, { message = told.error }
     else
-      done, e = attempt(row, inline_ms)
+      done, e = attempt(row, M.inline_ms)
     end
     if not done then
       note_failure(row, e)
@@ -465,149 +465,6 @@ function M.remove_state(ctx)
   if M.keeps(ctx.name) or not container.own_volume(ctx.name, volume) then return end
   remove_helpers(volume)
   docker.volume_remove(volume)
-end
-
--- --- looking, and cleaning up by hand ---
-
-local warn_before_ms = 14 * 24 * 3600 * 1000
-local old_key_ms = 80 * 24 * 3600 * 1000 -- Tailscale's auth keys live for 90 days at most
-
--- Since when the configured key is known: its expiry cannot be asked for, its age tells something.
-local function key_since(fingerprint)
-  local known = store.kv_get("tailnet-key")
-  if not known or known.fingerprint ~= fingerprint then
-    known = { fingerprint = fingerprint, since = base.now() }
-    store.kv_set("tailnet-key", known)
-  end
-  return known.since
-end
-
--- The configured key, which is not shown: {source, since, error}; nil: none.
-local function configured_key()
-  local key = tailnet.configured()
-  return key and { source = key.source, since = key.fingerprint and key_since(key.fingerprint), error = key.error }
-end
-
--- What a key without a credential means for devices.
-M.persistent_warning = "no API credential is configured (tailscale.credentials): if this key is not ephemeral, nobody can remove the devices it makes, and they stay "
-  .. "in the tailnet when their workspaces are deleted. Use an ephemeral key, or configure an OAuth client (Tailscale) or an API key (Headscale)"
-
-local function key_warnings(key, login_server)
-  local warnings = base.list()
-  if not key then return warnings end
-  if key.error then warnings[#warnings + 1] = "the auth key cannot be used: " .. key.error end
-  if key.since and base.now() - key.since > old_key_ms and not login_server then
-    warnings[#warnings + 1] = ("the auth key is in use for %d days, and Tailscale's keys live for 90 days at most: make a new one, perry tailnet setup takes it")
-      :format((base.now() - key.since) // (24 * 3600 * 1000))
-  end
-  if not tailnet.credential(login_server) then warnings[#warnings + 1] = M.persistent_warning end
-  return warnings
-end
-
-local function workspace_views(warnings)
-  local list = base.list()
-  for _, record in ipairs(store.list()) do
-    local t = record.tailnet
-    if t then
-      list[#list + 1] = {
-        name = record.name, hostname = t.hostname, dnsName = t.dnsName, ip = t.ip, state = t.state, key = t.keyKind, error = t.error, mend = t.mend, keyExpiry = t.keyExpiry,
-      }
-      local expires = t.keyExpiry and (type(t.keyExpiry) == "number" and t.keyExpiry or base.time(t.keyExpiry))
-      if expires and expires - base.now() < warn_before_ms then
-        warnings[#warnings + 1] = expires <= base.now()
-          and ("%s: its device key has expired; start the workspace again with a good auth key"):format(record.name)
-          or ("%s: its device key expires in %d days; disable key expiry for it, or join with a tagged key"):format(record.name, (expires - base.now()) // (24 * 3600 * 1000))
-      end
-    end
-  end
-  return list
-end
-
-local function row_view(row)
-  return {
-    workspace = row.workspace, hostname = row.hostname, node = row.node, state = row.state, credential = row.credential, ephemeral = row.ephemeral, since = row.since,
-    error = row.error, tries = row.tries,
-  }
-end
-
--- tailnet.status: nothing is asked of anybody.
-function M.status()
-  local enabled, login_server, key = base.config "tailscale.enabled" == true, base.config "tailscale.loginServer", configured_key()
-  local warnings = enabled and key_warnings(key, login_server) or base.list()
-  local credentials, pending = base.list(), base.list()
-  for _, name in ipairs(tailnet.credentials()) do credentials[#credentials + 1] = tailnet.about(name) end
-  for _, row in ipairs(store.outbox()) do
-    if row.state ~= "joined" and row.state ~= "joining" then pending[#pending + 1] = row_view(row) end
-    if row.state == "leaving" and row.error and not row["until"] then
-      warnings[#warnings + 1] = ("the device %s is not removed yet: %s"):format(row.hostname or "?", row.error)
-    end
-  end
-  if enabled and not key and #credentials == 0 then warnings[#warnings + 1] = "there is neither an auth key nor an API credential: perry tailnet setup takes a key" end
-  return {
-    enabled = enabled, loginServer = login_server, key = key or base.null, credentials = credentials, workspaces = workspace_views(warnings), pending = pending,
-    warnings = warnings,
-  }
-end
-
--- tailnet.devices: ours, with what their control servers say of them.
-function M.devices()
-  local live, problems = {}, base.list()
-  local function ask(credential)
-    if live[credential] == nil then
-      local ok, list = errors.try(tailnet.devices, credential, inline_ms)
-      if not ok then problems[#problems + 1] = errors.message(list) end
-      live[credential] = ok and {} or false
-      for _, device in ipairs(ok and list or {}) do live[credential][device.id] = device end
-    end
-    return live[credential]
-  end
-  local devices = base.list()
-  for _, row in ipairs(store.outbox()) do
-    local view, credential = row_view(row), credential_for(row)
-    local known = credential and ask(credential)
-    view.credential = credential
-    local device = known and row.node and known[row.node]
-    if device and is_ours(row, device) then
-      for _, field in ipairs { "online", "lastSeen", "expires", "addresses", "tags" } do view[field] = device[field] end
-      view.name = device.name
-      if device.ephemeral ~= nil then view.ephemeral = device.ephemeral end
-    elseif known and row.node then
-      view.gone = true
-    end
-    devices[#devices + 1] = view
-  end
-  return { devices = devices, problems = problems }
-end
-
--- tailnet.prune: tries at once what is to be removed, also what was left behind before there was a credential. dryRun: only says what. forget: what is left
--- behind is taken off the list; somebody removed it by hand. What a hook kept, and what a workspace uses, is never touched.
-function M.prune(arg)
-  local before = {}
-  if not arg.dryRun then reconcile(store.outbox()) end
-  for _, row in ipairs(store.outbox()) do
-    local again = row.state == "left-behind" and (arg.forget or credential_for(row) and (row.node or row.keyId))
-    if row.state == "leaving" or again then
-      before[#before + 1] = row
-      if again and not arg.dryRun then
-        if arg.forget then store.outbox_delete(row.id) else store.outbox_patch(row.id, { state = "leaving", how = base.null, next = 0 }) end
-      end
-    end
-  end
-  if not arg.dryRun then
-    round(true)
-    base.leave_later(longest_wait_ms)
-  end
-  local after, result = {}, { dryRun = arg.dryRun == true, removed = base.list(), pending = base.list(), leftBehind = base.list(), kept = base.list() }
-  local lists = { leaving = result.pending, ["left-behind"] = result.leftBehind, kept = result.kept }
-  for _, row in ipairs(store.outbox()) do
-    after[row.id] = true
-    local list = lists[row.state]
-    if list then list[#list + 1] = row_view(row) end
-  end
-  for _, row in ipairs(before) do
-    if not after[row.id] or arg.dryRun then result.removed[#result.removed + 1] = row_view(row) end
-  end
-  return result
 end
 
 return M

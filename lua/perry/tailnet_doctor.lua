@@ -2,7 +2,7 @@
 local base = require "base"
 local docker = require "docker"
 local errors = require "perry.errors"
-local leave = require "perry.leave"
+local devices = require "perry.devices"
 local names = require "perry.names"
 local store = require "store"
 local tools = require "perry.tools"
@@ -83,7 +83,7 @@ end
 function M.run()
   local found = base.list()
   local function add(check, ok, message, mend) found[#found + 1] = { check = check, ok = ok, message = message, mend = mend } end
-  local state = leave.status()
+  local state = devices.status()
   if not state.enabled or (state.key == base.null and #state.credentials == 0) then
     add("workspace tailnet", true, "workspaces join no tailnet" .. (state.enabled and ": there is no auth key (perry tailnet setup takes one)"
       or base.config "tailscale.authKey" and " (tailscale.enabled is false)" or ": there is no auth key (perry tailnet setup takes one)"))
@@ -91,7 +91,7 @@ function M.run()
   end
   local missing = tools.no_tailscale()
   add("workspace tailscale", not missing, missing or "tailscale and tailscaled are there for workspaces", "make install (scripts/tailscale.sh), and restart the agent")
-  for _, warning in ipairs(state.warnings) do add("tailnet", warning == leave.persistent_warning, warning, "perry tailnet") end
+  for _, warning in ipairs(state.warnings) do add("tailnet", warning == devices.persistent_warning, warning, "perry tailnet") end
   local running, addresses, seen, magic = each_running(), {}, {}, true
   for _, record in ipairs(running) do addresses[#addresses + 1] = record.tailnet and record.tailnet.ip or nil end
   for _, record in ipairs(running) do

@@ -1,4 +1,4 @@
-/* Procedures about workspaces' devices on the tailnet. What they tell and do is lua/perry/leave.lua. */
+/* Procedures about workspaces' devices on the tailnet. What they tell and do is lua/perry/devices.lua. */
 #include <string.h>
 
 #include "agent/config.h"
