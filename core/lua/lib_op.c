@@ -57,6 +57,31 @@ static int l_step(lua_State *L)
 	return box_ok(L, b, op_step(op, step, status, message, b->in, &b->err));
 }
 
+/* warn(step, message [, mend]): what went wrong in the step and does not end the operation. Outside of one it is in the
+ * log alone. */
+static int l_warn(lua_State *L)
+{
+	struct op *op = run_of(L)->op;
+	const char *step = luaL_checkstring(L, 1), *message = luaL_checkstring(L, 2),
+		   *mend = luaL_optstring(L, 3, NULL);
+	if (op)
+		op_warn(op, step, message, mend);
+	else
+		log_warn("agent", "%s%s%s", message, mend ? "; " : "", mend ? mend : "");
+	return 0;
+}
+
+/* warnings(): those of the operation so far, [{step, message, mend}]. */
+static int l_warnings(lua_State *L)
+{
+	const cJSON *all = op_warnings(current(L));
+	if (all)
+		json_push_value(L, all);
+	else
+		lua_newtable(L);
+	return 1;
+}
+
 static int l_progress(lua_State *L)
 {
 	struct op *op = run_of(L)->op;
@@ -133,11 +158,10 @@ static void push_kinds(lua_State *L)
 int lib_op(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
-		{ "info", l_info },           { "steps", l_steps },
-		{ "step", l_step },           { "progress", l_progress },
-		{ "check", l_check },         { "stopping", l_stopping },
-		{ "save_plan", l_save_plan }, { "event", l_event },
-		{ "submit", l_submit },       { 0 },
+		{ "info", l_info },   { "steps", l_steps },       { "step", l_step },
+		{ "warn", l_warn },   { "warnings", l_warnings }, { "progress", l_progress },
+		{ "check", l_check }, { "stopping", l_stopping }, { "save_plan", l_save_plan },
+		{ "event", l_event }, { "submit", l_submit },     { 0 },
 	};
 	luaL_newlib(L, fns);
 	push_kinds(L);

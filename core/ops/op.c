@@ -31,6 +31,7 @@ struct op *op_new(struct ops *o, const struct op_kind *kind, const char *workspa
 		op->source = xstrdup(json_str(op->input, "sourceName"));
 	op->started = clock_ms();
 	op->steps = cJSON_CreateArray();
+	op->warnings = cJSON_CreateArray();
 	atomic_init(&op->cancel.set, false);
 	op->cancel.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&op->lock, NULL);
@@ -57,6 +58,7 @@ void op_unref(struct op *op)
 	cJSON_Delete(op->caller);
 	cJSON_Delete(op->journal);
 	cJSON_Delete(op->steps);
+	cJSON_Delete(op->warnings);
 	cJSON_Delete(op->result);
 	perry_err_free(op->err);
 	if (op->cancel.fd >= 0)
@@ -201,6 +203,21 @@ static cJSON *find_step(struct op *op, const char *id)
 	return step;
 }
 
+static bool is_over(const char *status)
+{
+	return strcmp(status, "done") == 0 || strcmp(status, "skipped") == 0;
+}
+
+/* A step that runs again says again what is wrong with it, if it still is. */
+static bool still_holds(const struct op *op, const cJSON *warning)
+{
+	const cJSON *step;
+	cJSON_ArrayForEach(step, op->steps)
+		if (str_eq(json_str(step, "id"), json_str(warning, "step")))
+			return is_over(json_str_or(step, "status", ""));
+	return true;
+}
+
 void op_restore_steps(struct op *op)
 {
 	const cJSON *old;
@@ -211,6 +228,9 @@ void op_restore_steps(struct op *op)
 		json_set_str(step, "status", json_str(old, "status"));
 		json_push(op->steps, step);
 	}
+	cJSON_ArrayForEach(old, json_at(op->journal, "warnings"))
+		if (still_holds(op, old))
+			json_push(op->warnings, cJSON_Duplicate(old, 1));
 }
 
 void op_steps(struct op *op, const cJSON *steps)
@@ -247,7 +267,16 @@ static char *note_step(struct op *op, const char *id, const char *status, const 
 
 static bool ends_well(const char *status)
 {
-	return strcmp(status, "done") == 0 || strcmp(status, "skipped") == 0 || strcmp(status, "pending") == 0;
+	return is_over(status) || strcmp(status, "pending") == 0;
+}
+
+static bool has_warned(const struct op *op, const char *id)
+{
+	const cJSON *w;
+	cJSON_ArrayForEach(w, op->warnings)
+		if (str_eq(json_str(w, "step"), id))
+			return true;
+	return false;
 }
 
 int op_step(struct op *op, const char *id, const char *status, const char *message, const cJSON *data,
@@ -269,8 +298,61 @@ int op_step(struct op *op, const char *id, const char *status, const char *messa
 	json_set_str(ev, "label", label);
 	json_set_str(ev, "status", status);
 	json_set_str(ev, "message", message);
+	if (strcmp(status, "done") == 0 && has_warned(op, id))
+		json_set_bool(ev, "warned", true);
 	hub_publish(op->ops->setup.hub, ev, 1);
 	return 0;
+}
+
+/* Texts come from programs inside: keys are masked, as they are kept, and they are cut, at a whole character. */
+static void set_text(cJSON *to, const char *key, const char *text)
+{
+	cleanup_buf struct buf b = { 0 };
+	buf_adds(&b, text ? text : "");
+	redact(&b);
+	size_t n = b.len;
+	if (n > WARNING_MAX)
+		for (n = WARNING_MAX; n && ((unsigned char)b.data[n] & 0xc0) == 0x80;)
+			n--;
+	if (n)
+		json_set_strn(to, key, b.data, n);
+}
+
+static bool is_known(const struct op *op, const cJSON *warning)
+{
+	const cJSON *w;
+	cJSON_ArrayForEach(w, op->warnings)
+		if (str_eq(json_str(w, "step"), json_str(warning, "step")) &&
+		    str_eq(json_str(w, "message"), json_str(warning, "message")))
+			return true;
+	return false;
+}
+
+void op_warn(struct op *op, const char *step, const char *message, const char *mend)
+{
+	cleanup_json cJSON *w = cJSON_CreateObject(), *patch = cJSON_CreateObject();
+	int count = cJSON_GetArraySize(op->warnings);
+	json_set_str(w, "step", step);
+	set_text(w, "message", message);
+	set_text(w, "mend", mend);
+	if (is_known(op, w))
+		return;
+	log_warn(op->workspace ? op->workspace : "operations", "%s%s%s", message, mend ? "; " : "", mend ? mend : "");
+	if (count > WARNINGS_MAX)
+		return;
+	if (count == WARNINGS_MAX) {
+		json_set_str(w, "message", "there are more warnings; the agent's log has all of them");
+		json_set(w, "mend", NULL);
+	}
+	json_push(op->warnings, take_ptr(w));
+	/* The step's own end comes after it in the journal. */
+	json_set(patch, "warnings", cJSON_Duplicate(op->warnings, 1));
+	store_op_patch_post(op->ops->setup.store, op->id, patch);
+}
+
+const cJSON *op_warnings(const struct op *op)
+{
+	return op->warnings->child ? op->warnings : NULL;
 }
 
 void op_progress(struct op *op, const char *step, const char *line)
@@ -359,16 +441,27 @@ static struct perry_err *end_error(const struct op *op, struct perry_err *take_e
 	return e;
 }
 
+/* What came of it, as the journal and the last event have it. */
+static void put_outcome(const struct op *op, cJSON *to, const char *state, const struct perry_err *e)
+{
+	json_set_str(to, "state", state);
+	if (e)
+		json_set(to, "error", error_json(e));
+	if (op_warnings(op))
+		json_set(to, "warnings", cJSON_Duplicate(op->warnings, 1));
+}
+
 /* Under no lock, before the claim goes: the journal must say how it ended before another operation on the workspace
  * begins. */
-static void record_end(struct op *op, const char *state, const struct perry_err *e)
+static void record_end(struct op *op, const char *state, const struct perry_err *e, const cJSON *result)
 {
 	cleanup_json cJSON *patch = cJSON_CreateObject();
 	cleanup_err struct perry_err *err = NULL;
-	json_set_str(patch, "state", state);
+	json_set(patch, "warnings", cJSON_CreateNull()); /* of steps that an earlier life had not done */
+	put_outcome(op, patch, state, e);
 	json_set_int(patch, "ended", clock_ms());
-	if (e)
-		json_set(patch, "error", error_json(e));
+	if (!e && result)
+		json_set(patch, "result", cJSON_Duplicate(result, 1));
 	if (store_op_patch(op->ops->setup.store, op->id, patch, &err))
 		log_error("operations", "%s of %s ended but that could not be recorded: %s", op->kind->name,
 			  op->workspace ? op->workspace : "everything", perry_msg(err));
@@ -383,15 +476,13 @@ void op_end(struct op *op, cJSON *take_result, struct perry_err *take_err)
 	bool left_open = (e && op->stopping) || !op->journalled;
 	pthread_mutex_unlock(&op->lock);
 	if (!left_open)
-		record_end(op, state, e);
+		record_end(op, state, e, take_result);
 	if (is_startup(op) && o->setup.fleet)
 		fleet_put_startup(o->setup.fleet, op->workspace, NULL);
 	cJSON *ev = left_open ? NULL : new_event(op, "operation");
 	if (ev) {
-		json_set_str(ev, "state", state);
+		put_outcome(op, ev, state, e);
 		json_set(ev, "caller", cJSON_Duplicate(op->caller, 1));
-		if (e)
-			json_set(ev, "error", error_json(e));
 	}
 	ops_release(o, op);
 	if (ev)

@@ -5,7 +5,8 @@
  * queue.
  * Events:
  * {"kind":"operation","operation":ID,"action":KIND,"workspace","state":"queued"|"running"|"recover"|"done"|"failed"|"cancelled",
- * "caller","error"}, {"kind":"step","operation","action","workspace","step","label","status","message"},
+ * "caller","error","warnings"},
+ * {"kind":"step","operation","action","workspace","step","label","status","message","warned"},
  * {"kind":"progress","operation","workspace","step","line"}. */
 #ifndef PERRY_OPS_OPS_H
 #define PERRY_OPS_OPS_H
@@ -15,15 +16,16 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "docker/docker.h"
-
 #include "ops/kinds.h"
+
 struct ops;
 struct op;
 struct store;
 struct hub;
 struct fleet;
 
-/* Runs one operation on its worker thread: fills *result (caller's) or err. Registered by core/lua. */
+/* Runs one operation on its worker thread: fills *result (caller's; what only the operation knows, or NULL) or err.
+ * Registered by core/lua. */
 typedef int (*op_runner)(void *ctx, struct op *op, cJSON **result, struct perry_err **err);
 
 struct ops_setup {
@@ -71,12 +73,18 @@ bool op_stopping(struct op *op); /* cancelled because the agent stops: leave eve
 void op_steps(struct op *op, const cJSON *steps);
 int op_step(struct op *op, const char *step, const char *status, const char *message, const cJSON *data,
 	    struct perry_err **err);
+/* What went wrong in a step and did not end the operation; mend (or NULL) says what to do about it. Part of what came
+ * of the operation: journalled, in its last event and in its answer. The same one twice is one. On the worker's thread.
+ */
+void op_warn(struct op *op, const char *step, const char *message, const char *mend);
+/* [{"step","message","mend"}], borrowed, or NULL when there are none: after the end, or on the worker's thread. */
+const cJSON *op_warnings(const struct op *op);
 void op_progress(struct op *op, const char *step, const char *line); /* a progress line, an event that is not kept */
 int op_save_plan(struct op *op, const cJSON *plan, struct perry_err **err);
 /* Calls fn once when the operation has ended (at once when it has already). */
 void op_on_end(struct op *op, void (*fn)(void *ctx, struct op *op), void *ctx);
 int op_wait(struct op *op, int timeout_ms); /* 0 when ended, -1 on timeout (timeout_ms < 0: for ever) */
-/* After the end: the result (borrowed) or the error (borrowed). */
+/* After the end: the result (borrowed; the journal has it, too) or the error (borrowed). */
 const cJSON *op_result(const struct op *op);
 const struct perry_err *op_error(const struct op *op);
 

@@ -41,7 +41,8 @@ struct op {
 	char *why;     /* cancelled, because */
 	bool stopping; /* ... because the agent stops */
 	cJSON *steps;
-	char *step; /* the last one that began */
+	cJSON *warnings; /* [{"step","message","mend"}]; only its worker adds */
+	char *step;      /* the last one that began */
 	bool ended;
 	struct op_end *on_end;
 	struct docker_cancel cancel;
@@ -70,7 +71,7 @@ struct op *op_new(struct ops *o, const struct op_kind *kind, const char *workspa
 void op_cancel(struct op *op, const char *why, bool stopping);
 /* An event of kind "operation" with this state. */
 void op_publish(struct op *op, const char *state, const char *step);
-/* Makes the steps that the journal has those of the operation. */
+/* Makes the steps that the journal has those of the operation, and the warnings of what is not done again. */
 void op_restore_steps(struct op *op);
 /* The last of an operation: wakes the waiters and calls the on_end functions. Takes both. */
 void op_end(struct op *op, cJSON *take_result, struct perry_err *take_err);

@@ -52,7 +52,7 @@ int store_subnets(struct store *s, cJSON **out, struct perry_err **err); /* [{"o
 
 /* The operations journal. An operation: {"id" (text), "kind", "workspace", "state":
  * "queued"|"running"|"done"|"failed"|"cancelled", "request", "caller", "plan", "started", "ended" (ms), "error": {...},
- * "steps": [{"id","label","status","message","started","ended","data"}]}. */
+ * "warnings", "result", "steps": [{"id","label","status","message","started","ended","data"}]}. */
 int store_op_begin(struct store *s, const cJSON *op, struct perry_err **err);
 int store_op_patch(struct store *s, const char *id, const cJSON *patch, struct perry_err **err);
 /* Records one step: status "running", "done", "error", "skipped" or "cancelled"; message and data may be NULL. */

@@ -56,6 +56,8 @@ static inline int scripted(void *ctx, struct op *op, cJSON **result, struct perr
 	int rc = op_step(op, "prepare", "running", NULL, NULL, err) ||
 		 op_step(op, "prepare", "done", NULL, NULL, err) || op_step(op, "work", "running", NULL, NULL, err);
 	op_progress(op, "work", "a line \xff");
+	if (json_str(in, "warn"))
+		op_warn(op, "work", json_str(in, "warn"), json_str(in, "mend"));
 	if (rc == 0 && json_bool_or(in, "block", false))
 		rc = block(w, op, err);
 	if (rc == 0 && json_str(in, "fail")) {
