@@ -81,13 +81,14 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* names(dir): sorted, without dot files; an empty list when there is no such folder. */
+/* names(dir): sorted, without dot files; an empty list and why when there is no such folder or it cannot be read. */
 static int l_names(lua_State *L)
 {
 	const char *dir = luaL_checkstring(L, 1);
 	struct box *b = box_new(L);
 	size_t n = 0;
 	DIR *d = opendir(dir);
+	const char *why = d ? NULL : strerror(errno);
 	struct dirent *e;
 	while (d && (e = readdir(d))) {
 		if (e->d_name[0] == '.')
@@ -106,7 +107,8 @@ static int l_names(lua_State *L)
 		lua_rawseti(L, -2, (lua_Integer)i + 1);
 	}
 	box_clear(b);
-	return 1;
+	lua_pushstring(L, why);
+	return 2;
 }
 
 /* --- secrets --- */

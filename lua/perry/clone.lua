@@ -57,7 +57,12 @@ local function with_source_paused(source, fn)
   local running = current and current.State.Running
   if running and not current.State.Paused then docker.call("POST", "/containers/" .. current.Id .. "/pause") end
   local ok, e = errors.try(fn)
-  if running then errors.attempt("resuming " .. source.name, docker.call, "POST", "/containers/" .. current.Id .. "/unpause") end
+  if running then
+    local resumed, why = errors.try(docker.call, "POST", "/containers/" .. current.Id .. "/unpause")
+    if not resumed then
+      op.warn("prepare", ("%s stays paused: %s"):format(source.name, errors.message(why)), "docker unpause " .. names.container(source.name))
+    end
+  end
   if not ok then error(e, 0) end
 end
 
@@ -78,7 +83,7 @@ function M.run(ctx, up)
     with_source_paused(source, function() copy(ctx, source) end)
     ctx:patch { copied = true }
   end
-  return up(ctx, true, "clone")
+  up(ctx, true, "clone")
 end
 
 return M

@@ -180,7 +180,9 @@ function M.ensure(ctx)
     -- Podman 4 has no such call. Limits are not worth a workspace that does not start.
     local ok, e = errors.try(docker.call, "POST", "/containers/" .. container.Id .. "/update", update)
     if not ok and not errors.is(e, "NOT_FOUND") then error(e, 0) end
-    if not ok and spec.limited(ctx.plan) then op.progress("prepare", "this engine cannot change the limits of a container that exists; they stay as they were") end
+    if not ok and spec.limited(ctx.plan) then
+      op.warn("prepare", "this engine cannot change the limits of a container that exists; they stay as they were", ("perry restart %s --recreate"):format(ctx.name))
+    end
   end
   if ctx.record.containerId ~= container.Id then remember(ctx, container.Id) else note_plan(ctx) end
 end

@@ -364,7 +364,7 @@ local function decide(rows, facts)
     if row.how then return row.how end
   end
   local ok, how = errors.try(policy.ask, "deregister", facts)
-  if not ok then base.log("warn", "deregister: " .. errors.message(how)) end
+  if not ok then op.warn("delete", errors.message(how)) end
   return ok and how or base.list { "logout", "api" }
 end
 

@@ -1,5 +1,6 @@
--- The life of a workspace. Each function is one kind of operation: it makes a plan and then applies it in named steps. A run that was killed is
--- begun again with the same journal: every step looks at what is there and does what is missing.
+-- The life of a workspace. Each function is one kind of operation (core/ops/kinds.h): it makes a plan and then applies it in named steps. A run that was
+-- killed is begun again with the same journal: every step looks at what is there and does what is missing. What a step cannot do, and the operation can do
+-- without, is a warning (op.warn). It returns what only the operation knows; the answer is made of that by core/agent/answer.c.
 local base = require "base"
 local container = require "perry.container"
 local docker = require "docker"
@@ -50,7 +51,8 @@ end
 -- An action that is waited for; that it fails changes nothing.
 local function ask_action(ctx, point)
   local ev = { kind = point, at = base.now() // 1000, operation = ctx.info.id }
-  errors.attempt(point, policy.ask, point, facts(ctx, ctx.info.kind), { ev = ev })
+  local ok, e = errors.try(policy.ask, point, facts(ctx, ctx.info.kind), { ev = ev })
+  if not ok then op.warn(point, point .. ": " .. errors.message(e)) end
 end
 
 local function tell_recovered(ctx)
@@ -128,14 +130,18 @@ end
 
 -- --- how it ends ---
 
-local function result(ctx)
-  return { name = ctx.name, status = "running", containerId = ctx.container, port = ctx.record.ports.ssh, warning = ctx.warning }
+-- What the workspace goes on showing as its error until the next start.
+local function error_to_show()
+  local texts = {}
+  for _, w in ipairs(op.warnings()) do
+    if w.step == "scripts" then texts[#texts + 1] = w.message end
+  end
+  return #texts > 0 and { step = "scripts", message = table.concat(texts, "\n") } or base.null
 end
 
 local function ended_well(ctx, new)
   ctx:patch {
-    state = "ready", desired = "running", lastUsed = base.now(), op = base.null,
-    error = ctx.warning and { step = "scripts", message = ctx.warning } or base.null,
+    state = "ready", desired = "running", lastUsed = base.now(), op = base.null, error = error_to_show(),
     ttlFrom = ctx.record.ttl and base.now() or nil,
   }
   tell_recovered(ctx)
@@ -143,16 +149,22 @@ local function ended_well(ctx, new)
   base.later("upkeep", "refresh")
   if new then action(ctx, "on_created") end
   action(ctx, "on_started")
-  return result(ctx)
+end
+
+-- Goes on when it fails, which is part of what the operation ends with.
+local function undo(ctx, what, fn, ...)
+  local ok, e = errors.try(fn, ctx, ...)
+  if not ok then op.warn("undo", what .. ": " .. errors.message(e), ("perry start %s, or perry delete %s"):format(ctx.name, ctx.name)) end
+  return ok
 end
 
 -- A workspace that did not come to be leaves nothing behind. One whose container runs stays although its clone or a script failed: the user can look.
 local function ended_badly(ctx, new, e)
   if op.stopping() or not (ctx.record and ctx.record.id) then error(e, 0) end
   if new and not ctx.up then
-    errors.attempt("leaving the tailnet", leave.undo, ctx, facts(ctx, "delete"))
-    if errors.attempt("undoing the creation", container.undo, ctx) then
-      errors.attempt("removing its Tailscale state", leave.remove_state, ctx)
+    undo(ctx, "leaving the tailnet", function() leave.undo(ctx, facts(ctx, "delete")) end)
+    if undo(ctx, "undoing the creation", container.undo) then
+      undo(ctx, "removing its Tailscale state", leave.remove_state)
       store.delete(ctx.name)
     else
       -- The engine is away, most likely: what is left is known, and start goes on with it or delete removes it.
@@ -169,20 +181,21 @@ end
 
 local function up(ctx, new, reason)
   ctx.reason = reason
-  local ok, answer = xpcall(function()
+  local ok, e = xpcall(function()
     if not ctx.plan then make_plan(ctx, reason) end
     bring_up(ctx)
-    return ended_well(ctx, new)
+    ended_well(ctx, new)
   end, base.guard)
-  if ok then return answer end
-  ended_badly(ctx, new, answer)
+  if not ok then ended_badly(ctx, new, e) end
 end
 
 -- --- create, start, restart ---
 
--- In one that runs already, a join that failed is tried again.
+-- In one that runs already, a join that failed is tried again; what else is wrong with it since its last start is said again.
 local function retry_join(ctx)
-  if not tailnet.can_retry(ctx) then return end
+  local e = ctx.record.error
+  if e then op.warn(e.step or "start", e.message) end
+  if not tailnet.can_retry(ctx) then return tailnet.warn_again(ctx) end
   make_plan(ctx, "start")
   op.steps(base.list { steps.startup[#steps.startup] })
   join_beside(ctx, function() end)
@@ -196,13 +209,13 @@ end
 local function create(ctx)
   local caller = ctx.info.caller
   if not ctx.record then ctx.record = plan.new_record(ctx.name, ctx.input, caller) end
-  return up(ctx, true, "create")
+  up(ctx, true, "create")
 end
 
 function M.create()
   local ctx = context()
   if not is_new(ctx) then base.fail("CONFLICT", ("Workspace '%s' already exists"):format(ctx.name)) end
-  return create(ctx)
+  create(ctx)
 end
 
 -- Seconds that it runs after each start, 0 takes them away. ttlFrom: this count of them.
@@ -235,12 +248,9 @@ end
 function M.start()
   local ctx = context()
   if is_new(ctx) then return create(ctx) end
-  if already_up(ctx) then
-    retry_join(ctx)
-    return result(ctx)
-  end
+  if already_up(ctx) then return retry_join(ctx) end
   asked(ctx)
-  return up(ctx, false, "start")
+  up(ctx, false, "start")
 end
 
 function M.restart()
@@ -257,7 +267,7 @@ function M.restart()
     docker.stop(ctx.record.containerId, 10)
     store.container(ctx.name, docker.inspect(ctx.record.containerId))
   end
-  return up(ctx, false, "restart")
+  up(ctx, false, "restart")
 end
 
 -- --- stop ---
@@ -280,7 +290,6 @@ function M.stop()
   end)
   tell_recovered(ctx)
   action(ctx, "on_stopped")
-  return { name = ctx.name, status = "stopped" }
 end
 
 -- --- delete ---
@@ -314,7 +323,7 @@ end
 function M.delete()
   local ctx = context()
   -- Killed after the last thing it does; or it cancelled the start that made the workspace, which undid itself.
-  if not ctx.record then return { name = ctx.name } end
+  if not ctx.record then return end
   if not ctx.info.recovered then policy.ask("admit", facts(ctx, "delete")) end
   op.steps(base.list { { id = "delete", label = "Deleting workspace" } })
   local gone, left = facts(ctx, "delete"), nil
@@ -329,7 +338,7 @@ function M.delete()
   base.later("actions", "action", {
     point = "on_deleted", workspace = ctx.name, facts = gone, ev = { kind = "on_deleted", at = base.now() // 1000, operation = ctx.info.id },
   })
-  return { name = ctx.name, tailnet = left }
+  return left and { tailnet = left }
 end
 
 -- --- the rest ---
@@ -346,10 +355,9 @@ function M.sync()
     sync.again(ctx)
     if ctx.info.caller.kind ~= "agent" then ctx:patch { lastUsed = base.now() } end
   end)
-  return { success = true }
 end
 
-function M.clone() return require("perry.clone").run(context(), up) end
+function M.clone() require("perry.clone").run(context(), up) end
 function M.prune() return require("perry.prune").run(op.info()) end
 function M.build() return require("perry.build").run(op.info()) end
 

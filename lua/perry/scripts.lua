@@ -11,8 +11,8 @@ local M = {}
 
 local folder = "/run/perry/scripts"
 
--- Scripts of this machine in the order they are named; a folder stands for the files in it, sorted.
-local function list()
+-- Scripts of this machine in the order they are named; a folder stands for the files in it, sorted. missing(path): of what is not there.
+local function list(missing)
   local found = {}
   for _, entry in ipairs(base.config "scripts.post_start" or {}) do
     local path = files.expand(entry)
@@ -22,10 +22,10 @@ local function list()
     elseif st and st.type == "dir" then
       for _, name in ipairs(files.names(path)) do
         local one = files.stat(path .. "/" .. name)
-        if one and one.type == "file" and (name:match("%.sh$") or one.mode & 0x40 ~= 0) then found[#found + 1] = path .. "/" .. name end
+        if one and one.type == "file" and (name:match("%.sh$") or one.mode & tonumber("100", 8) ~= 0) then found[#found + 1] = path .. "/" .. name end
       end
-    elseif entry ~= "~/.perry/userscripts" then -- the default, which need not exist
-      base.log("warn", "scripts.post_start: there is no " .. path)
+    elseif missing and entry ~= "~/.perry/userscripts" then -- the default, which need not exist
+      missing(path)
     end
   end
   return found
@@ -36,7 +36,7 @@ local function target(i, path) return ("%s/%02d-%s"):format(folder, i, path:matc
 -- Into the bundle: readable by the user, changeable by nobody.
 function M.add(bundle)
   for i, path in ipairs(list()) do
-    files.add(bundle, { path = target(i, path), host = path, mode = 493, owner = "root" }) -- 0755
+    files.add(bundle, { path = target(i, path), host = path, mode = tonumber("755", 8), owner = "root" })
   end
 end
 
@@ -109,27 +109,27 @@ local function one_script(ctx, i, path)
   op.progress("scripts", "running " .. path)
   local result = run(ctx, ("script-%s-%02d"):format(ctx.info.id, i), { target(i, path) })
   if result.code == 0 then return end
-  local text = ("%s failed with exit code %d: %s"):format(path, result.code, tail(result.stdout .. result.stderr, 5))
+  local said = tail(result.stdout .. result.stderr, 5)
+  local text = ("%s failed with exit code %d%s%s"):format(path, result.code, said ~= "" and ": " or "", said)
   if base.config "scripts.fail_on_error" then base.fail("INTERNAL_SERVER_ERROR", text) end
-  base.log("warn", text)
-  op.progress("scripts", text)
-  return text
+  op.warn("scripts", text)
 end
 
 -- The step. Gives "skipped" when there was nothing to run.
 function M.run(ctx)
   local did = clone_repo(ctx)
-  local warnings = {}
   local scripts = list()
   for i, path in ipairs(scripts) do
     op.check()
-    warnings[#warnings + 1] = one_script(ctx, i, path)
+    one_script(ctx, i, path)
   end
-  if #warnings > 0 then ctx.warning = table.concat(warnings, "\n") end
   return not did and #scripts == 0 and "skipped" or nil
 end
 
 -- Is there anything to do? An interrupted run that was done with it is not done again.
-function M.wanted(ctx) return (ctx.record.repo and not ctx.record.cloned) or #list() > 0 end
+function M.wanted(ctx)
+  local scripts = list(function(path) op.warn("scripts", ("there is no %s (scripts.post_start)"):format(path)) end)
+  return (ctx.record.repo and not ctx.record.cloned) or #scripts > 0
+end
 
 return M

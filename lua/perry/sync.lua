@@ -2,16 +2,19 @@
 -- All of it is one bundle, which init takes from its standard input at the start, and `perry-step apply` in a running workspace.
 local base = require "base"
 local docker = require "docker"
+local errors = require "perry.errors"
 local files = require "files"
 local names = require "perry.names"
 local op = require "op"
 
 local M = {}
 
-local function note(step, text)
-  base.log("warn", text)
-  op.progress(step, text)
-end
+-- What may be read, or run, by its owner alone; what everybody may read.
+local private, runnable, public = tonumber("600", 8), tonumber("700", 8), tonumber("644", 8)
+local executable = tonumber("100", 8) -- by its owner
+
+-- One file that cannot be had keeps nothing else from the workspace.
+local function warn(text) op.warn("sync", text) end
 
 -- ~ is the workspace's home there and ours here; a path that is not absolute is below the home.
 local function inside(path)
@@ -24,27 +27,34 @@ local function owner_of(path)
   return (path:sub(1, 2) == "~/" or path:sub(1, #names.home + 1) == names.home .. "/") and "user" or "root"
 end
 
--- A file or a folder of this machine. Secrets stay 0600; what may be run stays so.
-local function add_host(bundle, step, target, source, depth)
+-- A file that can be looked at may still not be had: no right to read it, or it is too large.
+local function add_file(bundle, entry)
+  local ok, e = errors.try(files.add, bundle, entry)
+  if not ok then warn(("%s is not copied: %s"):format(entry.path, errors.message(e))) end
+end
+
+-- A file or a folder of this machine. Secrets stay private; what may be run stays so.
+local function add_host(bundle, target, source, depth)
   local st, why = files.stat(source)
   if not st then
-    note(step, ("%s is not copied: %s: %s"):format(target, source, why))
+    warn(("%s is not copied: %s: %s"):format(target, source, why))
   elseif st.type == "file" then
-    local mode = st.mode & 0x40 ~= 0 and 448 or 384 -- 0700, 0600
-    files.add(bundle, { path = target, host = source, mode = mode, owner = owner_of(target) })
+    add_file(bundle, { path = target, host = source, mode = st.mode & executable ~= 0 and runnable or private, owner = owner_of(target) })
   elseif st.type == "dir" and depth < 8 then
-    for _, name in ipairs(files.names(source)) do
-      add_host(bundle, step, target .. "/" .. name, source .. "/" .. name, depth + 1)
+    local list, unreadable = files.names(source)
+    if unreadable then warn(("%s is not copied: %s: %s"):format(target, source, unreadable)) end
+    for _, name in ipairs(list) do
+      add_host(bundle, target .. "/" .. name, source .. "/" .. name, depth + 1)
     end
   else
-    note(step, ("%s is not copied: %s is no file"):format(target, source))
+    warn(("%s is not copied: %s is no file"):format(target, source))
   end
 end
 
 -- credentials.files: path inside -> path on this machine.
-local function credentials(bundle, step)
+local function credentials(bundle)
   for target, source in pairs(base.config "credentials.files" or {}) do
-    add_host(bundle, step, (inside(target):gsub("/+$", "")), files.expand(source), 0)
+    add_host(bundle, (inside(target):gsub("/+$", "")), files.expand(source), 0)
   end
 end
 
@@ -52,9 +62,9 @@ end
 local function git(bundle)
   local text = files.read(files.home() .. "/.gitconfig")
   if not text then return end
-  files.add(bundle, { path = "~/.config/perry/gitconfig", text = text, mode = 384 })
+  files.add(bundle, { path = "~/.config/perry/gitconfig", text = text, mode = private })
   files.add(bundle, {
-    path = "~/.gitconfig", kind = "default", mode = 420, -- 0644
+    path = "~/.gitconfig", kind = "default", mode = public,
     text = "# Git's configuration of the machine that runs perry comes first; what you set below wins.\n[include]\n\tpath = ~/.config/perry/gitconfig\n",
   })
 end
@@ -69,7 +79,7 @@ end
 local function is_key(line) return line:match("^%s*[%w@.-]+%s+[A-Za-z0-9+/=]+") or line:match("^%s*%S.* ssh%-") end
 
 -- Public keys that may log in: this user's own, and those of the configuration (as text or as a file).
-local function authorized(ws, step)
+local function authorized(ws)
   local lines, seen = {}, {}
   local function add(text)
     for line in text:gmatch("[^\r\n]+") do
@@ -95,15 +105,15 @@ local function authorized(ws, step)
       -- A private key named by mistake is never sent.
       if text and text:find("PRIVATE KEY", 1, true) then text, why = nil, "it is a private key without a .pub beside it" end
     end
-    if text then add(text) else note(step, ("the key %s is not authorized: %s"):format(key, why)) end
+    if text then add(text) else warn(("the key %s is not authorized: %s"):format(key, why)) end
   end
   return lines
 end
 
-local function ssh(bundle, ws, step)
-  local lines = authorized(ws, step)
+local function ssh(bundle, ws)
+  local lines = authorized(ws)
   files.add(bundle, {
-    path = "~/.ssh/authorized_keys", kind = "block", mode = 384, text = #lines > 0 and table.concat(lines, "\n") .. "\n" or "",
+    path = "~/.ssh/authorized_keys", kind = "block", mode = private, text = #lines > 0 and table.concat(lines, "\n") .. "\n" or "",
   })
   local own = (base.config "ssh.workspaces" or {})[ws] or {}
   for _, key in ipairs(concat(base.config "ssh.global.copy", own.copy)) do
@@ -111,10 +121,10 @@ local function ssh(bundle, ws, step)
     local name = path:match("([^/]+)$")
     local st, why = files.stat(path)
     if st and st.type == "file" then
-      files.add(bundle, { path = "~/.ssh/" .. name, host = path, mode = 384 })
-      if files.stat(path .. ".pub") then files.add(bundle, { path = "~/.ssh/" .. name .. ".pub", host = path .. ".pub", mode = 420 }) end
+      add_file(bundle, { path = "~/.ssh/" .. name, host = path, mode = private })
+      if files.stat(path .. ".pub") then add_file(bundle, { path = "~/.ssh/" .. name .. ".pub", host = path .. ".pub", mode = public }) end
     else
-      note(step, ("the key %s is not copied: %s"):format(key, why or "no file"))
+      warn(("the key %s is not copied: %s"):format(key, why or "no file"))
     end
   end
 end
@@ -123,39 +133,45 @@ end
 function M.bundle(ctx, ready)
   local bundle = files.bundle()
   files.env(bundle, ctx.plan.env or {})
-  credentials(bundle, "sync")
+  credentials(bundle)
   git(bundle)
-  ssh(bundle, ctx.name, "sync")
+  ssh(bundle, ctx.name)
   require("perry.scripts").add(bundle)
   files.seal(bundle, ready)
   return bundle
 end
 
--- What apply said: nil when all went well, else its complaints.
-local function complaints(said)
-  if said:find("[perry] apply: done\n", 1, true) then return nil end
-  local lines = {}
+-- Without these a workspace is not what its plan says: its environment, its scripts, and that they are there.
+local function is_needed(path) return path:sub(1, 11) == "/run/perry/" end
+
+-- What apply said. A file that could not be written is a warning that names it; raises what the workspace cannot do without.
+local function settle(said, otherwise)
+  if said:find("[perry] apply: done\n", 1, true) then return end
+  local named, fatal = false, {}
   for line in said:gmatch("%[perry%] apply: ([^\n]+)") do
-    if line ~= "failed" then lines[#lines + 1] = line end
+    if line:sub(1, 1) == "/" and not is_needed(line) then
+      named = true
+      warn("cannot be written: " .. line)
+    elseif line ~= "failed" then
+      fatal[#fatal + 1] = line
+    end
   end
-  return #lines > 0 and table.concat(lines, "; ") or "the files could not be written"
+  if #fatal > 0 then base.fail("INTERNAL_SERVER_ERROR", table.concat(fatal, "; ")) end
+  if not named then base.fail("INTERNAL_SERVER_ERROR", otherwise ~= "" and otherwise or "the files could not be written") end
 end
 
 -- Applies a bundle in a running workspace.
-local function apply(ctx, ready)
-  local result = docker.exec(ctx.container, { names.step, "apply" }, { bundle = M.bundle(ctx, ready), timeout = 60000 })
-  local why = complaints(result.stdout)
-  if why then base.fail("INTERNAL_SERVER_ERROR", why == "the files could not be written" and result.stderr ~= "" and result.stderr or why) end
+local function apply(ctx)
+  local result = docker.exec(ctx.container, { names.step, "apply" }, { bundle = M.bundle(ctx, true), timeout = 60000 })
+  settle(result.stdout, result.stderr)
 end
 
 -- The step after a start: init has taken the bundle already, or (an engine that cannot attach, an agent that was killed in between) an exec brings it.
 function M.run(ctx)
-  if not ctx.told then return apply(ctx, true) end
-  local why = complaints(ctx.told)
-  if why then base.fail("INTERNAL_SERVER_ERROR", why) end
+  if ctx.told then settle(ctx.told, "") else apply(ctx) end
 end
 
 -- The operation "sync".
-function M.again(ctx) apply(ctx, true) end
+M.again = apply
 
 return M

@@ -60,10 +60,12 @@ local function note(ctx, changes)
   ctx:patch { tailnet = changes }
 end
 
+local function warn(reason, mend) op.warn("tailscale", "not on the tailnet: " .. reason, mend) end
+
 local function fail(ctx, reason, mend)
   mend = mend or mend_of(ctx, reason)
   note(ctx, { state = "failed", error = reason, mend = mend, hostname = ctx.plan.hostname })
-  base.log("warn", ("not on the tailnet: %s; %s"):format(reason, mend))
+  warn(reason, mend)
   op.step("tailscale", "error", reason .. "; " .. mend)
 end
 
@@ -143,7 +145,7 @@ local function settle_name(ctx, answer, device)
   if not label or label == wanted then return answer end
   local ev = { kind = "collision", at = base.now() // 1000, operation = ctx.info.id, wanted = wanted, hostname = label, device = device }
   local ok, choice = errors.try(policy.ask, "collision", ctx.facts(), { ev = ev })
-  if not ok then base.log("warn", errors.message(choice)) end
+  if not ok then op.warn("tailscale", errors.message(choice)) end
   if choice == "refuse" then
     docker.exec(ctx.container, { names.step, "leave", "--timeout", tostring(leave_seconds) }, { timeout = (leave_seconds + grace) * 1000 })
     return nil, ("the name %s is taken on the tailnet, and the collision hook refuses %s"):format(wanted, label)
@@ -152,7 +154,7 @@ local function settle_name(ctx, answer, device)
     -- An old device of this very workspace may have been removed meanwhile, as one that nobody uses.
     local replaced, e = errors.try(function() return not leave.whose(device.node_id) or leave.evict(device.node_id) end)
     if replaced then return answer_of(ask(ctx, nil, { again = true })) end
-    base.log("warn", ("%s keeps its place on the tailnet: %s"):format(wanted, errors.message(e)))
+    op.warn("tailscale", ("%s keeps its place on the tailnet: %s"):format(wanted, errors.message(e)))
   end
   return answer
 end
@@ -220,6 +222,12 @@ function M.finish(ctx)
   end
   fail(ctx, errors.message(e))
   return false
+end
+
+-- Of one whose join failed and cannot be tried again as it runs.
+function M.warn_again(ctx)
+  local t = ctx.record.tailnet
+  if t and t.state == "failed" then warn(t.error or "it did not join", t.mend) end
 end
 
 -- May a workspace that runs try again? Its container must have been made for it.

@@ -481,7 +481,8 @@ static void twenty(void **state)
 		assert_int_equal(op_wait(ops[i], 120000), 0);
 		if (op_error(ops[i]))
 			fail_msg("%s: %s", op_workspace(ops[i]), perry_msg(op_error(ops[i])));
-		int port = (int)json_int_or(op_result(ops[i]), "port", 0);
+		cleanup_json cJSON *record = record_of(&in, op_workspace(ops[i]));
+		int port = (int)json_int_or(record, "ports.ssh", 0);
 		assert_in_range(port, 2900, 2999);
 		assert_false(ports[port]);
 		ports[port] = true;
