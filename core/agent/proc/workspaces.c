@@ -1,6 +1,7 @@
 /* Procedures on workspaces: looks are answered from the fleet, changes are operations. */
 #include <string.h>
 
+#include "agent/answer.h"
 #include "agent/internal.h"
 #include "agent/operations.h"
 #include "agent/ports.h"
@@ -72,23 +73,6 @@ int proc_workspaces_inspect(struct call *c, cJSON **out, struct perry_err **err)
 
 /* --- operations --- */
 
-static int finish_view(struct call *c, struct op *op, cJSON **out, struct perry_err **err)
-{
-	return workspace_get_view(c->a, op_workspace(op), false, out, err);
-}
-
-static int finish_success(struct call *c, struct op *op, cJSON **out, struct perry_err **err)
-{
-	(void)c, (void)err;
-	*out = cJSON_CreateObject();
-	json_set_bool(*out, "success", true);
-	/* What became of its device on the tailnet: "left", or what is still to be done. */
-	const cJSON *tailnet = op && op_result(op) ? json_at(op_result(op), "tailnet") : NULL;
-	if (tailnet)
-		json_set(*out, "tailnet", cJSON_Duplicate(tailnet, 1));
-	return 0;
-}
-
 static int need_engine(struct call *c, struct perry_err **err)
 {
 	cleanup_free char *why = NULL;
@@ -112,10 +96,9 @@ static cJSON *request_of(const struct call *c)
 static int submit(struct call *c, const char *kind, const char *name, struct perry_err **err)
 {
 	cleanup_json cJSON *request = request_of(c), *caller = caller_json(&c->caller);
-	if (need_engine(c, err) < 0 || ops_submit(c->a->ops, kind, name, request, caller, &c->op, err) < 0)
+	if (need_engine(c, err) < 0)
 		return -1;
-	c->finish = finish_view;
-	return 0;
+	return ops_submit(c->a->ops, kind, name, request, caller, &c->op, err);
 }
 
 static int exists(struct call *c, const char *name)
@@ -197,9 +180,7 @@ int proc_workspaces_delete(struct call *c, cJSON **out, struct perry_err **err)
 	(void)out;
 	if (!is_busy(c, name) && call_workspace(c, "name", &record, err) < 0)
 		return -1;
-	int rc = end_streams(c, name, submit(c, "delete", name, err));
-	c->finish = finish_success;
-	return rc;
+	return end_streams(c, name, submit(c, "delete", name, err));
 }
 
 int proc_workspaces_clone(struct call *c, cJSON **out, struct perry_err **err)
@@ -227,9 +208,7 @@ int proc_workspaces_sync(struct call *c, cJSON **out, struct perry_err **err)
 	(void)out;
 	if (call_workspace(c, "name", &record, err) < 0 || need_running(record, err) < 0)
 		return -1;
-	int rc = submit(c, "sync", call_str(c, "name"), err);
-	c->finish = finish_success;
-	return rc;
+	return submit(c, "sync", call_str(c, "name"), err);
 }
 
 static cJSON *sync_result(const char *name, const struct perry_err *e)
@@ -258,7 +237,10 @@ int proc_workspaces_sync_all(struct call *c, cJSON **out, struct perry_err **err
 			continue;
 		bool ok = ops_submit(c->a->ops, "sync", name, nothing, caller, &op, &e) == 0 && op_wait(op, -1) == 0 &&
 			  !op_error(op);
-		json_push(results, sync_result(name, ok ? NULL : op ? op_error(op) : e));
+		cJSON *result = sync_result(name, ok ? NULL : op ? op_error(op) : e);
+		if (op)
+			answer_add_warnings(result, op_warnings(op));
+		json_push(results, result);
 		*(ok ? &synced : &failed) += 1;
 		if (op)
 			op_unref(op);
@@ -323,5 +305,7 @@ int proc_workspaces_update_worker(struct call *c, cJSON **out, struct perry_err 
 	cleanup_json cJSON *record = NULL;
 	if (call_workspace(c, "name", &record, err) < 0 || need_running(record, err) < 0)
 		return -1;
-	return finish_success(c, NULL, out, err);
+	*out = cJSON_CreateObject();
+	json_set_bool(*out, "success", true);
+	return 0;
 }

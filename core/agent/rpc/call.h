@@ -23,9 +23,8 @@ struct call {
 	bool async;                  /* Prefer: respond-async */
 	struct docker_cancel cancel; /* set when the client is gone or the agent stops */
 	struct op *op;
-	/* The answer once op has ended well. NULL: the operation's own result. */
-	int (*finish)(struct call *c, struct op *op, cJSON **out, struct perry_err **err);
-	bool finish_always;   /* also when op failed */
+	/* The answer once op has ended, well or not. NULL: the operation's (agent/answer.h), or its error. */
+	int (*finish)(struct call *c, cJSON **out, struct perry_err **err);
 	bool not_implemented; /* the error is 501 */
 	struct buf raw;       /* the answer as JSON text, instead of *out: where texts hold NUL */
 	struct call *next, **prev;

@@ -21,7 +21,7 @@ struct procedure {
 	enum right right;
 	const char *input;  /* name of a schema, NULL: no input */
 	const char *output; /* name of a schema */
-	/* Gives the answer in *out; an operation's handler may set call->op and call->finish instead. */
+	/* Gives the answer in *out; an operation's handler sets call->op instead. */
 	int (*fn)(struct call *c, cJSON **out, struct perry_err **err);
 	const char *summary;
 };

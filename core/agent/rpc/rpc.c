@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "agent/answer.h"
 #include "agent/http/reply.h"
 #include "agent/internal.h"
 #include "agent/jobs.h"
@@ -76,13 +77,14 @@ static bool wants_async(const struct server_req *r)
 static void operation_ended(void *ctx, struct op *op)
 {
 	struct call *c = ctx;
-	const struct perry_err *failed = op_error(op);
 	cJSON *out = NULL;
-	struct perry_err *e = failed && !c->finish_always ? perry_err_copy(failed) : NULL;
-	if (!e && c->finish)
-		c->finish(c, op, &out, &e);
-	else if (!e)
-		out = cJSON_Duplicate(op_result(op), 1);
+	struct perry_err *e = NULL;
+	if (c->finish)
+		c->finish(c, &out, &e);
+	else if (op_error(op))
+		e = perry_err_copy(op_error(op));
+	else
+		answer_of(c->a, op, &out, &e);
 	call_end(c, out, e);
 }
 
