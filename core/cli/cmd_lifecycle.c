@@ -9,6 +9,7 @@
 #include "cli/follow.h"
 #include "cli/out.h"
 #include "cli/text.h"
+#include "cli/warnings.h"
 
 static cJSON *named(const char *name)
 {
@@ -31,12 +32,13 @@ static void tell_tailnet(const char *name, const cJSON *out)
 		fprintf(stderr, "%s: its device %s stays on the tailnet: %s (see: perry tailnet)\n", name, host, why);
 }
 
-/* One call for each name; goes on after a failure, the first error is the answer. */
+/* One call for each name; goes on after a failure, the first error is the answer. warned: the exit status when there
+ * were warnings. */
 static int each(const struct args *a, const char *proc, const char *done,
-		cJSON *(*input)(const struct args *a, const char *name), struct perry_err **err)
+		cJSON *(*input)(const struct args *a, const char *name), int warned, struct perry_err **err)
 {
 	cleanup_client struct client *c = NULL;
-	int rc = 0;
+	int rc = 0, status = 0;
 	if (client_open(&c, err) < 0)
 		return -1;
 	for (int i = 0; i < a->nwords; i++) {
@@ -50,16 +52,21 @@ static int each(const struct args *a, const char *proc, const char *done,
 			else
 				text_printf(stderr, "perry: %s\n", perry_msg(why));
 			rc = -1;
-		} else if (args_has(a, "json") && out) {
+			continue;
+		}
+		bool fine = !warned || !json_at(out, "warnings");
+		if (!fine)
+			status = warned;
+		if (args_has(a, "json") && out) {
 			if (out_json(a, out, err) < 0)
 				return -1;
 		} else {
-			if (err_is_tty())
+			if (err_is_tty() && fine)
 				fprintf(stderr, "%s %s\n", a->words[i], done);
 			tell_tailnet(a->words[i], out);
 		}
 	}
-	return rc;
+	return rc ? rc : status;
 }
 
 static cJSON *plain_input(const struct args *a, const char *name)
@@ -69,7 +76,7 @@ static cJSON *plain_input(const struct args *a, const char *name)
 
 int cmd_stop(const struct args *a, struct perry_err **err)
 {
-	return each(a, "workspaces/stop", "is stopped", plain_input, err);
+	return each(a, "workspaces/stop", "is stopped", plain_input, 0, err);
 }
 
 static cJSON *restart_input(const struct args *a, const char *name)
@@ -82,7 +89,7 @@ static cJSON *restart_input(const struct args *a, const char *name)
 
 int cmd_restart(const struct args *a, struct perry_err **err)
 {
-	return each(a, "workspaces/restart", "is running again", restart_input, err);
+	return each(a, "workspaces/restart", "is running again", restart_input, 0, err);
 }
 
 static cJSON *delete_input(const struct args *a, const char *name)
@@ -128,7 +135,7 @@ int cmd_delete(const struct args *a, struct perry_err **err)
 {
 	if (confirm_delete(a, err) < 0)
 		return -1;
-	return each(a, "workspaces/delete", "is deleted", delete_input, err);
+	return each(a, "workspaces/delete", "is deleted", delete_input, 0, err);
 }
 
 int cmd_prune(const struct args *a, struct perry_err **err)
@@ -186,20 +193,26 @@ int cmd_clone(const struct args *a, struct perry_err **err)
 int cmd_sync(const struct args *a, struct perry_err **err)
 {
 	if (!args_has(a, "all"))
-		return a->nwords ? each(a, "workspaces/sync", "is in sync", plain_input, err)
+		/* Files are all that it brings: one that it could not is not what was asked for. */
+		return a->nwords ? each(a, "workspaces/sync", "is in sync", plain_input, 1, err)
 				 : perry_fail(err, PERRY_EUSAGE,
 					      "sync: which workspace?\n  usage: perry sync NAME | --all");
 	cleanup_client struct client *c = NULL;
 	cleanup_json cJSON *out = NULL;
 	if (client_open(&c, err) < 0 || client_rpc(c, "workspaces/syncAll", NULL, &out, err) < 0)
 		return -1;
-	if (args_has(a, "json"))
-		return out_json(a, out, err);
 	const cJSON *it;
+	bool fine = !json_int_or(out, "failed", 0);
+	cJSON_ArrayForEach(it, json_at(out, "results")) {
+		warnings_print(json_str(it, "name"), json_at(it, "warnings"));
+		fine = fine && !json_at(it, "warnings");
+	}
+	if (args_has(a, "json"))
+		return out_json(a, out, err) < 0 ? -1 : !fine;
 	cJSON_ArrayForEach(it, json_at(out, "results"))
 		text_printf(stdout, "%s\t%s\n", json_str_or(it, "name", "?"),
 			    json_bool_or(it, "success", false) ? "ok" : json_str_or(it, "error", "failed"));
-	return json_int_or(out, "failed", 0) ? 1 : 0;
+	return !fine;
 }
 
 int cmd_build(const struct args *a, struct perry_err **err)

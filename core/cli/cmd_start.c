@@ -124,22 +124,6 @@ static void print_address(const cJSON *ws, const char *name)
 		fprintf(stderr, "%s is running. Next: perry shell %s\n", name, name);
 }
 
-static void print_failed_steps(const cJSON *ws)
-{
-	const cJSON *step;
-	cJSON_ArrayForEach(step, json_at(ws, "startup.steps"))
-		if (str_eq(json_str(step, "status"), "error"))
-			text_printf(stderr, "perry: warning: %s: %s\n", json_str_or(step, "label", "?"),
-				    json_str_or(step, "message", "failed"));
-}
-
-static void print_tailscale(const cJSON *ws, const char *name)
-{
-	if (str_eq(json_str(ws, "tailscale.status"), "failed"))
-		text_printf(stderr, "perry: warning: %s runs, but is not on the tailnet: %s\n  %s\n", name,
-			    json_str_or(ws, "tailscale.error", "?"), json_str_or(ws, "tailscale.mend", ""));
-}
-
 /* --dry-run: the plan, and what it would mean for the container that there is. */
 static int print_plan(const struct args *a, const cJSON *plan, const char *name, struct perry_err **err)
 {
@@ -182,8 +166,6 @@ int cmd_start(const struct args *a, struct perry_err **err)
 	if (args_has(a, "json"))
 		return ws ? out_json(a, ws, err) : 0;
 	if (ws) {
-		print_failed_steps(ws);
-		print_tailscale(ws, name);
 		print_address(ws, name);
 	} else if (err_is_tty()) {
 		fprintf(stderr, "%s is starting (see: perry list)\n", name);

@@ -10,6 +10,7 @@
 #include "cli/args.h"
 #include "cli/out.h"
 #include "cli/text.h"
+#include "cli/warnings.h"
 
 struct progress {
 	bool tty, line_open;
@@ -43,17 +44,17 @@ static void show_step(struct progress *p, const cJSON *ev)
 {
 	const char *status = json_str_or(ev, "status", ""),
 		   *label = json_str_or(ev, "label", json_str_or(ev, "step", "?"));
-	const char *message = json_str(ev, "message");
+	cleanup_free char *message = printable(json_str(ev, "message"));
 	if (strcmp(status, "running") == 0) {
 		p->step_began = clock_mono_ms();
 		show_open(p, label);
 	} else if (strcmp(status, "done") == 0) {
 		clear_line(p);
-		text_printf(stderr, "  ✓ %s (%.1f s)%s%s\n", label, (double)(clock_mono_ms() - p->step_began) / 1000,
-			    message ? ": " : "", message ? message : "");
+		text_printf(stderr, "  %s %s (%.1f s)%s%s\n", json_bool_or(ev, "warned", false) ? "!" : "✓", label,
+			    (double)(clock_mono_ms() - p->step_began) / 1000, *message ? ": " : "", message);
 	} else if (strcmp(status, "error") == 0 || strcmp(status, "cancelled") == 0) {
 		clear_line(p);
-		text_printf(stderr, "  ✗ %s%s%s\n", label, message ? ": " : "", message ? message : "");
+		text_printf(stderr, "  ✗ %s%s%s\n", label, *message ? ": " : "", message);
 	}
 }
 
@@ -77,8 +78,9 @@ static bool ended_state(const char *s)
 	return s && (strcmp(s, "done") == 0 || strcmp(s, "failed") == 0 || strcmp(s, "cancelled") == 0);
 }
 
-/* Asks for the operation itself. 1: ended (result or error), 0: still running. */
-static int settle(const struct client *c, const char *id, cJSON **out, struct perry_err **err)
+/* Asks for the operation itself. 1: ended (result or error), 0: still running. Its warnings are told, however it ended.
+ */
+static int settle(const struct client *c, const char *id, struct progress *p, cJSON **out, struct perry_err **err)
 {
 	cleanup_json cJSON *op = NULL;
 	cJSON *in = cJSON_CreateObject();
@@ -87,6 +89,8 @@ static int settle(const struct client *c, const char *id, cJSON **out, struct pe
 		return -1;
 	if (!ended_state(json_str(op, "state")))
 		return 0;
+	clear_line(p);
+	warnings_print(json_str(op, "workspace"), json_at(op, "warnings"));
 	const cJSON *e = json_at(op, "error");
 	if (strcmp(json_str(op, "state"), "done") != 0) {
 		const char *code = json_str(e, "code");
@@ -143,7 +147,7 @@ static int follow(const struct client *c, const char *id, struct events *ev, str
 			continue;
 		if (ended)
 			usleep(200000); /* the event stream broke: the operation itself still answers */
-		rc = settle(c, id, out, err);
+		rc = settle(c, id, p, out, err);
 		if (rc != 0)
 			return rc < 0 ? -1 : 0;
 	}
@@ -165,7 +169,9 @@ int follow_call(const struct client *c, const struct args *a, const char *proc, 
 	struct sigaction act = { .sa_handler = on_interrupt }, old;
 	sigaction(SIGINT, &act, &old);
 	int rc = client_rpc_async(c, proc, take_input, &id, out, err);
-	if (rc == 0 && id && !args_has(a, "no-wait"))
+	if (rc == 0 && !id)
+		warnings_print(workspace, json_at(*out, "warnings"));
+	else if (rc == 0 && !args_has(a, "no-wait"))
 		rc = follow(c, id, &ev, &p, out, err);
 	clear_line(&p);
 	sigaction(SIGINT, &old, NULL);

@@ -95,7 +95,7 @@ static int pick(const cJSON *row, const char *fields, cJSON **out, struct perry_
 				buf_addf(&names, "%s%s", names.len ? ", " : "", k->string);
 			/* A field that only some rows have is null in the others. */
 			if (strcmp(f, "repo") && strcmp(f, "tailscale") && strcmp(f, "startup") && strcmp(f, "error") &&
-			    strcmp(f, "branch"))
+			    strcmp(f, "branch") && strcmp(f, "warnings"))
 				return perry_fail(err, PERRY_EUSAGE,
 						  "--json: there is no field \"%s\"\n  there are: %s", f,
 						  buf_str(&names));

@@ -129,7 +129,7 @@ world() {
 	connected "$N-one"
 	run p start "$N-two"
 	[ "$status" = 0 ]
-	[[ $output == *"$N-two runs, but is not on the tailnet: authkey already used"*"make a new key"* ]]
+	[[ $output == *"perry: warning: $N-two: not on the tailnet: authkey already used"*"make a new key"* ]]
 	is "$N-two" .status running
 	failed_with "$N-two" "authkey already used"
 	p list | grep -q "^$N-two .*(failed)\|^$N-two.*(failed)"
