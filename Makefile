@@ -54,12 +54,15 @@ OBJ_$(1) := $$(SRC_$(1):core/%.c=$$(BUILD)/obj/%.o)
 $$(BUILD)/lib$(1).a: $$(OBJ_$(1))
 	@rm -f $$@ && ar rcs $$@ $$(OBJ_$(1))
 lib-$(1): $$(BUILD)/lib$(1).a
-TEST_$(1) := $$(patsubst tests/unit/%.c,$$(BUILD)/test/%,$$(wildcard tests/unit/$(1)_*_test.c))
-$$(TEST_$(1)): $$(BUILD)/test/%: tests/unit/%.c $$(foreach m,$$(DEPS_$(1)),$$(call archive,$$(m))) $$(BUILD)/libembed.a
+TEST_$(1) := $$(patsubst %.c,$$(BUILD)/test/%,$$(notdir $$(wildcard $$(UNIT:%=tests/unit/%/$(1)_*_test.c))))
+$$(TEST_$(1)): $$(BUILD)/test/%: %.c $$(foreach m,$$(DEPS_$(1)),$$(call archive,$$(m))) $$(BUILD)/libembed.a
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(CPPFLAGS) -Itests/unit $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(foreach m,$$(DEPS_$(1)),$$(call archive,$$(m))) $$(BUILD)/libembed.a -Wl,--end-group $$(call libs_of,$$(DEPS_$(1))) -lcmocka
 endef
 Q = @
+# Unit tests: a folder says what they need (pure: nothing), the prefix of a name which module they test.
+UNIT ?= pure engine
+vpath %_test.c $(UNIT:%=tests/unit/%)
 # Files that travel in the binary. The table is made anew when a file comes, goes or changes.
 EMBED := core/agent/rpc/schemas.json $(sort $(shell find lua hooks image web -type f ! -name '*_test.lua' ! -path '*/node_modules/*' ! -path '*/test/*' 2>/dev/null))
 $(BUILD)/gen/embed.list: FORCE
@@ -80,10 +83,11 @@ M ?= $(MODULES)
 test-unit: $(foreach m,$(M),$(TEST_$(m)))
 	@fail=0; for t in $^; do echo "# $$t"; $$t || fail=1; done; exit $$fail
 
-# What needs no root and no engine: unit tests of the modules that talk to neither, and the hooks' table tests. `make check` runs everything.
-test: all
-	@$(MAKE) -s BUILD=$(BUILD) M="base net config store policy cli" test-unit
-	@BUILD=$(BUILD) tests/lua/run
+# Every test that needs neither root nor an engine (the fuzzers set aside), and every one that needs an engine. `make check` runs everything.
+test:
+	@BUILD=$(BUILD) scripts/check.sh --as-is pure lua scripts
+test-engine:
+	@BUILD=$(BUILD) scripts/check.sh --as-is unit-engine step engine cli api
 
 # The agent: everything. The CLI: the same commands, without what a local call does not need.
 ALL = agent cli lua ops policy docker tailscale store config net base
@@ -120,14 +124,15 @@ fmt-check:
 	@clang-format --dry-run -Werror $(C_FILES)
 
 # gcc's warnings are errors in every build; this adds clang's, shellcheck and luacheck.
-lint: layers fmt-check
+lint:
+	@$(MAKE) layers fmt-check
 	@fail=0; for f in $(wildcard core/*.c core/*/*.c core/*/*/*.c); do case $$f in core/step/*) continue ;; esac; clang -fsyntax-only $(CPPFLAGS) -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers $$f || fail=1; done; exit $$fail
 	@shellcheck -x $(wildcard scripts/*.sh tests/tailnet/*.sh tests/tailnet/lab.bash) .ci/run
 	@scripts/docs-config.sh | cmp - docs/config.md
 	@for d in reference recipes; do scripts/docs-hooks.sh $$d | cmp - docs/hooks/$$d.md || exit 1; done
 	@luacheck -q lua hooks examples --exclude-files 'lua/types/*' --no-max-line-length --no-unused-args --globals perry
 
-.PHONY: all test asan ubsan tsan layers lint fmt fmt-check FORCE test-unit $(foreach m,$(MODULES),lib-$(m))
+.PHONY: all test test-engine asan ubsan tsan layers lint fmt fmt-check FORCE test-unit $(foreach m,$(MODULES),lib-$(m))
 
 # --- installation, the two commands of the README, tests: the work is done by scripts/ ---
 STRIP ?= strip
@@ -154,11 +159,13 @@ check:
 	@scripts/check.sh
 unit-tests: $(foreach m,$(MODULES),$(TEST_$(m))) $(BUILD)/perry-step
 # On a real tailnet, as root. The first time it compiles tailscale and headscale: minutes.
-test-tailnet: all
+test-tailnet:
+	@$(MAKE) all
 	@tests/tailnet/build.sh >/dev/null || [ $$? = 3 ]
 	@BUILD=$(abspath $(BUILD)) bats tests/tailnet
 # The agent killed a hundred times while workspaces join and leave: a quarter of an hour.
-test-tailnet-long: all
+test-tailnet-long:
+	@$(MAKE) all
 	@BUILD=$(abspath $(BUILD)) LEAVE_ROUNDS=$(or $(LEAVE_ROUNDS),100) bats tests/tailnet/leave_kill.bats
 .PHONY: test-tailnet test-tailnet-long
 # libFuzzer targets: every parser of outside bytes, FUZZ_SECONDS each. Built by clang, in a folder of its own.
@@ -170,11 +177,13 @@ $(BUILD)/fuzzer/%: tests/fuzz/%_fuzz.c $(foreach m,$(MODULES),$(call archive,$(m
 fuzz-targets: $(FUZZ_BIN)
 fuzz-build:
 	@$(MAKE) -s BUILD=$(BUILD)/fuzz CC=clang SAN=address,undefined,fuzzer-no-link WARN='-Wall -Wno-unknown-warning-option' fuzz-targets
-fuzz: fuzz-build
+fuzz:
+	@$(MAKE) fuzz-build
 	@for f in $(FUZZ_BIN:$(BUILD)/%=$(BUILD)/fuzz/%); do echo "# $$f"; mkdir -p $$f.corpus; $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=$$f. $$f.corpus || exit 1; done
 .PHONY: stripped install uninstall up down check unit-tests fuzz fuzz-build fuzz-targets
 
 # The figures, beside docker itself in the same run; needs an engine and the image.
-bench: all
+bench:
+	@$(MAKE) all
 	@python3 scripts/bench.py --build $(BUILD) $(BENCH)
 .PHONY: bench

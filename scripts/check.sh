@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # make check: every test that this machine can run. Installs what they need, ends with "N passed, N failed, N skipped"; what was skipped and why stands above.
-#   scripts/check.sh [SUITE...]   only these: lint unit lua asan (with ubsan) tsan fuzz, or a folder of tests/ with bats files (step, engine, ...)
+#   scripts/check.sh [SUITE...]   only these: lint unit lua asan (with ubsan) tsan fuzz, or a folder of tests/ with bats files (step, engine, ...);
+#                                 of unit one half: pure or unit-engine
+#   scripts/check.sh --as-is ...  installs and starts nothing: what make test and make test-engine use
 #   CHECK_FUZZ_SECONDS (10)       how long each fuzz target runs
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -8,6 +10,8 @@ BUILD=$(realpath -m "${BUILD:-build}") # tests hand it to others, whose folder i
 export BUILD
 fuzz_seconds=${CHECK_FUZZ_SECONDS:-10}
 jobs=$(nproc)
+as_is=
+[ "${1-}" != --as-is ] || { as_is=yes && shift; }
 only=" $* "
 passed=0 failed=0 skipped=0
 skips=()
@@ -89,51 +93,60 @@ lint() {
 	one 60 layers scripts/layers.sh
 	one 600 "make lint" make -s lint
 }
-# Runs the unit tests NAME... one after another, each into $work/unit/NAME; the words before -- are put before each program.
-lane() { # FOLDER WORD... -- NAME...
-	local dir=$1 before=() n code
-	shift
+# Runs one unit test into $work/unit/NAME; the words after it are put before the program.
+unit_one() { # FOLDER NAME WORD...
+	local dir=$1 n=$2 code=0
+	shift 2
+	timeout -k 10 600 env CMOCKA_MESSAGE_OUTPUT=TAP "$@" "$dir/test/$n" >"$work/unit/$n" 2>&1 </dev/null || code=$?
+	echo $code >"$work/unit/$n.code"
+}
+# At most LANES of them at once.
+unit_lanes() { # LANES FOLDER WORD... -- NAME...
+	local lanes=$1 dir=$2 before=() n running=0
+	shift 2
 	while [ "$1" != -- ]; do before+=("$1") && shift; done
 	shift
 	for n; do
-		code=0
-		timeout -k 10 600 env CMOCKA_MESSAGE_OUTPUT=TAP PERRY_TEST_BUILD="$dir" "${before[@]+"${before[@]}"}" "$dir/test/$n" >"$work/unit/$n" 2>&1 </dev/null || code=$?
-		echo $code >"$work/unit/$n.code"
+		[ $running -lt "$lanes" ] || { wait -n && running=$((running - 1)); }
+		unit_one "$dir" "$n" "${before[@]+"${before[@]}"}" &
+		running=$((running + 1))
 	done
+	wait
 }
-# The unit tests under BUILD=$1; further words are put before each program. Those that share the engine run in one lane, the others beside it.
+# The unit tests under BUILD=$1 that are in the folders $units of tests/unit; further words are put before each program. Those of
+# tests/unit/engine share one engine and run one after another, the others beside them, the long ones (of the large files) first.
 unit() {
-	local dir=$1 c t n engine=() others=()
+	local dir=$1 c lanes engine=() pure=()
 	shift
 	rm -rf "$work/unit" && mkdir "$work/unit"
-	for c in tests/unit/*_test.c; do
-		n=$(basename "$c" .c)
-		case $n in
-		lua_json_test) others+=("$n") ;;
-		lua_*) [ -n "$no_engine" ] || engine+=("$n") ;;
-		docker_* | ops_*) engine+=("$n") ;;
-		*) others+=("$n") ;;
-		esac
-	done
-	lane "$dir" "$@" -- "${engine[@]}" &
-	lane "$dir" "$@" -- "${others[@]}"
+	[[ $units != *pure* ]] || mapfile -t pure < <(unit_names pure)
+	[[ $units != *engine* ]] || [ -n "$no_engine" ] || mapfile -t engine < <(unit_names engine)
+	# Alone they wait for disks and clocks most of the time; beside the engine's one is enough for each processor that is left.
+	lanes=$((${#engine[@]} == 0 ? 2 * jobs : jobs > 1 ? jobs - 1 : 1))
+	(unit_lanes 1 "$dir" "$@" -- "${engine[@]+"${engine[@]}"}") &
+	(unit_lanes "$lanes" "$dir" "$@" -- "${pure[@]+"${pure[@]}"}")
 	wait $!
-	for c in tests/unit/*_test.c; do
-		n=$(basename "$c" .c)
-		t=$dir/test/$n
-		if [ -n "$no_engine" ] && [[ $n == lua_* ]] && [ "$n" != lua_json_test ]; then
-			skip "$(grep -c 'cmocka_unit_test' "$c")" "all of $c" "$no_engine"
-		elif [ -x "$t" ]; then
-			count_tap "$current" "$work/unit/$n" "$(cat "$work/unit/$n.code")" "$n"
+	for c in "${pure[@]+"${pure[@]}"}" "${engine[@]+"${engine[@]}"}"; do
+		if [ -x "$dir/test/$c" ]; then
+			count_tap "$current" "$work/unit/$c" "$(cat "$work/unit/$c.code")" "$c"
 			sp=$((sp + p)) sf=$((sf + f)) ss=$((ss + s))
 		else
 			sf=$((sf + 1))
 			echo "not ok - $c: not built; is its prefix a module?"
 		fi
 	done
+	for c in tests/unit/*_test.c; do
+		[ ! -e "$c" ] || { sf=$((sf + 1)) && echo "not ok - $c: belongs in tests/unit/pure or tests/unit/engine"; }
+	done
+	[[ $units != *engine* ]] || [ -z "$no_engine" ] ||
+		skip "$(cat tests/unit/engine/*_test.c | grep -c cmocka_unit_test)" "all of tests/unit/engine" "$no_engine"
+}
+unit_names() { # FOLDER
+	local c
+	find "tests/unit/$1" -name '*_test.c' -printf '%s %f\n' | sort -rn | while read -r _ c; do echo "${c%.c}"; done
 }
 unit_plain() {
-	one 900 "build of the unit tests" make -s -j"$jobs" unit-tests && sp=$((sp - 1)) && unit "$BUILD"
+	one 900 "build of the unit tests" make -s -j"$jobs" UNIT="$units" unit-tests && sp=$((sp - 1)) && unit "$BUILD"
 }
 sanitized() { # FOLDER SANITIZER
 	local dir=$BUILD/$1 before=()
@@ -160,7 +173,7 @@ lua_tests() {
 bats_tests() { # FOLDER
 	local n f
 	n=$(cat "$1"/*.bats | grep -c '^@test ')
-	if [ -n "$no_engine" ]; then
+	if [ -n "$no_engine" ] && [ "$1" != tests/scripts ]; then
 		skip "$n" "all $n tests of $1" "$no_engine"
 		return 0
 	fi
@@ -169,8 +182,13 @@ bats_tests() { # FOLDER
 	done
 }
 
-say "packages"
-scripts/packages.sh build run check || exit 1
+if [ -z "$as_is" ]; then
+	say "packages"
+	scripts/packages.sh build run check || exit 1
+fi
+units="pure engine"
+if [[ $only == *" pure "* ]]; then units=pure; fi
+if [[ $only == *" unit-engine "* ]]; then units=engine; fi
 folders=()
 for d in tests/step tests/engine tests/cli tests/*; do
 	compgen -G "$d/*.bats" >/dev/null && [[ " ${folders[*]-} " != *" $d "* ]] && wanted "${d#tests/}" && folders+=("$d")
@@ -179,12 +197,14 @@ done
 beside() { chrt --idle 0 "$@"; }
 # On a bare machine the tailnet's programs are minutes of compiling, which the first suites leave time for.
 tailnet_build=
-if wanted tailnet && [ "$(id -u)" = 0 ]; then
+if wanted tailnet && [ "$(id -u)" = 0 ] && [ -z "$as_is" ]; then
 	beside tests/tailnet/build.sh >/dev/null 2>"$work/tailnet" </dev/null &
 	tailnet_build=$!
 fi
 no_engine=
-if [ ${#folders[@]} -gt 0 ] || wanted unit || wanted asan || wanted tsan; then
+if [ -n "$as_is" ]; then
+	[ "$units" = pure ] || docker image inspect perry:small >/dev/null 2>&1 || no_engine="no engine with the image perry:small"
+elif [ ${#folders[@]} -gt 0 ] || wanted unit || wanted unit-engine || wanted asan || wanted tsan; then
 	say "engine and image"
 	if docker version >/dev/null 2>&1 || root scripts/docker.sh >"$work/engine" 2>&1; then
 		if ! docker version >/dev/null 2>&1; then
@@ -201,7 +221,11 @@ fi
 build() { say building; one 1200 make make -s -k -j"$jobs" all || :; }
 suite build build
 suite lint lint
-suite unit unit_plain
+case $units in
+pure) suite pure unit_plain ;;
+engine) suite unit-engine unit_plain ;;
+*) suite unit unit_plain ;;
+esac
 suite lua lua_tests
 # The suites that follow wait most of the time: what the last ones need is built meanwhile. They build it again, which is where an error shows.
 {
@@ -212,7 +236,7 @@ suite lua lua_tests
 built_ahead=$!
 
 # Another engine of the same API; its tests are skipped where it cannot be had.
-! wanted engine || scripts/packages.sh podman >/dev/null 2>&1 || :
+! wanted engine || [ -n "$as_is" ] || scripts/packages.sh podman >/dev/null 2>&1 || :
 for d in "${folders[@]+"${folders[@]}"}"; do
 	if [ "$d" = tests/tailnet ] && [ -n "$tailnet_build" ]; then
 		say "programs of the tailnet"
