@@ -94,8 +94,9 @@ static void formats_keep_everything_but_the_owner(void **state)
 		assert_memory_equal(out.data, again.data, out.len);
 		cleanup_free char *path = xasprintf("%s/out.tar", dir);
 		assert_int_equal(file_write_atomic(path, out.data, out.len, 0600, NULL), 0);
-		shell("mkdir out && tar -C out --numeric-owner -xpf out.tar && test -z \"$(find out -mindepth 1 '(' ! "
-		      "-uid 1234 -o ! -gid 1001 ')')\"");
+		shell("mkdir out && tar -C out -xpf out.tar");
+		/* Read from the list: who is not root unpacks as himself. */
+		shell("tar --numeric-owner -tvf out.tar >list && test -s list && ! grep -v ' 1234/1001 ' list");
 		shell(short_names ? "cp -a src cmp && rm cmp/nnn* && diff -r --no-dereference cmp out; rc=$?; rm -rf "
 				    "cmp; exit $rc"
 				  : "diff -r --no-dereference src out");

@@ -1,13 +1,12 @@
 #include "base_util.h"
 
 #include <dirent.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "base/file.h"
+#include "small_disk.h"
 
 static char path[128];
 
@@ -122,8 +121,7 @@ enum { NOT_POSSIBLE = 77 };
 /* A disk of 64 KiB, in a mount namespace that ends with the child. */
 static int on_small_disk(void)
 {
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", test_dir, "tmpfs", 0, "size=64k") < 0)
+	if (!small_disk(test_dir, "64k"))
 		return NOT_POSSIBLE;
 	return overwrite_fails(test_dir, ENOSPC);
 }

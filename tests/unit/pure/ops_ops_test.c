@@ -23,6 +23,21 @@ static void count_end(void *ctx, struct op *op)
 	atomic_fetch_add((atomic_int *)ctx, 1);
 }
 
+/* Waits until the one operation that runs is at this step. */
+static void await_step(struct world *w, const char *step)
+{
+	for (int i = 0; i < 5000; i++) {
+		cleanup_json cJSON *running = ops_running(w->ops);
+		assert_int_equal(cJSON_GetArraySize(running), 1);
+		const cJSON *op = cJSON_GetArrayItem(running, 0);
+		assert_string_equal(json_str(op, "state"), "running");
+		if (str_eq(json_str(op, "step"), step))
+			return;
+		usleep(1000);
+	}
+	fail_msg("never came to the step %s", step);
+}
+
 static void runs_and_records(void **state)
 {
 	struct world *w = world_open(4);
@@ -32,11 +47,7 @@ static void runs_and_records(void **state)
 	await_log(w, "+start web");
 	assert_int_equal(op_wait(op, 20), -1);
 	assert_null(op_result(op));
-	cJSON *running = ops_running(w->ops);
-	assert_int_equal(cJSON_GetArraySize(running), 1);
-	assert_string_equal(json_str(cJSON_GetArrayItem(running, 0), "step"), "work");
-	assert_string_equal(json_str(cJSON_GetArrayItem(running, 0), "state"), "running");
-	cJSON_Delete(running);
+	await_step(w, "work");
 	atomic_store(&w->release, true);
 	assert_int_equal(op_wait(op, 5000), 0);
 	op_on_end(op, count_end, &ends);

@@ -3,14 +3,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "small_disk.h"
 
 /* SQLite calls these through the dynamic linker, so the test sees each request to the disk. */
 static atomic_int syncs;
@@ -271,8 +270,7 @@ static void *write_into_full(void *arg)
 
 static const char *disk_full(const char *dir)
 {
-	if ((unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS)) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("tmpfs", dir, "tmpfs", 0, "size=1m"))
+	if (!small_disk(dir, "1m"))
 		return NO_MOUNT;
 	char path[128], filler[128], name[32];
 	snprintf(path, sizeof path, "%s/state.db", dir);
