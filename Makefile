@@ -1,6 +1,8 @@
 # Perry: one file. CONTRIBUTING.md says what the targets are for.
 BUILD ?= build
-CC ?= gcc
+ifeq ($(origin CC),default)
+  CC = gcc
+endif
 SAN ?=
 PREFIX ?= /usr/local
 LIBEXEC = $(PREFIX)/libexec/perry
@@ -80,13 +82,17 @@ $(BUILD)/obj/%.o: core/%.c
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 M ?= $(MODULES)
-test-unit: $(foreach m,$(M),$(TEST_$(m)))
-	@fail=0; for t in $^; do echo "# $$t"; $$t || fail=1; done; exit $$fail
+test-unit:
+	@CC="$(CC)" scripts/need.sh $@
+	@$(MAKE) $(foreach m,$(M),$(TEST_$(m)))
+	@fail=0; for t in $(foreach m,$(M),$(TEST_$(m))); do echo "# $$t"; $$t || fail=1; done; exit $$fail
 
 # Every test that needs neither root nor an engine (the fuzzers set aside), and every one that needs an engine. `make check` runs everything.
 test:
+	@CC="$(CC)" scripts/need.sh $@
 	@BUILD=$(BUILD) scripts/check.sh --as-is pure lua scripts
 test-engine:
+	@CC="$(CC)" scripts/need.sh $@
 	@BUILD=$(BUILD) scripts/check.sh --as-is unit-engine step engine cli api
 
 # The agent: everything. The CLI: the same commands, without what a local call does not need.
@@ -106,6 +112,7 @@ $(TEST_agent): | $(BUILD)/perry-step
 
 # The same tests, rebuilt with a sanitizer.
 asan ubsan tsan:
+	@CC="$(CC)" scripts/need.sh $@
 	@$(MAKE) BUILD=$(BUILD)/$@ SAN=$(subst asan,address,$(subst ubsan,undefined,$(subst tsan,thread,$@))) test-unit
 
 # Programs that measure one thing each and print their figures.
@@ -125,6 +132,7 @@ fmt-check:
 
 # gcc's warnings are errors in every build; this adds clang's, shellcheck and luacheck.
 lint:
+	@CC="$(CC)" scripts/need.sh $@
 	@$(MAKE) layers fmt-check
 	@fail=0; for f in $(wildcard core/*.c core/*/*.c core/*/*/*.c); do case $$f in core/step/*) continue ;; esac; clang -fsyntax-only $(CPPFLAGS) -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers $$f || fail=1; done; exit $$fail
 	@shellcheck -x $(wildcard scripts/*.sh tests/tailnet/*.sh tests/tailnet/lab.bash) .ci/run
@@ -160,11 +168,13 @@ check:
 unit-tests: $(foreach m,$(MODULES),$(TEST_$(m))) $(BUILD)/perry-step
 # On a real tailnet, as root. The first time it compiles tailscale and headscale: minutes.
 test-tailnet:
+	@CC="$(CC)" scripts/need.sh $@
 	@$(MAKE) all
 	@tests/tailnet/build.sh >/dev/null || [ $$? = 3 ]
 	@BUILD=$(abspath $(BUILD)) bats tests/tailnet
 # The agent killed a hundred times while workspaces join and leave: a quarter of an hour.
 test-tailnet-long:
+	@CC="$(CC)" scripts/need.sh $@
 	@$(MAKE) all
 	@BUILD=$(abspath $(BUILD)) LEAVE_ROUNDS=$(or $(LEAVE_ROUNDS),100) bats tests/tailnet/leave_kill.bats
 .PHONY: test-tailnet test-tailnet-long
@@ -178,12 +188,14 @@ fuzz-targets: $(FUZZ_BIN)
 fuzz-build:
 	@$(MAKE) -s BUILD=$(BUILD)/fuzz CC=clang SAN=address,undefined,fuzzer-no-link WARN='-Wall -Wno-unknown-warning-option' fuzz-targets
 fuzz:
+	@CC=clang scripts/need.sh $@
 	@$(MAKE) fuzz-build
 	@for f in $(FUZZ_BIN:$(BUILD)/%=$(BUILD)/fuzz/%); do echo "# $$f"; mkdir -p $$f.corpus; $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=$$f. $$f.corpus || exit 1; done
 .PHONY: stripped install uninstall up down check unit-tests fuzz fuzz-build fuzz-targets
 
 # The figures, beside docker itself in the same run; needs an engine and the image.
 bench:
+	@CC="$(CC)" scripts/need.sh $@
 	@$(MAKE) all
 	@python3 scripts/bench.py --build $(BUILD) $(BENCH)
 .PHONY: bench

@@ -2,7 +2,7 @@
 # make check: every test that this machine can run. Installs what they need, ends with "N passed, N failed, N skipped"; what was skipped and why stands above.
 #   scripts/check.sh [SUITE...]   only these: lint unit lua asan (with ubsan) tsan fuzz, or a folder of tests/ with bats files (step, engine, ...);
 #                                 of unit one half: pure or unit-engine
-#   scripts/check.sh --as-is ...  installs and starts nothing: what make test and make test-engine use
+#   scripts/check.sh --as-is ...  installs and starts nothing: what make test and make test-engine use, after scripts/need.sh
 #   CHECK_FUZZ_SECONDS (10)       how long each fuzz target runs
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1

@@ -60,15 +60,6 @@ listing() { find "$to" ! -type d -printf '%P %m %T@\n' | sort; }
 	[ "$status" = 1 ]
 }
 
-@test "the image's Dockerfile refuses a variant that does not exist" {
-	grep -q 'VARIANT is small or full' image/Dockerfile
-	docker version >/dev/null 2>&1 || skip "no Docker Engine"
-	docker image inspect debian:bookworm >/dev/null 2>&1 || skip "no base image"
-	run timeout 300 docker build -q --force-rm --build-arg VARIANT=middle --build-arg EXTRA_CA="$(scripts/host-ca.sh)" image
-	[ "$status" != 0 ]
-	[[ $output == *"VARIANT is small or full, not middle"* ]]
-}
-
 # --- tailscale for workspaces ---
 # There is no network in these: curl stands for the release's site, and perry-step for the two programs, because it is static.
 

@@ -166,3 +166,11 @@ show='printf "%s|" "$LINES_" "$Q" "$PATH" "$SHELL"'
 	docker logs "$C" 2>&1 | grep -q 'Accepted publickey for workspace'
 	docker logs "$C" 2>&1 | grep -q '^\[perry\] stopped$'
 }
+
+@test "the Dockerfile refuses a variant that does not exist" {
+	cd "$BATS_TEST_DIRNAME/../.."
+	docker image inspect debian:bookworm >/dev/null 2>&1 || skip "no base image"
+	run timeout 300 docker build -q --force-rm --build-arg VARIANT=middle --build-arg EXTRA_CA="$(scripts/host-ca.sh)" image
+	[ "$status" != 0 ]
+	[[ $output == *"VARIANT is small or full, not middle"* ]]
+}

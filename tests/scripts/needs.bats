@@ -1,0 +1,74 @@
+#!/usr/bin/env bats
+# Every test target says what it lacks and the command that brings it, before it does anything else.
+bats_require_minimum_version 1.5.0
+
+setup() {
+	cd "$BATS_TEST_DIRNAME/../.." || return 1
+	BIN=$BATS_TEST_TMPDIR/bin
+	mkdir "$BIN"
+	# The whole PATH, from which a test takes away.
+	local IFS=: folder
+	for folder in $PATH; do
+		[ ! -d "$folder" ] || cp -rsn "$folder/." "$BIN/" 2>/dev/null || true
+	done
+	[ -e "$BIN/bats" ]
+	[ -e "$BIN/make" ]
+}
+# lacks TARGET COMMAND LINE: make TARGET without COMMAND says LINE and fails.
+lacks() {
+	rm -f "$BIN/$2"
+	run timeout 20 env -u MAKEFLAGS -u MAKELEVEL -u CC PATH="$BIN" make -s BUILD="$BATS_TEST_TMPDIR/build" "$1"
+	echo "make $1: $output"
+	[ "$status" != 0 ] || return 1
+	[[ $'\n'$output$'\n' == *$'\n'"$3"$'\n'* ]] || return 1
+	[ ! -e "$BATS_TEST_TMPDIR/build/obj" ] || return 1 # said at once, not after a build
+}
+
+@test "test and test-engine without bats" {
+	lacks test bats "bats is missing: scripts/packages.sh check"
+	lacks test-engine bats "bats is missing: scripts/packages.sh check"
+}
+
+@test "test-tailnet without bats" {
+	lacks test-tailnet bats "bats is missing: scripts/packages.sh check"
+	lacks test-tailnet-long bats "bats is missing: scripts/packages.sh check"
+}
+
+@test "what needs an engine, without docker" {
+	local target
+	for target in test-engine test-tailnet asan tsan bench; do
+		lacks $target docker "docker is missing: scripts/docker.sh (as root)"
+	done
+}
+
+@test "an engine that does not answer" {
+	export DOCKER_HOST=unix://$BATS_TEST_TMPDIR/no.sock
+	[ -e "$BIN/docker" ] || ln -s "$(command -v true)" "$BIN/docker"
+	printf '#!/bin/sh\nexit 1\n' >"$BATS_TEST_TMPDIR/docker"
+	chmod +x "$BATS_TEST_TMPDIR/docker"
+	ln -sf "$BATS_TEST_TMPDIR/docker" "$BIN/docker"
+	lacks bench nothing "a Docker Engine that answers is missing: scripts/docker.sh $(id -un) (as root)"
+}
+
+@test "fuzz without clang, lint without its linters, bench without python" {
+	lacks fuzz clang "clang is missing: scripts/packages.sh check"
+	lacks lint shellcheck "shellcheck is missing: scripts/packages.sh check"
+	lacks lint luacheck "luacheck is missing: scripts/packages.sh check"
+	lacks bench python3 "python3 is missing: scripts/packages.sh check"
+}
+
+@test "every target without the compiler" {
+	local target
+	for target in test test-unit test-engine test-tailnet asan tsan bench lint; do
+		lacks $target gcc "gcc is missing: scripts/packages.sh build"
+	done
+}
+
+@test "a library's headers" {
+	# A compiler that finds nothing.
+	printf '#!/bin/sh\nexit 1\n' >"$BATS_TEST_TMPDIR/gcc"
+	chmod +x "$BATS_TEST_TMPDIR/gcc"
+	ln -sf "$BATS_TEST_TMPDIR/gcc" "$BIN/gcc"
+	lacks test nothing "cmocka.h is missing: scripts/packages.sh check"
+	[[ $output == *"curl/curl.h is missing: scripts/packages.sh build"* ]]
+}
