@@ -28,7 +28,7 @@ again() { run env DOCKER_HOST=unix:///nonexistent/docker.sock PERRY_CONFIG_DIR="
 @test "a port that is taken is said, with who has it" {
 	agent_start
 	local other
-	other=$(mktemp -d /tmp/perry-api-XXXXXX)
+	other=$(agent_dir api)
 	again "$other" "$PORT"
 	rm -rf "$other"
 	[ "$status" -eq 6 ]
@@ -47,7 +47,7 @@ again() { run env DOCKER_HOST=unix:///nonexistent/docker.sock PERRY_CONFIG_DIR="
 }
 
 @test "a broken config.json: file, line and column, and it is left alone" {
-	DIR=$(mktemp -d /tmp/perry-api-XXXXXX)
+	DIR=$(agent_dir api)
 	printf '{\n  "port": 7391,\n  "bind": [}\n}\n' >"$DIR/config.json"
 	cp "$DIR/config.json" "$DIR/kept"
 	again "$DIR" "$(free_port)"

@@ -12,7 +12,7 @@ setup() {
 	mkdir "$T/tmp" "$T/conf"
 }
 teardown() {
-	agent_stop
+	agent_end
 	# Nothing of a fetch stays behind, whatever became of it.
 	[ -z "$(ls -A "$T/tmp")" ]
 	rm -rf "$T"
@@ -434,7 +434,7 @@ use_token() {
 	printf -- '-- perry: api=1\nreturn function()\n  perry.kv.set("a", (perry.kv.get("a") or 0) + 1)\nend\n' >"$T/acme/hooks/on_agent_stop.lua"
 	printf -- '-- perry: api=1\nreturn function(ws, base) return "n" .. (perry.kv.get("a") or 0) end\n' >"$T/acme/hooks/hostname.lua"
 	p hooks add "$T/acme" --expect "$(hash_of acme)"
-	agent_stop
+	agent_end
 	with_agent
 	asked() { rpc hooks/run '{"point":"hostname","facts":{"ws":{"name":"web","labels":{},"reason":"start"}}}'; jq -r .json.answer <<<"$BODY"; }
 	[ "$(asked)" = n1 ]
@@ -469,7 +469,7 @@ use_token() {
 	printf '{"packs":{"acme":{"key":"k"}},"secrets":{"k":"open-sesame-42"}}' >"$T/conf/config.json"
 	p hooks add "$T/acme" --expect "$(hash_of acme)"
 	AGENT_TOKEN=of-the-agent agent_start
-	agent_stop
+	agent_end
 	[ "$(cat "$T/input")" = in:open-sesame-42 ]
 	[ "$(cat "$T/mine")" = open-sesame-42 ]
 	refute grep -q of-the-agent "$T/env"

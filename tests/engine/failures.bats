@@ -51,15 +51,12 @@ back() { [[ $(health) != *unreachable* ]]; }
 
 # A second agent: DIR2, PORT2, PID2. Arguments: environment. p2 talks to it.
 second_start() {
-	DIR2=${DIR2:-$(mktemp -d /tmp/perry-engine-XXXXXX)}
+	DIR2=${DIR2:-$(agent_dir engine)}
 	PORT2=$(free_port)
-	local third=$((RANDOM % 200)) base=$((45000 + RANDOM % 10000))
-	printf '{"image":"perry:small","sshPortRange":"%d-%d","networkRange":"10.246.%d.0/24","allowHostAccess":false}\n' \
-		$base $((base + 40)) $third >"$DIR2/config.json"
-	chmod 600 "$DIR2/config.json"
+	DIR=$DIR2 agent_config '"allowHostAccess": false'
 	env PERRY_CONFIG_DIR="$DIR2" "$@" "$BUILD/perry-agent" agent run -p "$PORT2" -c "$DIR2" >>"$BATS_TEST_TMPDIR/second" 2>&1 3>&- &
 	PID2=$!
-	eventually 5 curl -sf -o /dev/null "localhost:$PORT2/health"
+	eventually 30 curl -sf -o /dev/null "localhost:$PORT2/health"
 }
 second_stop() {
 	[ -n "${PID2:-}" ] || return 0
@@ -83,7 +80,7 @@ p2() { PERRY_CONFIG_DIR=$DIR2 timeout 60 "$BUILD/perry" "$@"; }
 	pids[exec]=$!
 	timeout 30 "$BUILD/perry" exec web -- sh -c 'sleep 60' >"$BATS_TEST_TMPDIR/quiet" 2>&1 3>&- &
 	pids[quiet]=$!
-	eventually 5 grep -q x "$BATS_TEST_TMPDIR/exec"
+	eventually 30 grep -q x "$BATS_TEST_TMPDIR/exec"
 	timeout 30 "$BUILD/perry" start half >"$BATS_TEST_TMPDIR/start" 2>&1 3>&- &
 	pids[start]=$!
 	sleep 0.15
@@ -99,7 +96,7 @@ p2() { PERRY_CONFIG_DIR=$DIR2 timeout 60 "$BUILD/perry" "$@"; }
 }
 
 @test "engine away: the last states are listed and it is said, starts fail with what to do, health tells" {
-	eventually 2 away
+	eventually 30 away
 	run --separate-stderr p list
 	[ "$status" = 0 ]
 	[[ "$output" == *web*running* ]]
@@ -124,13 +121,13 @@ p2() { PERRY_CONFIG_DIR=$DIR2 timeout 60 "$BUILD/perry" "$@"; }
 	[ "$status" = 1 ]
 	[[ "$output" == *"$PDK/docker.sock"* ]]
 	engine restart
-	eventually 2 p2 start early
+	eventually 30 p2 start early
 	[ "$(p2 exec early -- whoami)" = workspace ]
 }
 
 @test "engine back: the agent knows at once, and what ran runs again; what was half made is finished by start" {
-	eventually 1 back
-	eventually 20 status_is web running
+	eventually 30 back
+	eventually 30 status_is web running
 	p exec web -- true
 	[[ $(status_of half) != creating ]]
 	p start half
@@ -144,7 +141,7 @@ p2() { PERRY_CONFIG_DIR=$DIR2 timeout 60 "$BUILD/perry" "$@"; }
 	p stop one
 	engine kill
 	engine restart
-	eventually 1 back
+	eventually 30 back
 	local end=$((SECONDS + 20))
 	until [ "$(status_of web)" = running ] && p exec web -- true 2>/dev/null; do
 		[ $SECONDS -lt $end ]
@@ -158,7 +155,7 @@ p2() { PERRY_CONFIG_DIR=$DIR2 timeout 60 "$BUILD/perry" "$@"; }
 
 @test "two agents on one engine: each sees its own, and a name that the other has is refused with the way out" {
 	second_start
-	eventually 5 curl -sf -o /dev/null "localhost:$PORT2/health"
+	eventually 30 curl -sf -o /dev/null "localhost:$PORT2/health"
 	p2 start mine
 	[ "$(p2 list -q)" = mine ]
 	refute grep -qx mine <(p list -q)
@@ -192,10 +189,10 @@ p2() { PERRY_CONFIG_DIR=$DIR2 timeout 60 "$BUILD/perry" "$@"; }
 }
 
 @test "disk full: operations fail and say so, the agent lives, and works when there is room" {
-	DIR2=$(mktemp -d /tmp/perry-engine-XXXXXX)
+	DIR2=$(agent_dir engine)
 	mount -t tmpfs -o size=3m,mode=700 tmpfs "$DIR2" || skip "nothing can be mounted here"
 	second_start
-	eventually 5 p2 start before
+	eventually 30 p2 start before
 	dd if=/dev/zero of="$DIR2/fill" bs=4k 2>/dev/null || true
 	# What the log has room for is used up, too, while commands go on failing.
 	local i
@@ -221,7 +218,7 @@ p2() { PERRY_CONFIG_DIR=$DIR2 timeout 60 "$BUILD/perry" "$@"; }
 	local port
 	port=$(cat "$PDK/port")
 	second_start DOCKER_HOST="tcp://127.0.0.1:$port" DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH="$PDK/certs"
-	eventually 5 p2 start secure
+	eventually 30 p2 start secure
 	[ "$(p2 list --json=name,status | jq -r '.[0].status')" = running ]
 	[ "$(echo in | p2 exec secure -- cat)" = in ]
 	run p2 exec secure -- sh -c 'exit 9'
@@ -263,7 +260,7 @@ round() {
 	for i in $(seq 50); do p exec web -- true; done
 	# Idle connections to the engine are kept for the next call: a few more or fewer.
 	same() { [ "$(descriptors)" -le $((fds + 8)) ] && [ "$(children)" -le "$kids" ]; }
-	eventually 20 same || { echo "descriptors $fds -> $(descriptors), children $kids -> $(children)"; ls -l "/proc/$PID/fd"; return 1; }
+	eventually 30 same || { echo "descriptors $fds -> $(descriptors), children $kids -> $(children)"; ls -l "/proc/$PID/fd"; return 1; }
 	echo "own memory $kib -> $(memory) KiB, descriptors $fds -> $(descriptors)" >&3
 	[ $(($(memory) - kib)) -lt 2048 ]
 }

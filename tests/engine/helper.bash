@@ -5,12 +5,25 @@ load "${BASH_SOURCE[0]%/*}/../api/helper.bash"
 # One agent for a file of tests: its own folder, ports and networks, so that several files may run beside others.
 engine_setup() {
 	need_engine
-	DIR=$(mktemp -d /tmp/perry-engine-XXXXXX)
-	local base=$((24000 + RANDOM % 20000)) third=$((RANDOM % 200))
-	cat >"$DIR/config.json" <<-J
-		{"image": "perry:small", "sshPortRange": "$base-$((base + 60))", "networkRange": "10.$((216 + RANDOM % 30)).$third.0/22",
-		 "allowHostAccess": false ${CONFIG_MORE:-}}
-	J
+	DIR=$(agent_dir engine)
+	agent_config "\"allowHostAccess\": false ${CONFIG_MORE:-}"
+	ENGINE=1 agent_start
+	export PERRY_CONFIG_DIR=$DIR
+	unset PERRY_AGENT PERRY_TOKEN
+	engine_note
+}
+# Each test is a process of its own: what it must know of the agent goes through a file.
+engine_note() { printf 'DIR=%q\nPORT=%q\nPID=%q\nTOKEN=%q\n' "$DIR" "$PORT" "$PID" "$TOKEN" >"$BATS_FILE_TMPDIR/agent"; }
+# In setup(): the variables of the agent that setup_file started.
+engine_use() {
+	# shellcheck disable=SC1091
+	. "$BATS_FILE_TMPDIR/agent"
+	export PERRY_CONFIG_DIR=$DIR
+}
+p() {
+	need_engine
+	DIR=$(agent_dir engine)
+	agent_config "\"allowHostAccess\": false ${CONFIG_MORE:-}"
 	ENGINE=1 agent_start
 	export PERRY_CONFIG_DIR=$DIR
 	unset PERRY_AGENT PERRY_TOKEN
@@ -34,28 +47,20 @@ engine_teardown() {
 	# shellcheck disable=SC1091
 	. "$BATS_FILE_TMPDIR/agent" 2>/dev/null || return 0
 	export PERRY_CONFIG_DIR=$DIR
-	if kill -0 "$PID" 2>/dev/null; then
-		local ws net id
+	if ! agent_ended; then
+		local ws id
 		id=$(agent_id)
 		for ws in $(p list -q); do p delete -y "$ws" >/dev/null 2>&1 || true; done
 		p prune >/dev/null 2>&1 || true
-		kill "$PID" 2>/dev/null
-		for _ in $(seq 100); do kill -0 "$PID" 2>/dev/null || break; sleep 0.1; done
-		kill -9 "$PID" 2>/dev/null || true
-		# The network that it kept ready for its next workspace.
-		for net in $(docker network ls -q --filter "label=perry.agent=${id:-none}"); do docker network rm "$net" >/dev/null 2>&1 || true; done
+		agent_end || true
+		agent_networks_gone "$id" 2>/dev/null || true
 	fi
 	rm -rf "$DIR"
 }
 # Starts the agent of this file again (after a kill).
 agent_again() {
-	flock -w 15 "$DIR/agent.pid" true || : # what was killed is not gone at once
-	PERRY_CONFIG_DIR=$DIR "$BUILD/perry-agent" agent run -p "$PORT" -c "$DIR" >>"$DIR/stdout" 2>>"$DIR/stderr" 3>&- &
-	PID=$!
-	for _ in $(seq 200); do
-		p agent status >/dev/null 2>&1 && break
-		sleep 0.02
-	done
+	flock -w 30 "$DIR/agent.pid" true || : # what was killed is not gone at once
+	ENGINE=1 agent_start
 	engine_note
 }
 status_of() { p list --json=name,status | jq -r --arg n "$1" '.[] | select(.name == $n) | .status'; }

@@ -111,7 +111,7 @@ time.sleep(1000)' "$address" 3>&- & remember
 	hook <<<'return function(_, base) return base() end'
 	p start id-quiet
 	hook <<<'return function(_, _, activity) return activity.nosuch end'
-	eventually 5 told quiet 'select(.kind == "hook" and .point == "idle" and (.error | contains("nosuch")))'
+	eventually 30 told quiet 'select(.kind == "hook" and .point == "idle" and (.error | contains("nosuch")))'
 	for _ in 1 2 3 4; do p exec id-quiet -- true; done
 	sleep 12
 	[ "$(events quiet 'select(.kind == "hook" and .point == "idle" and (.error | contains("nosuch")))' | wc -l)" = 1 ]
@@ -123,11 +123,11 @@ time.sleep(1000)' "$address" 3>&- & remember
 	p start id-quiet --ttl 6s
 	[ "$(p info id-quiet --json | jq .ttl)" = 6 ]
 	[ "$(p info id-quiet --json | jq -r .ttlEnds)" != null ]
-	eventually 5 told quiet 'select(.kind == "idle" and .state == "warning" and (.message | contains("6 seconds")))'
-	eventually 12 status_is id-quiet stopped
+	eventually 30 told quiet 'select(.kind == "idle" and .state == "warning" and (.message | contains("6 seconds")))'
+	eventually 30 status_is id-quiet stopped
 	[ "$(p info id-quiet --json | jq -r .stopReason)" = "its time is over (--ttl 6s)" ]
 	p start id-quiet
-	eventually 12 status_is id-quiet stopped
+	eventually 30 status_is id-quiet stopped
 	p start id-quiet --ttl 0
 	[ "$(p info id-quiet --json | jq '[.ttl, .ttlEnds]' -c)" = '[null,null]' ]
 	sleep 9
@@ -137,7 +137,7 @@ time.sleep(1000)' "$address" 3>&- & remember
 @test "start --ttl of one that runs begins to count anew; a wrong time is an error of the command line" {
 	p start id-quiet --ttl 1d
 	p start id-quiet --ttl 4s
-	eventually 10 status_is id-quiet stopped
+	eventually 30 status_is id-quiet stopped
 	local bad
 	for bad in 2 h -1 2x 0.5h "" 9999999d; do
 		run -2 p start id-quiet --ttl="$bad"
@@ -150,7 +150,7 @@ time.sleep(1000)' "$address" 3>&- & remember
 	sleep 4
 	kill -9 "$PID"
 	agent_again
-	eventually 2 status_is id-quiet running
+	eventually 30 status_is id-quiet running
 	eventually 30 status_is id-quiet stopped
 	[ "$(p info id-quiet --json | jq -r .stopReason)" = "its time is over (--ttl 20s)" ]
 }

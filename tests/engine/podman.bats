@@ -22,7 +22,7 @@ setup_file() {
 	export CONTAINERS_CONF=$POD/containers.conf
 	setsid podman --root "$POD/root" --runroot "$POD/run" system service --time=0 "unix://$POD/podman.sock" >"$POD/log" 2>&1 </dev/null 3>&- &
 	echo "POD_PID=$!" >>"$BATS_FILE_TMPDIR/pod"
-	eventually 20 curl -sf -o /dev/null --unix-socket "$POD/podman.sock" http://podman/_ping || { not_here "podman does not serve here: $(tail -1 "$POD/log")"; return; }
+	eventually 30 curl -sf -o /dev/null --unix-socket "$POD/podman.sock" http://podman/_ping || { not_here "podman does not serve here: $(tail -1 "$POD/log")"; return; }
 	docker save perry:small | podman_here load >/dev/null
 	podman_here tag localhost/perry:small perry:small
 	if ! podman_here run --rm --network none perry:small true 2>"$POD/try"; then not_here "podman runs no container here: $(tail -1 "$POD/try")"; return; fi
@@ -73,7 +73,7 @@ running() { [ "$(podman_here inspect -f '{{.State.Running}}' "workspace-$1")" = 
 	local port
 	port=$(p list --json=ports | jq -r '.[0].ports.ssh')
 	greets() { timeout 3 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port; head -1 <&3" | grep -q ^SSH-2.0; }
-	eventually 5 greets
+	eventually 30 greets
 }
 
 @test "cp and logs work" {
@@ -94,7 +94,7 @@ running() { [ "$(podman_here inspect -f '{{.State.Running}}' "workspace-$1")" = 
 
 @test "a stop made behind our back is seen" {
 	podman_here kill workspace-pod >/dev/null
-	eventually 3 status_is pod stopped
+	eventually 30 status_is pod stopped
 	p start pod
 	status_is pod running
 }

@@ -109,6 +109,6 @@ L
 	mkdir -p "$DIR/hooks"
 	printf 'return function(ws, ev)\n  perry.kv.set("seen", ws.name)\n  perry.log("saw " .. ws.name)\nend\n' >"$DIR/hooks/on_created.lua"
 	p start act
-	eventually 10 grep -q "saw act" "$DIR/agent.log"
+	eventually 30 grep -q "saw act" "$DIR/agent.log"
 	p delete -y act
 }

@@ -40,7 +40,6 @@ serve() { docker exec -d -u workspace workspace-po1 perl /home/workspace/serve "
 row() { p ports po1 --json | jq -c ".listeners[] | select(.port == $1) | $2"; }
 is_listed() { [ -n "$(row "$1" .)" ]; }
 decided() { [ "$(row "$1" .announce)" = true ]; }
-ms() { echo $(($(date +%s%N) / 1000000)); }
 proxy() { # ARGS...: started in the background, ready when it has said which ports
 	p proxy "$@" >"$BATS_TEST_TMPDIR/proxy" 2>"$BATS_TEST_TMPDIR/proxy.err" 3>&- &
 	PROXY=$!
@@ -51,9 +50,9 @@ proxy() { # ARGS...: started in the background, ready when it has said which por
 	serve 127.0.0.1 5173
 	eventually 30 docker exec workspace-po1 grep -q 0100007F:1435 /proc/net/tcp
 	local began took
-	began=$(ms)
+	began=$(now_ms)
 	eventually 30 is_listed 5173
-	took=$(($(ms) - began))
+	took=$(($(now_ms) - began))
 	echo "# listed after $took ms" >&3
 	[ $took -le 2200 ] # perry ports takes its time, too
 	eventually 30 decided 5173

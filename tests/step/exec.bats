@@ -157,13 +157,13 @@ PY
 
 @test "the record goes when the command ends, and one id is one command" {
 	docker exec -d "$C" /opt/perry/bin/perry-step exec --id one -- sleep 200
-	eventually inside test -e /run/perry/exec/one
+	eventually 30 inside test -e /run/perry/exec/one
 	run step exec --id one -- true
 	[ "$status" = 125 ]
 	[[ $output == *"id one is running"* ]]
 	step kill one --grace 2
 	gone() { ! inside test -e /run/perry/exec/one; }
-	eventually gone
+	eventually 30 gone
 	run step kill one
 	[ "$status" = 3 ]
 	[[ $output == *"nothing runs with the id one"* ]]
@@ -176,19 +176,19 @@ PY
 
 @test "kill ends grandchildren and background jobs" {
 	docker exec -d "$C" /opt/perry/bin/perry-step exec --id tree -- bash -c 'set -m; sleep 301 & (sleep 301 & sh -c "sleep 301; :") & nohup sleep 301 >/dev/null 2>&1 & wait'
-	eventually sleeps_are 301 4
+	eventually 30 sleeps_are 301 4
 	step kill tree --signal TERM --grace 2
 	sleeps_are 301 0
 }
 
 @test "kill with a grace is hard at its end" {
 	docker exec -d "$C" /opt/perry/bin/perry-step exec --id hard -- sh -c 'trap "" TERM HUP; touch ~/armed; while :; do sleep 302; done'
-	eventually inside test -e /home/workspace/armed
+	eventually 30 inside test -e /home/workspace/armed
 	step kill hard --signal HUP
 	run step exec --id x -- true
-	from=$(ms)
+	from=$(now_ms)
 	step kill hard --signal HUP --grace 0.5
-	took=$(($(ms) - from))
+	took=$(($(now_ms) - from))
 	[ "$took" -ge 500 ]
 	[ "$took" -lt 2000 ]
 	sleeps_are 302 0
@@ -196,7 +196,7 @@ PY
 
 @test "kill reaches one that is stopped, and a signal by name or number" {
 	docker exec -d "$C" /opt/perry/bin/perry-step exec --id st -- sleep 303
-	eventually sleeps_are 303 1
+	eventually 30 sleeps_are 303 1
 	step kill st --signal STOP
 	step kill st --signal 15 --grace 2
 	sleeps_are 303 0
@@ -207,7 +207,7 @@ PY
 @test "INT goes to the command as Ctrl-C does" {
 	docker exec "$C" /opt/perry/bin/perry-step exec --id int -- sh -c 'trap "exit 9" INT; touch ~/armed; while :; do sleep 0.05; done' &
 	client=$!
-	eventually inside test -e /home/workspace/armed
+	eventually 30 inside test -e /home/workspace/armed
 	step kill int --signal INT
 	code=0
 	wait $client || code=$?
@@ -215,9 +215,9 @@ PY
 }
 
 @test "a command that leaves a background process ends when it ends itself" {
-	from=$(ms)
+	from=$(now_ms)
 	timeout 20 docker exec "$C" /opt/perry/bin/perry-step exec --id bg -- sh -c 'sleep 304 >/dev/null 2>&1 & echo done'
-	[ $(($(ms) - from)) -lt 5000 ]
+	[ $(($(now_ms) - from)) -lt 5000 ]
 	sleeps_are 304 1
 	inside sh -c 'for p in /proc/[0-9]*; do grep -q "^sleep" $p/cmdline 2>/dev/null && kill ${p#/proc/}; done; true'
 }

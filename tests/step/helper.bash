@@ -1,3 +1,5 @@
+# shellcheck source=tests/lib/agent.bash
+load "${BASH_SOURCE[0]%/*}/../lib/agent.bash"
 # A real container made from a bare image, with perry-step bind-mounted as the agent's tools volume would have it.
 IMAGE=${STEP_IMAGE:-${PERRY_TEST_IMAGE:-debian:bookworm}}
 STEP_BIN=${PERRY_STEP:-${BUILD:-$BATS_TEST_DIRNAME/../../build}/perry-step}
@@ -12,16 +14,5 @@ new_container() { # NAME [docker options...]
 }
 step() { docker exec -i "$C" /opt/perry/bin/perry-step "$@"; }
 inside() { docker exec -i "$C" "$@"; }
-# Until the command succeeds, at most five seconds.
-eventually() {
-	local i
-	for ((i = 0; i < 1500; i++)); do
-		"$@" 2>/dev/null && return 0
-		sleep 0.02
-	done
-	echo "not within half a minute: $*" >&2
-	return 1
-}
-ms() { echo $(($(date +%s%N) / 1000000)); }
 running_sleeps() { docker exec "$C" sh -c 'n=0; for p in /proc/[0-9]*; do tr "\0" " " <$p/cmdline 2>/dev/null | grep -q "^sleep $1" && n=$((n+1)); done; echo $n' sh "$1"; }
 sleeps_are() { [ "$(running_sleeps "$1")" = "$2" ]; }

@@ -15,9 +15,9 @@ setup_file() {
 	step write '~/.ssh/authorized_keys' --owner workspace <"$BATS_FILE_TMPDIR/key.pub"
 	printf "LINES_='a\nb'\nQ='it'\\\\''s'\nPATH='/opt/mine:/usr/local/bin:/usr/bin:/bin'\n" | step write /run/perry/env --owner workspace
 	step ready
-	eventually inside sh -c 'sv status /etc/perry/services/sshd | grep -q ^run:'
+	eventually 30 inside sh -c 'sv status /etc/perry/services/sshd | grep -q ^run:'
 	ssh_config
-	eventually ssh -F "$BATS_FILE_TMPDIR/config" ws true
+	eventually 30 ssh -F "$BATS_FILE_TMPDIR/config" ws true
 }
 teardown_file() {
 	docker rm -f "$C" >/dev/null
@@ -133,7 +133,7 @@ show='printf "%s|" "$LINES_" "$Q" "$PATH" "$SHELL"'
 	new_container "$C" -p 127.0.0.1::22 -v "$C-home":/home/workspace
 	step ready
 	ssh_config
-	eventually ssh_ws ws true # the host key must be the one in known, under the alias
+	eventually 30 ssh_ws ws true # the host key must be the one in known, under the alias
 	[ "$(inside sha256sum /home/workspace/.perry/hostkeys/ssh_host_ed25519_key)" = "$before" ]
 	step exec --id a -- sh -c 'mv ~/.perry ~/.mine; mkdir ~/evil; ln -s evil ~/.perry'
 	docker restart -t 5 "$C" >/dev/null
@@ -145,21 +145,21 @@ show='printf "%s|" "$LINES_" "$Q" "$PATH" "$SHELL"'
 	step ready
 	rm "$BATS_FILE_TMPDIR/known"
 	ssh_config
-	eventually ssh_ws ws true
+	eventually 30 ssh_ws ws true
 }
 
 @test "a service that dies comes back, and a stop with sessions open is quick" {
 	pid=$(inside pgrep -o -x sshd)
 	inside kill -9 "$pid"
 	back() { [ -n "$(inside pgrep -o -x sshd)" ] && [ "$(inside pgrep -o -x sshd)" != "$pid" ]; }
-	eventually back
-	eventually ssh_ws ws true
+	eventually 30 back
+	eventually 30 ssh_ws ws true
 	ssh_ws -tt ws >/dev/null 2>&1 </dev/zero &
 	client=$!
-	eventually inside pgrep -x bash
-	from=$(ms)
+	eventually 30 inside pgrep -x bash
+	from=$(now_ms)
 	docker stop -t 9 "$C" >/dev/null
-	took=$(($(ms) - from))
+	took=$(($(now_ms) - from))
 	echo "took $took ms"
 	[ "$took" -lt 1000 ]
 	wait $client || true

@@ -41,19 +41,19 @@ teardown() { docker rm -f "$C" "$C-2" >/dev/null 2>&1 || true; docker volume rm 
 @test "orphans are reaped" {
 	step exec --id a -- sh -c 'for i in 1 2 3 4 5 6 7 8; do (sleep 0.1 &) ; done; exit 0'
 	no_zombies() { [ "$(inside sh -c 'grep -l "^State:.Z" /proc/[0-9]*/status 2>/dev/null | wc -l')" = 0 ]; }
-	eventually sleeps_are 0.1 0
-	eventually no_zombies
+	eventually 30 sleeps_are 0.1 0
+	eventually 30 no_zombies
 }
 
 @test "TERM ends everything in under a second, with exit code 0" {
 	step ready
 	docker exec -d "$C" /opt/perry/bin/perry-step exec --id bg -- sh -c 'trap "echo bye >/home/workspace/bye; exit" TERM; sleep 100 & wait'
 	docker exec -d -t "$C" /opt/perry/bin/perry-step exec --id tty --login
-	eventually inside test -e /run/perry/exec/tty
-	eventually sleeps_are 100 1
-	from=$(ms)
+	eventually 30 inside test -e /run/perry/exec/tty
+	eventually 30 sleeps_are 100 1
+	from=$(now_ms)
 	docker stop -t 9 "$C" >/dev/null
-	took=$(($(ms) - from))
+	took=$(($(now_ms) - from))
 	echo "took $took ms"
 	[ "$took" -lt 1000 ]
 	[ "$(docker inspect -f '{{.State.ExitCode}}' "$C")" = 0 ]
@@ -65,7 +65,7 @@ teardown() { docker rm -f "$C" "$C-2" >/dev/null 2>&1 || true; docker volume rm 
 @test "TERM reaches a process once" {
 	step ready
 	docker exec -d "$C" /opt/perry/bin/perry-step exec --id t -- sh -c 'trap "echo term >>~/terms" TERM; touch ~/armed; i=0; while [ $i -lt 40 ]; do sleep 0.01; i=$((i+1)); done; exit 0'
-	eventually inside test -e /home/workspace/armed
+	eventually 30 inside test -e /home/workspace/armed
 	docker stop -t 9 "$C" >/dev/null
 	docker cp "$C:/home/workspace/terms" "$BATS_TEST_TMPDIR/terms"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/terms")" = 1 ]
@@ -74,10 +74,10 @@ teardown() { docker rm -f "$C" "$C-2" >/dev/null 2>&1 || true; docker volume rm 
 @test "one that ignores TERM is named and does not hold the stop beyond the grace" {
 	step ready
 	docker exec -d "$C" /opt/perry/bin/perry-step exec --id t -- sh -c 'trap "" TERM; touch ~/armed; while :; do sleep 0.2; done'
-	eventually inside test -e /home/workspace/armed
-	from=$(ms)
+	eventually 30 inside test -e /home/workspace/armed
+	from=$(now_ms)
 	docker stop -t 30 "$C" >/dev/null
-	took=$(($(ms) - from))
+	took=$(($(now_ms) - from))
 	echo "took $took ms"
 	[ "$took" -gt 7000 ]
 	[ "$took" -lt 10000 ]
@@ -89,14 +89,14 @@ teardown() { docker rm -f "$C" "$C-2" >/dev/null 2>&1 || true; docker volume rm 
 	run ended
 	[ "$status" != 0 ]
 	sleep 10
-	eventually ended
+	eventually 30 ended
 	docker logs "$C" | grep -q '^\[perry\] ready'
 }
 
 @test "stop while it waits for the environment is quick" {
-	from=$(ms)
+	from=$(now_ms)
 	docker stop -t 9 "$C" >/dev/null
-	[ $(($(ms) - from)) -lt 1000 ]
+	[ $(($(now_ms) - from)) -lt 1000 ]
 }
 
 @test "a stopped container starts again, and its environment is asked for anew" {

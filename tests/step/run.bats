@@ -26,7 +26,7 @@ counter() { inside sh -c 'wc -l </home/workspace/count'; }
 @test "it outlives its caller; a second call gets all of the output" {
 	docker exec "$C" /opt/perry/bin/perry-step run --key re -- sh -c 'echo x >>~/count; for i in 1 2 3 4 5 6; do echo line $i; sleep 0.3; done; exit 5' >"$BATS_TEST_TMPDIR/first" &
 	client=$!
-	eventually grep -q 'line 2' "$BATS_TEST_TMPDIR/first"
+	eventually 30 grep -q 'line 2' "$BATS_TEST_TMPDIR/first"
 	kill -9 $client
 	# the attached process inside too: what an agent that dies, and its engine stream, leave behind
 	inside sh -c 'for p in /proc/[0-9]*; do tr "\0" " " <$p/cmdline | grep -q "perry-step run --[k]ey re" && [ "$(readlink $p/fd/1)" != /dev/null ] && kill -9 ${p#/proc/}; done; true'
@@ -65,11 +65,11 @@ counter() { inside sh -c 'wc -l </home/workspace/count'; }
 }
 
 @test "a background process keeps its output and does not hold the end" {
-	from=$(ms)
+	from=$(now_ms)
 	run timeout 20 docker exec "$C" /opt/perry/bin/perry-step run --key bg -- sh -c '(sleep 1; echo late && echo alive >~/late) & echo early'
 	[ "$output" = early ]
-	[ $(($(ms) - from)) -lt 900 ]
-	eventually inside test -s /home/workspace/late
+	[ $(($(now_ms) - from)) -lt 900 ]
+	eventually 30 inside test -s /home/workspace/late
 }
 
 @test "it sees the environment, the user, the folder, and no input" {
@@ -85,7 +85,7 @@ counter() { inside sh -c 'wc -l </home/workspace/count'; }
 
 @test "kill by key ends all of it and is the recorded code" {
 	docker exec -d "$C" /opt/perry/bin/perry-step run --key k -- sh -c 'sleep 311 & sleep 311 & wait'
-	eventually sleeps_are 311 2
+	eventually 30 sleeps_are 311 2
 	step kill k --grace 2
 	sleeps_are 311 0
 	run step run --key k -- true
@@ -94,7 +94,7 @@ counter() { inside sh -c 'wc -l </home/workspace/count'; }
 
 @test "the supervisor killed: the command is ended and not run again" {
 	docker exec -d "$C" /opt/perry/bin/perry-step run --key sup -- sh -c 'echo x >>~/count; echo begun; sleep 312; echo more'
-	eventually sleeps_are 312 1
+	eventually 30 sleeps_are 312 1
 	inside sh -c 'for p in /proc/[0-9]*; do tr "\0" " " <$p/cmdline | grep -q "perry-step run --[k]ey sup" && kill -9 ${p#/proc/}; done; true'
 	run timeout 20 docker exec "$C" /opt/perry/bin/perry-step run --key sup -- sh -c 'echo x >>~/count'
 	[ "$status" = 137 ]
@@ -134,7 +134,7 @@ counter() { inside sh -c 'wc -l </home/workspace/count'; }
 		echo old | step write /home/workspace/f --owner workspace
 	done
 	inside touch /tmp/stop
-	eventually inside test -e /tmp/stopped
+	eventually 30 inside test -e /tmp/stopped
 	run inside test -e /tmp/bad
 	[ "$status" = 1 ]
 	run bash -c "printf short | docker exec -i $C /opt/perry/bin/perry-step write /home/workspace/f --owner workspace --size 6"

@@ -6,7 +6,7 @@ setup_file() {
 	load helper
 	export C=$PIM-watch
 	new_container "$C" --sysctl net.ipv6.conf.lo.disable_ipv6=0
-	eventually docker exec "$C" test -e /run/perry/up
+	eventually 30 docker exec "$C" test -e /run/perry/up
 }
 teardown_file() { docker rm -f "$C" "$C-stop" "$C-proc" >/dev/null 2>&1 || :; }
 
@@ -22,7 +22,7 @@ watch_begin() {
 	docker exec -i "$C" /opt/perry/bin/perry-step watch <"$BATS_TEST_TMPDIR/in" >"$OUT" 2>&1 3>&- &
 	WATCHER=$!
 	exec 9>"$BATS_TEST_TMPDIR/in"
-	eventually test -s "$OUT"
+	eventually 30 test -s "$OUT"
 }
 watch_end() { exec 9>&-; wait "$WATCHER"; local code=$?; WATCHER=; return $code; }
 FOUR='[4001,"127.0.0.1",true,"perl"] [4002,"0.0.0.0",false,"perl"] [4003,"::1",true,"perl"] [4004,"::",false,"perl"] '
@@ -61,7 +61,7 @@ pid_of_watch() { docker top "$C" -eo pid,comm | awk '$2 == "perry-watch" { print
 	printf '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["socket"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":16,"op":"SCMP_CMP_EQ"}]}]}' >"$BATS_TEST_TMPDIR/seccomp.json"
 	C=$C-proc
 	new_container "$C" --sysctl net.ipv6.conf.lo.disable_ipv6=0 --security-opt seccomp="$BATS_TEST_TMPDIR/seccomp.json"
-	eventually docker exec "$C" test -e /run/perry/up
+	eventually 30 docker exec "$C" test -e /run/perry/up
 	four >"$BATS_TEST_TMPDIR/four"
 	[ "$(cat "$BATS_TEST_TMPDIR/four")" = "$FOUR" ]
 	watch_end
@@ -76,17 +76,17 @@ pid_of_watch() { docker top "$C" -eo pid,comm | awk '$2 == "perry-watch" { print
 	local i began worst=0 took
 	for i in 1 2 3; do
 		serve 410$i
-		eventually docker exec "$C" grep -q ":$(printf %04X 410$i) " /proc/net/tcp
-		began=$(ms)
-		eventually listens 410$i
-		took=$(($(ms) - began))
+		eventually 30 docker exec "$C" grep -q ":$(printf %04X 410$i) " /proc/net/tcp
+		began=$(now_ms)
+		eventually 30 listens 410$i
+		took=$(($(now_ms) - began))
 		[ $took -le $worst ] || worst=$took
 	done
 	echo "# slowest of three: $worst ms" >&3
 	[ $worst -le 2000 ]
 	[ "$(wc -l <"$OUT")" = 4 ]
 	docker exec "$C" sh -c 'for p in /proc/[0-9]*; do [ "$(cat "$p/comm" 2>/dev/null)" = perl ] && kill -9 "${p#/proc/}"; done; :'
-	eventually gone 4103
+	eventually 30 gone 4103
 }
 
 @test "the end of its input ends it" {
@@ -95,20 +95,20 @@ pid_of_watch() { docker top "$C" -eo pid,comm | awk '$2 == "perry-watch" { print
 	pid=$(pid_of_watch)
 	[ -n "$pid" ]
 	watch_end
-	eventually sh -c "! kill -0 $pid"
+	eventually 30 sh -c "! kill -0 $pid"
 }
 
 @test "a stop does not wait for it" {
 	new_container "$C-stop"
-	eventually docker exec "$C-stop" test -e /run/perry/up
+	eventually 30 docker exec "$C-stop" test -e /run/perry/up
 	mkfifo "$BATS_TEST_TMPDIR/stop"
 	docker exec -i "$C-stop" /opt/perry/bin/perry-step watch <"$BATS_TEST_TMPDIR/stop" >"$OUT" 2>&1 3>&- &
 	exec 8>"$BATS_TEST_TMPDIR/stop"
-	eventually test -s "$OUT"
+	eventually 30 test -s "$OUT"
 	local began
-	began=$(ms)
+	began=$(now_ms)
 	docker stop -t 20 "$C-stop" >/dev/null
-	local took=$(($(ms) - began))
+	local took=$(($(now_ms) - began))
 	exec 8>&-
 	docker logs "$C-stop" 2>&1 | grep -q 'stopped'
 	[ $took -lt 3000 ]
@@ -125,7 +125,7 @@ pid_of_watch() { docker top "$C" -eo pid,comm | awk '$2 == "perry-watch" { print
 			push @keep, $c, $a;
 		}
 		open(my $f, ">", "/run/perry/many"); print $f scalar(@keep); close $f; sleep 1000'
-	eventually docker exec "$C" test -s /run/perry/many
+	eventually 30 docker exec "$C" test -s /run/perry/many
 	[ "$(docker exec "$C" cat /run/perry/many)" = 10000 ]
 	watch_begin
 	listens 4200
@@ -139,7 +139,7 @@ pid_of_watch() { docker top "$C" -eo pid,comm | awk '$2 == "perry-watch" { print
 	[ $((after - before)) -le 15000000 ]
 	serve 4201
 	local began
-	began=$(ms)
-	eventually listens 4201
-	[ $(($(ms) - began)) -le 2300 ] # with the exec that starts the server
+	began=$(now_ms)
+	eventually 30 listens 4201
+	[ $(($(now_ms) - began)) -le 2300 ] # with the exec that starts the server
 }

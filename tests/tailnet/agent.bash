@@ -7,16 +7,14 @@ agent_on() {
 	shift
 	NODE=$node
 	DIR=${DIR:-$(mktemp -d "$LAB/agent-XXXXXX")}
-	[ -e "$DIR/config.json" ] || printf '{"image":"perry:small","allowHostAccess":false,"networkRange":"10.%d.%d.0/24","sshPortRange":"%d-%d"%s}\n' \
-		$((216 + RANDOM % 30)) $((RANDOM % 250)) $((20000 + RANDOM % 20000)) 60000 "${CONFIG_MORE:-}" >"$DIR/config.json"
-	chmod 600 "$DIR/config.json"
+	agent_config "\"allowHostAccess\": false ${CONFIG_MORE:-}"
 	chown --reference="$DIR" "$DIR/config.json"
 	: >"$DIR/stdout"
-	lab_in "$node" env PERRY_TAILSCALED_SOCKET="${SOCKET:-$LAB/$node/tailscaled.sock}" PERRY_CONFIG_DIR="$DIR" "$@" \
-		"$BUILD/perry-agent" agent run -c "$DIR" >>"$DIR/stdout" 2>>"$DIR/stderr" 3>&- &
+	agent_launch lab_in "$node" env PERRY_TAILSCALED_SOCKET="${SOCKET:-$LAB/$node/tailscaled.sock}" PERRY_CONFIG_DIR="$DIR" "$@" \
+		"$BUILD/perry-agent" agent run -c "$DIR"
 	disown
-	lab_until 10 grep -q 'Agent running' "$DIR/stdout" || { cat "$DIR/stderr" >&2; return 1; }
-	PID=$(head -n 1 "$DIR/agent.pid")
+	lab_until 30 grep -q 'Agent running' "$DIR/stdout" || { cat "$DIR/stderr" >&2; return 1; }
+	agent_is "$(head -n 1 "$DIR/agent.pid")"
 	TOKEN=$(jq -r .auth.token "$DIR/config.json")
 	printf 'NODE=%q\nDIR=%q\nPID=%q\nTOKEN=%q\n' "$NODE" "$DIR" "$PID" "$TOKEN" >"$BATS_FILE_TMPDIR/agent"
 }
@@ -33,19 +31,13 @@ agent_use() {
 	# shellcheck disable=SC1091
 	[ ! -e "$BATS_FILE_TMPDIR/agent" ] || . "$BATS_FILE_TMPDIR/agent"
 }
-# agent_end [SIGNAL]: and waits until it has ended.
-agent_end() {
-	kill "-${1:-TERM}" "$PID" 2>/dev/null || return 0
-	lab_until 15 agent_ended
-}
 # Ends it, with the network that it kept ready for its next workspace.
 agent_clean_up() {
-	local id net
-	id=$(lab_in "$NODE" curl -s --unix-socket "$DIR/agent.sock" http://localhost/metrics | sed -n 's/^perry_info{.*agent="\([^"]*\)".*/\1/p')
-	agent_end || kill -KILL "$PID"
-	for net in $(docker network ls -q --filter "label=perry.agent=${id:-none}"); do docker network rm "$net" >/dev/null 2>&1 || true; done
+	local id
+	id=$(agent_id lab_in "$NODE")
+	agent_end || :
+	agent_networks_gone "$id" 2>/dev/null || true
 }
-agent_ended() { ! kill -0 "$PID" 2>/dev/null; }
 # The command line on the agent's own machine; AS: a command that makes it another user's.
 own() { lab_in "$NODE" env PERRY_CONFIG_DIR="$DIR" "${AS[@]}" "$BUILD/perry" "$@"; }
 # And that of another node: from NODE COMMAND...
@@ -61,8 +53,7 @@ call() {
 	shift $(($# > 3 ? 3 : $#))
 	[ ! -e "$LAB/https/ca.crt" ] || ca=(--cacert "$LAB/https/ca.crt")
 	out=$(lab_in "$node" curl -s -m 20 "${ca[@]}" -w '\n%{http_code}' -X POST -H 'Content-Type: application/json' -d "${INPUT:-{\}}" "$@" "$url/rpc/$procedure")
-	CODE=${out##*$'\n'}
-	BODY=${out%$'\n'*}
+	answer "$out"
 }
 # Until it is so: calls CODE NODE URL [PROCEDURE [curl options]]
 calls() {
@@ -83,5 +74,3 @@ lines_are() {
 	[[ $(head -n 1 "$DIR/stdout") == *'Agent running'* ]] || diff <(echo "$want") "$DIR/stdout"
 }
 same_lines() { diff <(sort <<<"$1") <(sort "$DIR/stdout"); }
-# milliseconds since the epoch
-now_ms() { echo $(($(date +%s%N) / 1000000)); }

@@ -76,7 +76,7 @@ joins() {
 	echo $! >"$BATS_FILE_TMPDIR/web.pid"
 	configure '.secrets.vault = "hvs-1234567890"'
 	hook "perry.key.http { url = \"http://127.0.0.1:$port/v1/kv\", headers = { [\"X-Vault-Token\"] = perry.secret \"vault\" }, pointer = \"/data/data/key\" }"
-	eventually 10 curl -s -o /dev/null "http://127.0.0.1:$port/"
+	eventually 30 curl -s -o /dev/null "http://127.0.0.1:$port/"
 	joins fetched tag:vault
 	hook "perry.key.http { url = \"http://127.0.0.1:$port/v1/kv\", pointer = \"/data/data/key\" }"
 	run p start denied

@@ -79,7 +79,7 @@ teardown() {
 	from=$SECONDS
 	lab_until 60 gone silent
 	echo "# gone $((SECONDS - from)) s after control was back" >&3
-	eventually 20 nothing_pending
+	eventually 30 nothing_pending
 }
 
 @test "deleted while the control server was silent and made again at once: it has its name" {
@@ -90,7 +90,7 @@ teardown() {
 	p start again
 	lab_until 60 nothing_pending
 	own_name() { [ "$(p info again --json | jq -r .tailscale.hostname)" = again ] && joined again && ! names | grep -q '^again-'; }
-	eventually 10 own_name
+	eventually 30 own_name
 	p delete -y again
 	gone again
 }
@@ -107,13 +107,13 @@ teardown() {
 	sleep 5
 	lab_start_control
 	lab_until 60 gone away
-	eventually 20 nothing_pending
+	eventually 30 nothing_pending
 }
 
 @test "deleted while it joins, with a control server that answers later: no device comes of it" {
 	lab_pause_control
 	p start --no-wait early
-	eventually 20 docker container inspect workspace-early
+	eventually 30 docker container inspect workspace-early
 	sleep 3
 	p delete -y early
 	lab_resume_control
@@ -184,7 +184,7 @@ teardown() {
 	p stop asleep
 	p delete -y --no-wait asleep
 	helper() { [ -n "$(docker ps -aq --filter name=perry-leave- --filter "label=perry.agent=$(agent_id)")" ]; }
-	eventually 10 helper
+	eventually 30 helper
 	agent_killed_and_back
 	asleep_unknown() { refute grep -qx asleep <(p list -q); }
 	eventually 30 asleep_unknown
@@ -216,7 +216,7 @@ teardown() {
 	[[ $(pending) == "left-behind byhand" ]]
 	lab_api DELETE "/api/v1/node/$(node_id byhand)" >/dev/null
 	off_the_list() { p tailnet prune >/dev/null && nothing_pending; }
-	eventually 10 off_the_list
+	eventually 30 off_the_list
 	with_credential
 }
 

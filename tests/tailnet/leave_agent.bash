@@ -25,15 +25,9 @@ gone() { ! joined "$1"; }
 node_id() { lab_node_named "$1" | jq -r .id; }
 pending() { p tailnet status --json | jq -r '.pending[] | "\(.state) \(.hostname)"'; }
 nothing_pending() { [ -z "$(pending)" ]; }
-now_ms() { echo $(($(date +%s%N) / 1000000)); }
 
-kill_agent() {
-	kill -9 "$PID"
-	wait "$PID" 2>/dev/null || true
-	for _ in $(seq 100); do kill -0 "$PID" 2>/dev/null || return 0; sleep 0.02; done
-}
 agent_killed_and_back() {
-	kill_agent
+	agent_end KILL
 	agent_again
 	# shellcheck disable=SC1091
 	. "$BATS_FILE_TMPDIR/agent"
