@@ -18,6 +18,7 @@
 static int run_agent(const struct args *a, struct perry_err **err)
 {
 	struct agent_options opts = { .config_dir = args_str(a, "config-dir"),
+				      .log_level = args_str(a, "log-level"),
 				      .no_host_access = args_has(a, "no-host-access") };
 	const char *text = args_str(a, "port");
 	long long port = 0;

@@ -21,5 +21,5 @@ sed -n 's/^\tX("\([^"]*\)", "\([^"]*\)", \([a-z]*\), [0-9]*, [0-9]*, \(.*\), "\(
 	done
 cat <<'H'
 
-Environment variables that stand above the file: `PERRY_PORT`, `PERRY_NO_HOST_ACCESS=true`, `PERRY_TAILSCALE_AUTH_KEY`. `perry agent show-config --origin` says where each value comes from.
+Environment variables that stand above the file: `PERRY_PORT`, `PERRY_NO_HOST_ACCESS=true`, `PERRY_TAILSCALE_AUTH_KEY`. `perry agent show-config --origin` says where each value comes from. `PERRY_LOG` (`error`, `warn`, `info`, `debug`), or `perry agent run --log-level`, says how much stands in `agent.log`.
 H

@@ -9,6 +9,7 @@
 struct agent_options {
 	const char *config_dir; /* NULL: path_config_dir() */
 	uint16_t port;          /* 0: from the configuration */
+	const char *log_level;  /* "debug"; NULL: $PERRY_LOG, else "info" */
 	bool no_host_access;
 	bool quiet; /* no line on standard output */
 };

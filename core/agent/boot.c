@@ -312,10 +312,22 @@ static int start(struct boot *b, const struct agent_options *opts, struct perry_
 	return 0;
 }
 
+static int set_log_level(const char *given, struct perry_err **err)
+{
+	const char *variable = getenv("PERRY_LOG");
+	if (given)
+		return log_set_level_named(given, err) < 0 ? perry_wrap(err, "--log-level") : 0;
+	if (!variable || !*variable)
+		return 0;
+	return log_set_level_named(variable, err) < 0 ? perry_wrap(err, "PERRY_LOG") : 0;
+}
+
 int agent_run(const struct agent_options *opts, struct perry_err **err)
 {
 	struct boot b = { .lock = -1 };
 	sigset_t signals;
+	if (set_log_level(opts->log_level, err) < 0)
+		return -1;
 	mallopt(M_ARENA_MAX, 2);
 	/* First of all: the zygote must not see configuration, threads or sockets. */
 	if (policy_new(&b.a.policy, err) < 0)

@@ -28,6 +28,17 @@ void log_set_level(enum log_level level)
 	atomic_store(&level_shown, (int)level);
 }
 
+int log_set_level_named(const char *name, struct perry_err **err)
+{
+	static const char *const names[] = { "debug", "info", "warn", "error" };
+	for (int i = 0; i < (int)ARRAY_LEN(names); i++)
+		if (strcmp(name, names[i]) == 0) {
+			log_set_level((enum log_level)i);
+			return 0;
+		}
+	return perry_fail(err, PERRY_EUSAGE, "the log level is error, warn, info or debug, not \"%s\"", name);
+}
+
 static int open_file(const char *path, off_t *size)
 {
 	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);

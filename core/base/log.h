@@ -2,11 +2,15 @@
  * masked. */
 #ifndef PERRY_BASE_LOG_H
 #define PERRY_BASE_LOG_H
+#include "base/err.h"
 #include "base/str.h"
 
 enum log_level { LOG_DEBUG_, LOG_INFO_, LOG_WARN_, LOG_ERROR_ };
 
+/* What is below it is not written; LOG_INFO_ when nobody says. */
 void log_set_level(enum log_level level);
+/* The same by name: error, warn, info or debug. */
+int log_set_level_named(const char *name, struct perry_err **err);
 /* Also append to this file (0600), turned over to PATH.1 at 4 MiB. NULL: standard error only. -1 with errno. */
 int log_set_file(const char *path);
 /* Writes "[topic] text", "[topic] warning: text" or "[topic] error: text" as one line, control characters escaped; in

@@ -104,7 +104,19 @@ static void completion_bash(void)
 				printf("%s ", c->name + n + 1);
 		printf("\" -- \"$cur\")); return ;;\n");
 	}
-	printf("\t\tesac\n\tfi\n\tcase $cur in\n\t-*)\n\t\tcase $cmd in\n");
+	printf("\t\tesac\n\tfi\n\tif [ \"${COMP_WORDS[COMP_CWORD - 1]}\" = --log-level ]; "
+	       "then\n\t\tCOMPREPLY=($(compgen -W "
+	       "\"error warn info debug\" -- \"$cur\"))\n\t\treturn\n\tfi\n"
+	       "\tcase $cur in\n\t-*)\n\t\tcase $sub in\n");
+	for (const struct command *c = commands; c->name; c++) {
+		if (!strchr(c->name, ' ') || !c->opts)
+			continue;
+		printf("\t\t\"%s\") COMPREPLY=($(compgen -W \"", c->name);
+		for (const struct opt *o = c->opts; o->name; o++)
+			printf("--%s ", o->name);
+		printf("--agent --help\" -- \"$cur\")); return ;;\n");
+	}
+	printf("\t\tesac\n\t\tcase $cmd in\n");
 	for (const struct command *c = commands; c->name; c++) {
 		if (strchr(c->name, ' ') || !c->opts)
 			continue;

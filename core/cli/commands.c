@@ -78,6 +78,7 @@ static const struct opt token_opts[] = {
 };
 static const struct opt run_opts[] = {
 	{ "port", 'p', "PORT", false, "listen on this loopback port (7391)" }, { "config-dir", 'c', "DIR", false, "configuration folder" },
+	{ "log-level", 0, "LEVEL", false, "error, warn, info or debug ($PERRY_LOG, info)" },
 	{ "no-host-access", 0, NULL, false, "no terminals on the host itself" }, END,
 };
 static const struct opt set_opts[] = { { "stdin", 0, NULL, false, "read the value from standard input" }, END };
@@ -156,7 +157,7 @@ const struct command commands[] = {
 	  cmd_access_add },
 	{ "access remove", NULL, "LOGIN | TAG | DEVICE...", "take that back; forget a device that was given the token", "perry access remove anna@example.com", NULL, 1, -1,
 	  cmd_access_remove },
-	{ "agent run", NULL, "[-p PORT] [-c DIR] [--no-host-access]", "run the daemon in the foreground", "perry agent run", run_opts, 0, 0, NULL },
+	{ "agent run", NULL, "[-p PORT] [-c DIR] [--log-level LEVEL] [--no-host-access]", "run the daemon in the foreground", "perry agent run", run_opts, 0, 0, NULL },
 	{ "agent status", NULL, "", "does the agent answer?", "perry agent status", json_opts, 0, 0, cmd_agent_status },
 	{ "agent logs", NULL, "[-n N] [-f]", "the agent's log on this machine", "perry agent logs -f", tail_opts, 0, 0, cmd_agent_logs },
 	{ "agent kill", NULL, "", "stop the agent on this machine; workspaces go on", "perry agent kill", NULL, 0, 0, cmd_agent_kill },

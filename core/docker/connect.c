@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/paths.h"
 #include "docker/priv.h"
@@ -303,7 +305,11 @@ int docker_request(struct docker *d, struct http_req *req, struct docker_cancel 
 		   struct perry_err **err)
 {
 	memset(res, 0, sizeof *res);
-	return request(d, req, cancel, NULL, res, err);
+	int64_t began = clock_mono_ms();
+	int r = request(d, req, cancel, NULL, res, err);
+	log_debug("engine", "%s %.*s: %d, %lld ms", req->method ? req->method : "GET", (int)strcspn(req->url, "?"),
+		  req->url, res->status, (long long)(clock_mono_ms() - began));
+	return r;
 }
 
 int docker_hijack(struct docker *d, struct http_req *req, struct docker_cancel *cancel, struct http_stream **out,

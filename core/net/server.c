@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "net/server_priv.h"
 
 /* A body that is too large is still read (and thrown away) up to this many times the limit, so that the client sees the
@@ -265,6 +266,9 @@ static enum MHD_Result queue_answer(struct server *s, struct server_req *r)
 	if (!resp && dropped && !stopped)
 		return MHD_NO;
 	conn_phase(r->conn, PHASE_SENDING);
+	log_debug("http", "%s %s from %s: %d, %lld ms", req_method(r), req_path(r),
+		  r->peer.is_unix ? "the socket" : r->peer.addr, resp ? status : 503,
+		  (long long)(clock_mono_ms() - r->at));
 	if (!resp)
 		return stopped ? queue_error(r->mhd, 503, "the server is stopping", true)
 			       : queue_error(r->mhd, 500, "no answer was given", true);
@@ -282,6 +286,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
 		return MHD_NO;
 	if (!r->begun) {
 		r->begun = true;
+		r->at = clock_mono_ms();
 		r->method = (char *)(uintptr_t)method; /* a copy is made before the request outlives it */
 		conn_phase(r->conn, PHASE_BODY);
 		return judge(s, r, version) ? queue_error(mhd, r->early_status, r->early_text, true) : MHD_YES;

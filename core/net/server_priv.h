@@ -91,6 +91,7 @@ struct server_req {
 	char *raw_query; /* "" when there is none */
 	bool bad_uri;
 	bool begun;   /* the head was judged */
+	int64_t at;   /* when, for the log */
 	bool entered; /* the handler was called */
 	uint64_t body_seen;
 	int early_status; /* decided before the body came: answered when it is in */

@@ -114,6 +114,7 @@ static void on_ready(void *ctx)
 	}
 	fleet_all_news(f, rows);
 	w->listed = true;
+	log_debug("fleet", "follows the Docker Engine: %d containers of ours", cJSON_GetArraySize(rows));
 	fleet_engine(f, true, NULL);
 }
 
@@ -163,6 +164,7 @@ static void *follow(void *arg)
 				log_warn("fleet", "lost the Docker Engine: %s", perry_msg(why));
 			fleet_engine(f, false, perry_msg(why));
 			wait_ms = w.listed ? RETRY_FIRST_MS : wait_ms;
+			log_debug("fleet", "tries the Docker Engine again in %d ms: %s", wait_ms, perry_msg(why));
 			rest(f, wait_ms);
 			wait_ms = wait_ms * 2 < RETRY_MAX_MS ? wait_ms * 2 : RETRY_MAX_MS;
 		}

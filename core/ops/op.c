@@ -292,6 +292,8 @@ int op_step(struct op *op, const char *id, const char *status, const char *messa
 		store_op_step_post(store, op->id, id, label, status, message);
 	else if (store_op_step(store, op->id, id, label, status, message, data, err))
 		return -1;
+	log_debug("operations", "%s of %s: %s is %s", op->kind->name, op->workspace ? op->workspace : "everything", id,
+		  status);
 	show_startup(op);
 	cJSON *ev = new_event(op, "step");
 	json_set_str(ev, "step", id);

@@ -294,7 +294,12 @@ int session_ask(struct policy_session *s, const struct point *point, const cJSON
 	json_set(msg, "files", cJSON_DetachItemFromObjectCaseSensitive(s->later, point->name));
 	remember_workspace(s, facts);
 	s->point = point;
-	return session_exchange(s, msg, point->wall_ms, reply, err);
+	int64_t began = clock_mono_ms();
+	int r = session_exchange(s, msg, point->wall_ms, reply, err);
+	log_debug("hook", "%s%s%s: %s after %lld ms", point->name, s->workspace ? " " : "",
+		  s->workspace ? s->workspace : "", r == 0 ? "decided" : "failed",
+		  (long long)(clock_mono_ms() - began));
+	return r;
 }
 
 int session_load(struct policy_session *s, const char *layer, const struct point *point, struct perry_err **err)

@@ -110,3 +110,33 @@ again() { run env DOCKER_HOST=unix:///nonexistent/docker.sock PERRY_CONFIG_DIR="
 	rpc workspaces/list
 	expect 200 '{"json":[]}'
 }
+
+@test "the log level: by the variable, by the option that stands above it, and only those that exist" {
+	PERRY_LOG=warn agent_start --log-level debug
+	sock /rpc/workspaces/list -X POST
+	expect 200
+	tcp /rpc/workspaces/list -X POST -H "Authorization: Bearer $TOKEN"
+	expect 200
+	eventually 30 grep -qE '^\[http\] debug: POST /rpc/workspaces/list from 127.0.0.1: 200, [0-9]+ ms$' "$DIR/stderr"
+	grep -qE '^\[http\] debug: POST /rpc/workspaces/list from the socket: 200, ' "$DIR/stderr"
+	grep -qE '^\[fleet\] debug: tries the Docker Engine again in [0-9]+ ms: .*no-engine.sock' "$DIR/stderr"
+	grep -q 'http\] debug: POST /rpc/workspaces/list' "$DIR/agent.log"
+	# However much is said, the token is not.
+	refute grep -rqF "$TOKEN" "$DIR/stderr" "$DIR/stdout" "$DIR/agent.log"
+	agent_end
+	: >"$DIR/stderr"
+	PERRY_LOG=debug agent_start
+	eventually 30 grep -q '\[http\] debug: GET /health' "$DIR/stderr"
+	agent_end
+	: >"$DIR/stderr"
+	PERRY_LOG=error agent_start
+	sock /health
+	agent_end
+	[ ! -s "$DIR/stderr" ]
+	PERRY_LOG=loud again "$DIR" "$PORT"
+	[ "$status" = 2 ]
+	[[ $output == *'PERRY_LOG: the log level is error, warn, info or debug, not "loud"'* ]]
+	run $AGENT -p "$PORT" -c "$DIR" --log-level 7
+	[ "$status" = 2 ]
+	[[ $output == *'--log-level: the log level is error, warn, info or debug, not "7"'* ]]
+}

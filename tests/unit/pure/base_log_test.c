@@ -106,6 +106,35 @@ static char *stderr_of(void (*fn)(void))
 	return buf_take(&out);
 }
 
+static void level_lines(void)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		assert_int_equal(log_set_level_named(names[i], NULL), 0);
+		log_error("x", "%s", names[i]);
+		log_warn("x", "%s", names[i]);
+		log_info("x", "%s", names[i]);
+		log_debug("x", "%s", names[i]);
+	}
+	struct perry_err *err = NULL;
+	assert_int_equal(log_set_level_named("loud", &err), -1);
+	assert_int_equal(err->code, PERRY_EUSAGE);
+	assert_msg(err, "the log level is error, warn, info or debug, not \"loud\"");
+	perry_err_free(err);
+	log_debug("x", "as before");
+	log_set_level(LOG_INFO_);
+}
+
+static void levels_by_name(void **state)
+{
+	cleanup_free char *out = stderr_of(level_lines);
+	assert_string_equal(out, "[x] error: error\n"
+				 "[x] error: warn\n[x] warning: warn\n"
+				 "[x] error: info\n[x] warning: info\n[x] info\n"
+				 "[x] error: debug\n[x] warning: debug\n[x] debug\n[x] debug: debug\n"
+				 "[x] debug: as before\n");
+}
+
 static void some_lines(void)
 {
 	log_info("agent", "Agent running at http://localhost:%d", 7391);
@@ -252,6 +281,7 @@ int main(void)
 		cmocka_unit_test(shapes),
 		cmocka_unit_test(values),
 		cmocka_unit_test(secrets),
+		cmocka_unit_test_setup_teardown(levels_by_name, test_dir_make, test_dir_remove),
 		cmocka_unit_test_setup_teardown(lines, test_dir_make, test_dir_remove),
 		cmocka_unit_test_setup_teardown(cut, test_dir_make, test_dir_remove),
 		cmocka_unit_test_setup_teardown(threads, test_dir_make, test_dir_remove),
