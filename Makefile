@@ -1,4 +1,4 @@
-# Perry: one file. CONTRIBUTING.md says what the targets are for.
+# Perry: one file. `make help` lists the targets, which are those with "## ..." behind them.
 BUILD ?= build
 ifeq ($(origin CC),default)
   CC = gcc
@@ -48,7 +48,7 @@ DEPS_cli = cli config net base
 libs_of = $(foreach m,$(1),$(LIBS_$(m)))
 archive = $(BUILD)/lib$(1).a
 
-all: $(BUILD)/perry $(BUILD)/perry-agent $(BUILD)/perry-step
+all: $(BUILD)/perry $(BUILD)/perry-agent $(BUILD)/perry-step ## the CLI, the agent, the helper in workspaces, all in build/
 
 define module_rules
 SRC_$(1) := $$(wildcard core/$(1)/*.c core/$(1)/*/*.c)
@@ -82,16 +82,16 @@ $(BUILD)/obj/%.o: core/%.c
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 M ?= $(MODULES)
-test-unit:
+test-unit: ## the C tests; M="base net": only of these modules; UNIT=pure: only those without an engine
 	@CC="$(CC)" scripts/need.sh $@
 	@$(MAKE) $(foreach m,$(M),$(TEST_$(m)))
 	@fail=0; for t in $(foreach m,$(M),$(TEST_$(m))); do echo "# $$t"; $$t || fail=1; done; exit $$fail
 
 # Every test that needs neither root nor an engine (the fuzzers set aside), and every one that needs an engine. `make check` runs everything.
-test:
+test: ## every test that needs neither root nor an engine; under a minute
 	@CC="$(CC)" scripts/need.sh $@
 	@BUILD=$(BUILD) scripts/check.sh --as-is pure lua scripts
-test-engine:
+test-engine: ## every test that needs an engine
 	@CC="$(CC)" scripts/need.sh $@
 	@BUILD=$(BUILD) scripts/check.sh --as-is unit-engine step engine cli api
 
@@ -111,7 +111,7 @@ $(BUILD)/perry-step: $(STEP_SRC) $(wildcard core/step/*.h)
 $(TEST_agent): | $(BUILD)/perry-step
 
 # The same tests, rebuilt with a sanitizer.
-asan ubsan tsan:
+asan ubsan tsan: ## the C tests, built with a sanitizer (M= and UNIT= as in test-unit)
 	@CC="$(CC)" scripts/need.sh $@
 	@$(MAKE) BUILD=$(BUILD)/$@ SAN=$(subst asan,address,$(subst ubsan,undefined,$(subst tsan,thread,$@))) test-unit
 
@@ -120,18 +120,18 @@ $(BUILD)/bench/%: tests/bench/%.c $(foreach m,$(ALL),$(call archive,$(m))) $(BUI
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(foreach m,$(ALL),$(call archive,$(m))) $(BUILD)/libembed.a -Wl,--end-group $(call libs_of,$(ALL))
 
-layers:
+layers: ## do dependencies point one way?
 	@sh scripts/layers.sh
 
 # All C in the form of .clang-format.
 C_FILES = $(shell git ls-files '*.c' '*.h')
-fmt:
+fmt: ## all C in the form of .clang-format
 	@clang-format -i $(C_FILES)
-fmt-check:
+fmt-check: ## is it?
 	@clang-format --dry-run -Werror $(C_FILES)
 
 # gcc's warnings are errors in every build; this adds clang's, shellcheck and luacheck.
-lint:
+lint: ## warnings of clang, shellcheck, luacheck, layers, form of C, commit subjects, files and links in docs
 	@CC="$(CC)" scripts/need.sh $@
 	@$(MAKE) layers fmt-check
 	@fail=0; for f in $(wildcard core/*.c core/*/*.c core/*/*/*.c); do case $$f in core/step/*) continue ;; esac; clang -fsyntax-only $(CPPFLAGS) -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers $$f || fail=1; done; exit $$fail
@@ -140,7 +140,19 @@ lint:
 	@for d in reference recipes; do scripts/docs-hooks.sh $$d | cmp - docs/hooks/$$d.md || exit 1; done
 	@luacheck -q lua hooks examples --exclude-files 'lua/types/*' --no-max-line-length --no-unused-args --globals perry
 
-.PHONY: all test test-engine asan ubsan tsan layers lint fmt fmt-check FORCE test-unit $(foreach m,$(MODULES),lib-$(m))
+# An agent from build/ that leaves yours alone: in a folder of its own, on a free port. ARGS: more of its arguments.
+run: ## an agent from build/ in a scratch folder, in the foreground
+	@CC="$(CC)" scripts/need.sh $@
+	@$(MAKE) all
+	@BUILD=$(BUILD) scripts/run.sh $(ARGS)
+gdb: ## the same under gdb
+	@CC="$(CC)" scripts/need.sh $@
+	@$(MAKE) all
+	@BUILD=$(BUILD) scripts/run.sh --gdb $(ARGS)
+help: ## this list
+	@sed -n 's/^\([a-z][a-z -]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r t d; do printf '  %-18s %s\n' "$$t" "$$d"; done
+
+.PHONY: help run gdb all test test-engine asan ubsan tsan layers lint fmt fmt-check FORCE test-unit $(foreach m,$(MODULES),lib-$(m))
 
 # --- installation, the two commands of the README, tests: the work is done by scripts/ ---
 STRIP ?= strip
@@ -150,30 +162,27 @@ $(BUILD)/out/%: $(BUILD)/%
 stripped: $(BUILD)/out/perry $(BUILD)/out/perry-agent $(BUILD)/out/perry-step
 # TAILSCALE: no, or the folder to take tailscale and tailscaled from, which workspaces join a tailnet with; see scripts/tailscale.sh.
 TAILSCALE ?=
-install: stripped
+install: stripped ## below DESTDIR and PREFIX (/usr/local)
 	@$(INST) -m 755 $(BUILD)/out/perry $(DESTDIR)$(PREFIX)/bin/perry
 	@$(INST) -m 755 $(BUILD)/out/perry-agent $(DESTDIR)$(LIBEXEC)/perry-agent
 	@$(INST) -m 755 $(BUILD)/out/perry-step $(DESTDIR)$(LIBEXEC)/perry-step
 	@BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) scripts/install.sh
 	@TAILSCALE=$(TAILSCALE) scripts/tailscale.sh $(DESTDIR)$(LIBEXEC)
-uninstall:
+uninstall: ## takes away what install put there
 	@BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) scripts/install.sh --remove
-up:
+up: ## from a fresh machine to a running agent: packages, engine, image, install
 	@BUILD=$(BUILD) PREFIX=$(PREFIX) TAILSCALE=$(TAILSCALE) scripts/up.sh
-# make down YES=1 asks nothing
-down:
+down: ## the reverse of up; YES=1 asks nothing
 	@PREFIX=$(PREFIX) scripts/down.sh $(if $(YES),-y)
-check:
+check: ## everything that this machine can run, as CI does; installs what is missing
 	@scripts/check.sh
 unit-tests: $(foreach m,$(MODULES),$(TEST_$(m))) $(BUILD)/perry-step
-# On a real tailnet, as root. The first time it compiles tailscale and headscale: minutes.
-test-tailnet:
+test-tailnet: ## on a real tailnet of its own (root; the first time minutes of compiling)
 	@CC="$(CC)" scripts/need.sh $@
 	@$(MAKE) all
 	@tests/tailnet/build.sh >/dev/null || [ $$? = 3 ]
 	@BUILD=$(abspath $(BUILD)) bats tests/tailnet
-# The agent killed a hundred times while workspaces join and leave: a quarter of an hour.
-test-tailnet-long:
+test-tailnet-long: ## the agent killed a hundred times while workspaces join and leave
 	@CC="$(CC)" scripts/need.sh $@
 	@$(MAKE) all
 	@BUILD=$(abspath $(BUILD)) LEAVE_ROUNDS=$(or $(LEAVE_ROUNDS),100) bats tests/tailnet/leave_kill.bats
@@ -187,14 +196,14 @@ $(BUILD)/fuzzer/%: tests/fuzz/%_fuzz.c $(foreach m,$(MODULES),$(call archive,$(m
 fuzz-targets: $(FUZZ_BIN)
 fuzz-build:
 	@$(MAKE) -s BUILD=$(BUILD)/fuzz CC=clang SAN=address,undefined,fuzzer-no-link WARN='-Wall -Wno-unknown-warning-option' fuzz-targets
-fuzz:
+fuzz: ## the fuzzers, FUZZ_SECONDS (60) each
 	@CC=clang scripts/need.sh $@
 	@$(MAKE) fuzz-build
 	@for f in $(FUZZ_BIN:$(BUILD)/%=$(BUILD)/fuzz/%); do echo "# $$f"; mkdir -p $$f.corpus; $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=$$f. $$f.corpus || exit 1; done
 .PHONY: stripped install uninstall up down check unit-tests fuzz fuzz-build fuzz-targets
 
 # The figures, beside docker itself in the same run; needs an engine and the image.
-bench:
+bench: ## the figures, beside docker itself; BENCH="--only start": one part
 	@CC="$(CC)" scripts/need.sh $@
 	@$(MAKE) all
 	@python3 scripts/bench.py --build $(BUILD) $(BENCH)

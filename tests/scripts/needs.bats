@@ -50,11 +50,12 @@ lacks() {
 	lacks bench nothing "a Docker Engine that answers is missing: scripts/docker.sh $(id -un) (as root)"
 }
 
-@test "fuzz without clang, lint without its linters, bench without python" {
+@test "fuzz without clang, lint without its linters, bench without python, gdb without gdb" {
 	lacks fuzz clang "clang is missing: scripts/packages.sh check"
 	lacks lint shellcheck "shellcheck is missing: scripts/packages.sh check"
 	lacks lint luacheck "luacheck is missing: scripts/packages.sh check"
 	lacks bench python3 "python3 is missing: scripts/packages.sh check"
+	lacks gdb gdb "gdb is missing: scripts/packages.sh debug"
 }
 
 @test "every target without the compiler" {
@@ -71,4 +72,13 @@ lacks() {
 	ln -sf "$BATS_TEST_TMPDIR/gcc" "$BIN/gcc"
 	lacks test nothing "cmocka.h is missing: scripts/packages.sh check"
 	[[ $output == *"curl/curl.h is missing: scripts/packages.sh build"* ]]
+}
+
+@test "make help has a line for each target that is meant for people" {
+	run make -s help
+	[ "$status" = 0 ]
+	local target
+	for target in all help run gdb test test-unit test-engine test-tailnet asan fuzz bench lint fmt fmt-check layers check up down install uninstall; do
+		[[ $'\n'$output =~ $'\n  '([a-z -]*\ )?$target\ +[a-zA-Z] ]] || { echo "no $target"; return 1; }
+	done
 }
