@@ -130,15 +130,17 @@ fmt: ## all C in the form of .clang-format
 fmt-check: ## is it?
 	@clang-format --dry-run -Werror $(C_FILES)
 
-# gcc's warnings are errors in every build; this adds clang's, shellcheck and luacheck.
+# gcc's warnings are errors in every build; this adds those of others.
 lint: ## warnings of clang, shellcheck, luacheck, layers, form of C, commit subjects, files and links in docs
 	@CC="$(CC)" scripts/need.sh $@
 	@$(MAKE) layers fmt-check
 	@fail=0; for f in $(wildcard core/*.c core/*/*.c core/*/*/*.c); do case $$f in core/step/*) continue ;; esac; clang -fsyntax-only $(CPPFLAGS) -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers $$f || fail=1; done; exit $$fail
-	@shellcheck -x $(wildcard scripts/*.sh tests/tailnet/*.sh tests/tailnet/lab.bash) .ci/run
+	@shellcheck -x $(wildcard scripts/*.sh tests/tailnet/*.sh tests/tailnet/lab.bash tests/lib/*.bash) .ci/run
 	@scripts/docs-config.sh | cmp - docs/config.md
 	@for d in reference recipes; do scripts/docs-hooks.sh $$d | cmp - docs/hooks/$$d.md || exit 1; done
-	@luacheck -q lua hooks examples --exclude-files 'lua/types/*' --no-max-line-length --no-unused-args --globals perry
+	@luacheck -q lua hooks examples
+	@scripts/docs-files.sh
+	@scripts/commits.sh
 
 # An agent from build/ that leaves yours alone: in a folder of its own, on a free port. ARGS: more of its arguments.
 run: ## an agent from build/ in a scratch folder, in the foreground

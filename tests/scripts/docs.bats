@@ -21,13 +21,3 @@ setup() {
 	[ "$status" = 0 ]
 	[[ "$output" == 1[0-9]" commands" ]]
 }
-
-@test "every link between the documents leads somewhere" {
-	local f link bad=0
-	for f in README.md docs/*.md docs/hooks/*.md; do
-		for link in $(grep -o '](\([^)#]*\)' "$f" | cut -c3- | grep -v '^[a-z]*:'); do
-			[ -e "$(dirname "$f")/$link" ] || { echo "$f: $link"; bad=1; }
-		done
-	done
-	[ "$bad" = 0 ]
-}
