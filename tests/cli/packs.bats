@@ -14,7 +14,7 @@ setup() {
 teardown() {
 	agent_end
 	# Nothing of a fetch stays behind, whatever became of it.
-	[ -z "$(ls -A "$T/tmp")" ]
+	nothing ls -A "$T/tmp"
 	rm -rf "$T"
 }
 p() { "$BUILD/perry" "$@"; }

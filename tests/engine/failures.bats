@@ -129,7 +129,8 @@ p2() { PERRY_CONFIG_DIR=$DIR2 timeout 60 "$BUILD/perry" "$@"; }
 	eventually 30 back
 	eventually 30 status_is web running
 	p exec web -- true
-	[[ $(status_of half) != creating ]]
+	refute status_is half ""
+	refute status_is half creating
 	p start half
 	[ "$(p exec half -- whoami)" = workspace ]
 	p delete -y half
@@ -211,7 +212,7 @@ p2() { PERRY_CONFIG_DIR=$DIR2 timeout 60 "$BUILD/perry" "$@"; }
 	[ "$(p2 exec full -- whoami)" = workspace ]
 	p2 stop before
 	p2 delete -y before full
-	[ -z "$(p2 list -q)" ]
+	nothing p2 list -q
 }
 
 @test "an engine over TCP with TLS and client certificates" {

@@ -23,7 +23,8 @@ refused() {
 	[[ "$output" == *"built-in/$2.lua:"[0-9]* ]]
 	refute docker volume inspect workspace-two
 	refute docker container inspect workspace-two
-	[ -z "$(status_of two)" ]
+	p list -q >"$BATS_TEST_TMPDIR/list"
+	refute grep -qx two "$BATS_TEST_TMPDIR/list"
 }
 
 @test "workspaces in all" {

@@ -19,9 +19,9 @@ setup() { engine_use; }
 	[ "$(docker ps --format '{{.Networks}}' --filter name=^workspace-n | sort -u | wc -l)" = 20 ]
 	# shellcheck disable=SC2046
 	p delete -y $(p list -q)
-	[ -z "$(docker ps -aq --filter name=^workspace-n)" ]
-	[ -z "$(docker volume ls -q --filter name=^workspace-n)" ]
-	[ -z "$(p list -q)" ]
+	nothing docker ps -aq --filter name=^workspace-n
+	nothing docker volume ls -q --filter name=^workspace-n
+	nothing p list -q
 }
 
 @test "a full port range is a clear error that names the key" {

@@ -101,7 +101,7 @@ running() { [ "$(podman_here inspect -f '{{.State.Running}}' "workspace-$1")" = 
 
 @test "delete leaves nothing" {
 	p delete -y pod
-	[ -z "$(p list -q)" ]
+	nothing p list -q
 	refute podman_here container exists workspace-pod
 	refute podman_here volume exists workspace-pod
 }

@@ -154,6 +154,7 @@ setup() { engine_use; }
 	[ "$status" != 0 ]
 	[[ "$output" == *none* ]]
 	run p info noimage
+	[ "$status" = 5 ]
 	refute docker volume inspect workspace-noimage
 }
 

@@ -23,6 +23,12 @@ refute() {
 		return 1
 	fi
 }
+# nothing COMMAND...: it succeeds and prints nothing. [ -z "$(command)" ] would hold for one that fails, too.
+nothing() {
+	local out
+	out=$("$@") || { echo "failed: $*" >&2; return 1; }
+	[ -z "$out" ] || { echo "$* printed: $out" >&2; return 1; }
+}
 # milliseconds since the epoch
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
 

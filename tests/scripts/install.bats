@@ -52,6 +52,7 @@ listing() { find "$to" ! -type d -printf '%P %m %T@\n' | sort; }
 
 @test "packages: every name exists once in its section" {
 	run awk '/^\[/ { s = $0; next } /^#/ || /^$/ { next } seen[s, $0]++ { print }' packages.txt
+	[ "$status" = 0 ]
 	[ "$output" = "" ]
 }
 

@@ -110,7 +110,7 @@ world() {
 	refute inside "$N-later" pgrep tailscaled
 	key "$(jq -r .authKey "$LAB/tailscale.json")"
 	p delete -y "$N-later"
-	[ -z "$(docker volume ls -q --filter "name=workspace-$N-later")" ]
+	nothing docker volume ls -q --filter "name=workspace-$N-later"
 }
 
 @test "a clone has a name and a device of its own" {

@@ -49,6 +49,6 @@ met() { sed -n "s/.*finished the \([a-z]*\) of 'kill' that was interrupted at st
 		[ "$(names)" = phone ] || { echo "round $i, leaving: $(names)"; return 1; }
 	done
 	echo "# $rounds rounds; interrupted at: $(met)" >&3
-	[ -z "$(docker volume ls -q --filter name=workspace-kill)" ]
-	[ -z "$(docker ps -aq --filter name=workspace-kill)" ]
+	nothing docker volume ls -q --filter name=workspace-kill
+	nothing docker ps -aq --filter name=workspace-kill
 }
