@@ -3,7 +3,7 @@
 
   scripts/bench.py [--build DIR] [--json FILE] [--only PART] [--workspaces N]
 
-Parts: agent (cold start, memory), list, start, join (a tailnet), fifty, preview (of 200 workspaces), runaway (the API beside eight hooks that never
+Parts: agent (cold start, memory), list, start, join (a tailnet), prompt (what is promised to come soon), fifty, preview (of 200 workspaces), runaway (the API beside eight hooks that never
 end), programs (tests/bench/*_bench.c). Needs a Docker Engine and the image perry:small (scripts/image.sh).
 Exit 1 when a figure misses its target."""
 import argparse
@@ -314,6 +314,44 @@ def part_join():
     row("perry start with a join", o, h, "ms", o / h, "at most 150 ms over docker start and tailscale up by hand", o <= h + 150)
 
 
+def part_prompt():
+    """What is promised to come soon, each from the moment at which it is so to the one at which the agent tells."""
+    a = Agent()
+    a.cli("start", "p")
+    box = "workspace-p"
+
+    def until(told):
+        at = time.perf_counter()
+        while not told():
+            if time.perf_counter() - at > 30:
+                raise RuntimeError("not told within 30 s")
+            time.sleep(0.005)
+        return (time.perf_counter() - at) * 1000
+
+    listed, stopped, ended = [], [], []
+    for port in range(5171, 5176):
+        subprocess.run(["docker", "exec", "-d", box, "perl", "-MIO::Socket::INET", "-e", f"$s = IO::Socket::INET->new(LocalPort => {port}, Listen => 9) or die; sleep 1000"], check=True)
+        until(lambda: subprocess.run(["docker", "exec", box, "grep", "-q", f":{port:04X} 00000000:0000 0A", "/proc/net/tcp"]).returncode == 0)
+        listed.append(until(lambda: any(x["port"] == port for x in a.rpc("ports/list", {"name": "p"})["listeners"])))
+    ms = statistics.median(listed)
+    row("a server in a workspace is listed", ms, None, "ms", None, "at most 2000", ms <= 2000)
+    for _ in range(5):
+        subprocess.run(["docker", "kill", box], check=True, stdout=subprocess.DEVNULL)
+        stopped.append(until(lambda: a.rpc("workspaces/get", {"name": "p"})["status"] == "stopped"))
+        a.cli("start", "p")
+        at = time.perf_counter()
+        subprocess.run(["docker", "stop", "-t", "9", box], check=True, stdout=subprocess.DEVNULL)
+        ended.append((time.perf_counter() - at) * 1000)
+        until(lambda: a.rpc("workspaces/get", {"name": "p"})["status"] == "stopped")
+        a.cli("start", "p")
+    ms = statistics.median(stopped)
+    row("a stop behind our back is known", ms, None, "ms", None, "at most 1000", ms <= 1000)
+    ms = statistics.median(ended)
+    row("a workspace ends when it is told to", ms, None, "ms", None, "at most 1000", ms <= 1000)
+    delete_all(a)
+    a.stop()
+
+
 def part_list():
     a = Agent()
     n = opt.workspaces
@@ -422,6 +460,8 @@ try:
         part_start()
     if wanted("join"):
         part_join()
+    if wanted("prompt"):
+        part_prompt()
     if wanted("list"):
         part_list()
     if wanted("preview"):

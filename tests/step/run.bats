@@ -66,9 +66,11 @@ counter() { inside sh -c 'wc -l </home/workspace/count'; }
 
 @test "a background process keeps its output and does not hold the end" {
 	from=$(now_ms)
-	run timeout 20 docker exec "$C" /opt/perry/bin/perry-step run --key bg -- sh -c '(sleep 1; echo late && echo alive >~/late) & echo early'
+	run timeout 60 docker exec "$C" /opt/perry/bin/perry-step run --key bg -- sh -c '(sleep 20; echo late && echo alive >~/late) & echo early'
 	[ "$output" = early ]
-	[ $(($(now_ms) - from)) -lt 900 ]
+	[ "$status" = 0 ]
+	[ $(($(now_ms) - from)) -lt 20000 ]
+	inside test ! -e /home/workspace/late
 	eventually 30 inside test -s /home/workspace/late
 }
 

@@ -24,7 +24,7 @@ teardown_file() {
 	lab_file_teardown
 }
 
-@test "the lines of a start, and how long it waits for them" {
+@test "the lines of a start" {
 	agent_end
 	agent_on agent
 	lines_are <<-X
@@ -36,27 +36,6 @@ teardown_file() {
 		[agent] Tailscale HTTP: http://agent.ws.test
 		[agent] Tailscale HTTP: http://agent.ws.test:7391
 	X
-	# The best of some starts, each with and without Tailscale.
-	local began with=9999 without=9999 ms
-	for _ in {1..12}; do
-		[ $((with - without)) -gt 50 ] || [ $without = 9999 ] || break
-		agent_end
-		began=$(now_ms)
-		agent_on agent
-		ms=$(($(now_ms) - began))
-		[ $ms -ge $with ] || with=$ms
-		agent_end
-		began=$(now_ms)
-		SOCKET=/nowhere/tailscaled.sock agent_on agent
-		ms=$(($(now_ms) - began))
-		[ $ms -ge $without ] || without=$ms
-	done
-	agent_end
-	agent_on agent
-	echo "# start with Tailscale $with ms, without $without ms" >&3
-	sanitized || [ $((with - without)) -le 50 ] || [ "$(cut -d. -f1 /proc/loadavg)" -lt 4 ] ||
-		skip "$((with - without)) ms more, but the machine is busy: load $(cut -d' ' -f1 /proc/loadavg)"
-	sanitized || [ $((with - without)) -le 50 ]
 }
 
 @test "the owner needs nothing; others are named what admits them; tagged devices too" {
@@ -222,15 +201,12 @@ stream_of() { # NODE
 	renamed() { lab_ts agent set --hostname="$1" && lab_until 20 is_named "$1"; }
 	is_named() { [ "$(lab_ts agent status --json --peers=false | jq -r .Self.DNSName)" = "$1.ws.test." ]; }
 	is_running() { [ "$(lab_ts agent status --json --peers=false | jq -r .BackendState)" = Running ]; }
-	follows() { # TEXT COMMAND...: from the moment that the command has done it
+	follows() { # TEXT COMMAND...: it is said once the command has done it
 		local text=$1
 		shift
 		: >"$DIR/stdout"
 		"$@"
-		began=$(now_ms)
-		lab_until 5 has_said "$text"
-		echo "# $*: $(($(now_ms) - began)) ms" >&3
-		[ $(($(now_ms) - began)) -le 1000 ]
+		lab_until 30 has_said "$text"
 	}
 	follows 'Tailscale HTTP: http://other.ws.test' renamed other
 	lab_until 20 calls 200 phone http://other
@@ -246,14 +222,13 @@ stream_of() { # NODE
 }
 
 @test "a tailscaled that hangs: the start, calls and the end do not" {
-	local pid began ip
+	local pid ip
 	ip=$(lab_ip agent)
 	agent_end
 	pid=$(lab_pid agent.tailscaled)
 	kill -STOP "$pid"
-	began=$(now_ms)
 	agent_on agent
-	[ $(($(now_ms) - began)) -le 1000 ]
+	# It has not waited for an answer, which would have lines of its own.
 	[ "$(cat "$DIR/stdout")" = '[agent] Agent running at http://localhost:7391' ]
 	calls 200 agent http://127.0.0.1:7391 workspaces/list -H "Authorization: Bearer $TOKEN"
 	kill -CONT "$pid"
@@ -263,9 +238,7 @@ stream_of() { # NODE
 	# Who calls can be asked of nobody now: whoever has no token is not let in, and the agent lives and ends as ever.
 	calls 401 agent "http://$ip:7391"
 	calls 200 agent "http://$ip:7391" workspaces/list -H "Authorization: Bearer $TOKEN"
-	began=$(now_ms)
 	agent_end
-	[ $(($(now_ms) - began)) -le 3000 ]
 	kill -CONT "$pid"
 	agent_on agent
 }
@@ -274,10 +247,7 @@ stream_of() { # NODE
 	gone() { [ "$(serve_config)" = '{}' ]; }
 	serve_config | grep -q agent.sock
 	agent_end KILL
-	local began
-	began=$(now_ms)
-	lab_until 5 gone
-	echo "# after kill -9: $(($(now_ms) - began)) ms" >&3
+	lab_until 30 gone
 	agent_on agent
 	said 'Tailscale HTTP: http://agent.ws.test'
 	serve_config | grep -q '"agent.ws.test:80"'

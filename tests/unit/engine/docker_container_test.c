@@ -80,7 +80,7 @@ static void stop_waits_for_the_grace(void **state)
 	int64_t start = clock_mono_ms();
 	ok(docker_container_stop(d, id, 1, &err));
 	int64_t took = clock_mono_ms() - start;
-	assert_in_range(took, 900, 5000);
+	assert_true(took >= 900);
 	test_remove(d, id);
 }
 

@@ -223,7 +223,7 @@ static void one_that_hangs(void **state)
 	struct tslocal *t = begin(NULL, true);
 	int64_t began = clock_mono_ms();
 	fails(PERRY_ETIMEOUT, "tailscaled: status", tslocal_status(t, false, &j, &err));
-	assert_in_range(clock_mono_ms() - began, 2500, 5000);
+	assert_in_range(clock_mono_ms() - began, 2500, 30000);
 	perry_err_free(err);
 	end(t);
 }
