@@ -42,6 +42,7 @@ double json_num_or(const cJSON *j, const char *path, double dflt);
 int64_t json_int_or(const cJSON *j, const char *path,
 		    int64_t dflt); /* also from text, as json_set_int leaves big ones */
 bool json_bool_or(const cJSON *j, const char *path, bool dflt);
+bool json_list_has(const cJSON *list, const char *text); /* is this string one of its members? NULL is in no list */
 
 /* Typed getters for configuration and requests: missing is fine (the default stays, 0), a wrong type is an error "what:
  * path: expected string, got number". */

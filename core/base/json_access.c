@@ -70,6 +70,15 @@ bool json_bool_or(const cJSON *j, const char *path, bool dflt)
 	return cJSON_IsBool(v) ? cJSON_IsTrue(v) : dflt;
 }
 
+bool json_list_has(const cJSON *list, const char *text)
+{
+	const cJSON *v;
+	cJSON_ArrayForEach(v, list)
+		if (cJSON_IsString(v) && str_eq(v->valuestring, text))
+			return true;
+	return false;
+}
+
 const char *json_type_name(const cJSON *j)
 {
 	switch (j ? j->type & 0xff : cJSON_Invalid) {

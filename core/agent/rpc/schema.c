@@ -189,11 +189,7 @@ static cJSON *apply_array(const cJSON *schema, const cJSON *value, const struct 
 
 static bool is_required(const cJSON *schema, const char *key)
 {
-	const cJSON *r;
-	cJSON_ArrayForEach(r, cJSON_GetObjectItemCaseSensitive(schema, "required"))
-		if (strcmp(r->valuestring, key) == 0)
-			return true;
-	return false;
+	return json_list_has(cJSON_GetObjectItemCaseSensitive(schema, "required"), key);
 }
 
 /* JSON.parse keeps the last of two equal keys. */

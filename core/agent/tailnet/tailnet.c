@@ -59,15 +59,6 @@ static enum reach reach_of(const char *state)
 	return REACH_UNKNOWN; /* NoState, Starting: it says more in a moment */
 }
 
-static bool has_text(const cJSON *list, const char *text)
-{
-	const cJSON *s;
-	cJSON_ArrayForEach(s, list)
-		if (cJSON_IsString(s) && strcmp(s->valuestring, text) == 0)
-			return true;
-	return false;
-}
-
 static void read_status(const cJSON *status, struct tailnet_node *n)
 {
 	const cJSON *self = json_at(status, "Self"), *ip;
@@ -80,7 +71,8 @@ static void read_status(const cJSON *status, struct tailnet_node *n)
 	n->tagged = cJSON_GetArraySize(json_at(self, "Tags")) > 0;
 	n->userspace = !json_bool_or(status, "TUN", true);
 	/* Neither alone: the tailnet may have certificates without this node, and the other way about. */
-	n->https = cJSON_GetObjectItemCaseSensitive(caps, "https") && has_text(json_at(status, "CertDomains"), n->name);
+	n->https = cJSON_GetObjectItemCaseSensitive(caps, "https") &&
+		   json_list_has(json_at(status, "CertDomains"), n->name);
 	snprintf(user, sizeof user, "%lld", (long long)json_int_or(self, "UserID", 0));
 	const cJSON *profile = cJSON_GetObjectItemCaseSensitive(json_at(status, "User"), user);
 	snprintf(n->login, sizeof n->login, "%s", n->tagged ? "" : json_str_or(profile, "LoginName", ""));

@@ -76,22 +76,15 @@ cJSON *caller_json(const struct caller *c)
 
 bool caller_json_may(const cJSON *caller, enum right r)
 {
-	const cJSON *name;
-	cJSON_ArrayForEach(name, cJSON_GetObjectItemCaseSensitive(caller, "rights"))
-		if (cJSON_IsString(name) && strcmp(name->valuestring, right_name(r)) == 0)
-			return true;
-	return false;
+	return json_list_has(cJSON_GetObjectItemCaseSensitive(caller, "rights"), right_name(r));
 }
 
 bool caller_json_is(const cJSON *caller, const char *name)
 {
-	const cJSON *tag;
 	if (!str_eq(json_str(caller, "kind"), "tailnet"))
 		return false;
-	cJSON_ArrayForEach(tag, cJSON_GetObjectItemCaseSensitive(caller, "tags"))
-		if (str_eq(cJSON_GetStringValue(tag), name))
-			return true;
-	return str_eq(json_str(caller, "login"), name) || str_eq(json_str(caller, "node_id"), name);
+	return json_list_has(cJSON_GetObjectItemCaseSensitive(caller, "tags"), name) ||
+	       str_eq(json_str(caller, "login"), name) || str_eq(json_str(caller, "node_id"), name);
 }
 
 struct auth *auth_new(void)

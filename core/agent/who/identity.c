@@ -85,23 +85,14 @@ static bool in_our_networks(struct identity *i, const char *address)
 	return false;
 }
 
-static bool in_list(const cJSON *list, const char *text)
-{
-	const cJSON *s;
-	cJSON_ArrayForEach(s, list)
-		if (cJSON_IsString(s) && strcmp(s->valuestring, text) == 0)
-			return true;
-	return false;
-}
-
 /* A tag that keys for workspaces are made with: whoever has it is a workspace, of this agent or another one's. */
 static bool has_workspace_tag(struct identity *i, const cJSON *tags)
 {
 	struct config *c = agent_config(i->a);
 	const cJSON *configured = config_get(c, "tailscale.tags"), *tag;
-	bool found = in_list(tags, DEFAULT_TAG);
+	bool found = json_list_has(tags, DEFAULT_TAG);
 	cJSON_ArrayForEach(tag, configured)
-		found = found || (cJSON_IsString(tag) && in_list(tags, tag->valuestring));
+		found = found || (cJSON_IsString(tag) && json_list_has(tags, tag->valuestring));
 	config_unref(c);
 	return found;
 }

@@ -233,6 +233,18 @@ static void looks(void **state)
 	assert_ptr_equal(json_at(j, ""), j);
 }
 
+static void list_members(void **state)
+{
+	cleanup_json cJSON *j = parse("[1, null, \"a\", \"b.c\"]"), *text = parse("\"a\"");
+	assert_true(json_list_has(j, "a"));
+	assert_true(json_list_has(j, "b.c")); /* a member, not a path */
+	assert_false(json_list_has(j, "A"));
+	assert_false(json_list_has(j, "1"));
+	assert_false(json_list_has(j, NULL)); /* not the null either */
+	assert_false(json_list_has(text, "a"));
+	assert_false(json_list_has(NULL, "a"));
+}
+
 static void getters(void **state)
 {
 	cleanup_json cJSON *j =
@@ -313,10 +325,10 @@ static void merge(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(positions), cmocka_unit_test(bytes),   cmocka_unit_test(depth),
-		cmocka_unit_test(numbers),   cmocka_unit_test(strings), cmocka_unit_test(pretty_and_canonical),
-		cmocka_unit_test(looks),     cmocka_unit_test(getters), cmocka_unit_test(builders),
-		cmocka_unit_test(merge),
+		cmocka_unit_test(positions), cmocka_unit_test(bytes),        cmocka_unit_test(depth),
+		cmocka_unit_test(numbers),   cmocka_unit_test(strings),      cmocka_unit_test(pretty_and_canonical),
+		cmocka_unit_test(looks),     cmocka_unit_test(getters),      cmocka_unit_test(builders),
+		cmocka_unit_test(merge),     cmocka_unit_test(list_members),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
