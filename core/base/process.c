@@ -32,26 +32,31 @@ static bool runnable(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
-static char *find(const char *name, const char *const *env)
+char *process_find(const char *name, const char *path)
 {
-	const char *list = NULL;
 	if (strchr(name, '/'))
 		return runnable(name) ? xstrdup(name) : NULL;
-	for (const char *const *e = env; *e; e++)
-		if (str_starts(*e, "PATH="))
-			list = *e + 5;
-	if (!list || !*list)
-		list = DEFAULT_PATH;
+	if (!path || !*path)
+		path = DEFAULT_PATH;
 	while (*name) {
-		size_t n = strcspn(list, ":");
-		cleanup_free char *dir = xstrndup(list, n), *path = path_join(dir, name);
-		if (*dir == '/' && runnable(path)) /* never the current folder */
-			return take_ptr(path);
-		if (!list[n])
+		size_t n = strcspn(path, ":");
+		cleanup_free char *dir = xstrndup(path, n), *program = path_join(dir, name);
+		if (*dir == '/' && runnable(program)) /* never the current folder */
+			return take_ptr(program);
+		if (!path[n])
 			break;
-		list += n + 1;
+		path += n + 1;
 	}
 	return NULL;
+}
+
+static const char *path_of(const char *const *env)
+{
+	const char *path = NULL;
+	for (const char *const *e = env; *e; e++)
+		if (str_starts(*e, "PATH="))
+			path = *e + 5;
+	return path;
 }
 
 struct child {
@@ -205,7 +210,7 @@ static bool serve(const struct process *p, struct child *c, int64_t until, struc
 int process_run(const struct process *p, struct process_end *end, struct perry_err **err)
 {
 	const char *const *env = p->env ? p->env : (const char *const *)environ;
-	cleanup_free char *path = find(p->argv[0], env);
+	cleanup_free char *path = process_find(p->argv[0], path_of(env));
 	struct child c = { 0 };
 	int status = 0;
 	*end = (struct process_end){ 0 };

@@ -18,6 +18,10 @@ struct process {
 	uint64_t file_size; /* largest file that it may write, 0: any */
 	bool terminal;      /* it may ask on our terminal meanwhile */
 };
+/* The file to run for a name: itself when it has a slash, else the first in the folders of path ("/bin:/usr/bin"; NULL
+ * or "": the usual ones). Relative folders do not count. Caller frees; NULL when there is none. */
+char *process_find(const char *name, const char *path);
+
 struct process_end {
 	struct buf out, err;
 	int status; /* exit status; 128 + N when signal N ended it */

@@ -2,7 +2,6 @@
  * that is so, which is looked up. */
 #include <dirent.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/config.h"
 #include "agent/internal.h"
@@ -11,6 +10,7 @@
 #include "agent/rpc/handlers.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "base/process.h"
 #include "docker/docker.h"
 
 static const char *const session_dirs[] = { ".claude/projects", ".codex/sessions",
@@ -122,15 +122,8 @@ int proc_sessions_recent(struct call *c, cJSON **out, struct perry_err **err)
 
 static bool on_path(const char *program)
 {
-	const char *path = getenv("PATH");
-	for (const char *p = path ? path : ""; *p;) {
-		size_t n = strcspn(p, ":");
-		cleanup_free char *file = xasprintf("%.*s/%s", (int)n, p, program);
-		if (access(file, X_OK) == 0)
-			return true;
-		p += n + (p[n] == ':');
-	}
-	return false;
+	cleanup_free char *file = process_find(program, getenv("PATH"));
+	return file;
 }
 
 static cJSON *claude_models(void)

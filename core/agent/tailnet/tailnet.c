@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "base/process.h"
 #include "net/server.h"
 #include "tailscale/local.h"
 
@@ -32,15 +33,11 @@ enum {
 
 static bool is_installed(void)
 {
-	cleanup_free char *path =
-		xasprintf("%s:/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin", getenv("PATH") ? getenv("PATH") : "");
-	char *save = NULL;
-	for (char *dir = strtok_r(path, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
-		cleanup_free char *program = path_join(dir, "tailscaled");
-		if (access(program, X_OK) == 0)
-			return true;
-	}
-	return false;
+	const char *ours = getenv("PATH");
+	/* It is mostly in an sbin, which a user's PATH may lack. */
+	cleanup_free char *path = xasprintf("%s:/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin", ours ? ours : "");
+	cleanup_free char *program = process_find("tailscaled", path);
+	return program;
 }
 
 static enum reach reach_of(const char *state)

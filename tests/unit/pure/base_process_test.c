@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -158,6 +159,38 @@ static void no_such_command(void **state)
 	perry_err_free(err);
 }
 
+static void programs_are_found(void **state)
+{
+	char dir[] = "/tmp/perry-process-XXXXXX";
+	assert_non_null(mkdtemp(dir));
+	cleanup_free char *folder = xasprintf("%s/one/tool", dir), *one = xasprintf("%s/one", dir);
+	cleanup_free char *file = xasprintf("%s/two/tool", dir), *plain = xasprintf("%s/two/text", dir);
+	cleanup_free char *script = xasprintf(
+		"cd %s && mkdir -p one/tool two && echo : >two/text && echo : >two/tool && chmod +x two/tool", dir);
+	assert_int_equal(system(script), 0);
+	cleanup_free char *path = xasprintf("two::%s:%s/two", one, dir);
+	char *found = process_find("tool", path); /* the folder of that name is none */
+	assert_string_equal(found, file);
+	free(found);
+	assert_null(process_find("text", path)); /* nobody may run it */
+	assert_null(process_find("tool", one));
+	assert_null(process_find("", path));
+	assert_null(process_find(folder, path));
+	found = process_find(file, NULL);
+	assert_string_equal(found, file);
+	free(found);
+	char *was = getcwd(NULL, 0);
+	assert_int_equal(chdir(dir), 0);
+	assert_null(process_find("tool", "two:."));
+	assert_int_equal(chdir(was), 0);
+	free(was);
+	found = process_find("sh", "");
+	assert_non_null(found);
+	free(found);
+	cleanup_free char *away = xasprintf("rm -r %s", dir);
+	assert_int_equal(system(away), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -168,6 +201,7 @@ int main(void)
 		cmocka_unit_test(a_left_behind_child_is_ended),
 		cmocka_unit_test(files_are_limited),
 		cmocka_unit_test(no_such_command),
+		cmocka_unit_test(programs_are_found),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
