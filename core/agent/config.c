@@ -5,6 +5,7 @@
 
 #include "agent/internal.h"
 #include "agent/who/auth.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/paths.h"
@@ -24,14 +25,7 @@ static void warn_key(void *ctx, const char *key, const char *nearest)
 static void stat_file(struct agent *a, struct stat *st)
 {
 	cleanup_free char *path = path_join(a->dir, "config.json");
-	if (stat(path, st) < 0)
-		memset(st, 0, sizeof *st);
-}
-
-static bool same_file(const struct stat *x, const struct stat *y)
-{
-	return x->st_mtim.tv_sec == y->st_mtim.tv_sec && x->st_mtim.tv_nsec == y->st_mtim.tv_nsec &&
-	       x->st_size == y->st_size && x->st_ino == y->st_ino;
+	file_stamp(path, st);
 }
 
 /* Under the lock. */
@@ -110,7 +104,7 @@ struct config *agent_config(struct agent *a)
 	struct stat now;
 	pthread_mutex_lock(&a->config_lock);
 	stat_file(a, &now);
-	if (!same_file(&now, &a->config_stat))
+	if (!file_stamp_same(&now, &a->config_stat))
 		reload(a);
 	struct config *c = config_ref(a->config);
 	pthread_mutex_unlock(&a->config_lock);

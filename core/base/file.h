@@ -1,7 +1,9 @@
 /* Files: whole reads with a limit, atomic writes. */
 #ifndef PERRY_BASE_FILE_H
 #define PERRY_BASE_FILE_H
+#include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -17,6 +19,10 @@ int dir_make(const char *path, mode_t mode, struct perry_err **err);
 int dir_temp(const char *prefix, char **path, struct perry_err **err);
 /* rm -r: what is below goes, links themselves and not what they lead to. What cannot be removed stays. */
 void dir_remove(const char *path);
+/* Has the file at path become another one? Take its stamp before reading it, and compare with one of later. A file that
+ * is not there has the stamp of zeros. */
+void file_stamp(const char *path, struct stat *st);
+bool file_stamp_same(const struct stat *a, const struct stat *b);
 int fd_set_nonblock(int fd, int on);
 /* Writes all of it to a blocking descriptor; -1 with errno. */
 int fd_write_all(int fd, const void *data, size_t n);

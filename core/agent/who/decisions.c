@@ -3,12 +3,12 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "agent/config.h"
 #include "agent/internal.h"
 #include "agent/tailnet/tailnet.h"
 #include "agent/who/auth.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
 #include "config/config.h"
@@ -89,18 +89,6 @@ void decisions_free(struct decisions *d)
 
 /* --- is what was decided still what would be decided? --- */
 
-static void look_at(const char *path, struct stat *st)
-{
-	if (stat(path, st) < 0)
-		memset(st, 0, sizeof *st);
-}
-
-static bool same_look(const struct stat *x, const struct stat *y)
-{
-	return x->st_ino == y->st_ino && x->st_size == y->st_size && x->st_mtim.tv_sec == y->st_mtim.tv_sec &&
-	       x->st_mtim.tv_nsec == y->st_mtim.tv_nsec && x->st_uid == y->st_uid && x->st_mode == y->st_mode;
-}
-
 /* Under the lock: forgets everything when the configuration or a hook is another one. Gives nothing back that is stale.
  */
 static void refresh(struct decisions *d)
@@ -110,8 +98,8 @@ static void refresh(struct decisions *d)
 	config_unref(now);
 	for (int k = 0; same && k < d->nwatched; k++) {
 		struct stat st;
-		look_at(d->watched[k].path, &st);
-		same = same_look(&st, &d->watched[k].st);
+		file_stamp(d->watched[k].path, &st);
+		same = file_stamp_same(&st, &d->watched[k].st);
 	}
 	if (!same)
 		forget(d);
@@ -123,7 +111,7 @@ static void watch(struct decisions *d, const char *dir, const char *name)
 		return;
 	struct watched *w = &d->watched[d->nwatched++];
 	w->path = name ? path_join(dir, name) : xstrdup(dir);
-	look_at(w->path, &w->st);
+	file_stamp(w->path, &w->st);
 }
 
 /* Before the hooks are read: what changes after this is seen at the next look. */

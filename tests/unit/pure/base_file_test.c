@@ -239,11 +239,32 @@ static void descriptors(void **state)
 
 #define IN_DIR(fn) cmocka_unit_test_setup_teardown(fn, test_dir_make, test_dir_remove)
 
+static void stamps(void **state)
+{
+	struct stat before, after;
+	file_stamp(in_dir("none"), &before);
+	file_stamp(in_dir("none"), &after);
+	assert_true(file_stamp_same(&before, &after));
+	put("none", "a");
+	file_stamp(in_dir("none"), &after);
+	assert_false(file_stamp_same(&before, &after));
+	before = after;
+	file_stamp(in_dir("none"), &after);
+	assert_true(file_stamp_same(&before, &after));
+	put("none", "b"); /* as long, at most a moment later: another file all the same */
+	file_stamp(in_dir("none"), &after);
+	assert_false(file_stamp_same(&before, &after));
+	before = after;
+	assert_int_equal(chmod(in_dir("none"), 0640), 0);
+	file_stamp(in_dir("none"), &after);
+	assert_false(file_stamp_same(&before, &after));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_DIR(reads),      IN_DIR(writes),  IN_DIR(full_disk),   IN_DIR(file_limit),
-		IN_DIR(never_half), IN_DIR(folders), IN_DIR(descriptors),
+		IN_DIR(never_half), IN_DIR(folders), IN_DIR(descriptors), IN_DIR(stamps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
