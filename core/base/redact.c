@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 
-enum { SHORTEST = 8, STARS = 8, RELEASED_KEPT = 256 };
+enum { SHORTEST = 8, STARS = sizeof SECRET_MASK - 1, RELEASED_KEPT = 256 };
 
 /* A value to mask. Released ones stay a while: an error text that quotes a secret often outlives the secret. */
 struct value {

@@ -5,6 +5,8 @@
 
 struct secret;
 
+#define SECRET_MASK "********" /* stands for a secret's text in answers and logs; written back it means: keep */
+
 struct secret *secret_new(const char *text, size_t n); /* copies; the caller wipes its own copy */
 const char *secret_reveal(const struct secret *s);     /* borrowed; only where it leaves for its destination */
 size_t secret_len(const struct secret *s);

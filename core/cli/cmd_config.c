@@ -16,7 +16,7 @@ int cmd_config_show(const struct args *a, struct perry_err **err)
 	if (!j)
 		return -1;
 	if (json_str(j, "token"))
-		json_set_str(j, "token", "********");
+		json_set_str(j, "token", SECRET_MASK);
 	if (args_has(a, "json"))
 		return out_json(a, j, err);
 	text_printf(stdout, "agent\t%s\n", json_str_or(j, "agent", "(this machine)"));

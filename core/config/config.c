@@ -14,7 +14,6 @@
 #include "config/table.h"
 
 enum { MAX_FILE = 4 << 20 };
-#define MASK "********"
 
 struct config {
 	atomic_int refs;
@@ -185,17 +184,21 @@ const char *config_origin(const struct config *c, const char *key)
 	return json_at(c->file, key) ? "file" : "default";
 }
 
-static void mask(void *ctx, const char *path, cJSON *parent, cJSON *value)
+void config_mask(cJSON *value)
 {
-	(void)ctx, (void)path, (void)parent;
-	if (*value->valuestring)
-		cJSON_SetValuestring(value, MASK);
+	if (cJSON_IsString(value) && *value->valuestring)
+		cJSON_SetValuestring(value, SECRET_MASK);
+}
+
+static void mask_one(void *ctx, const char *path, cJSON *parent, cJSON *value)
+{
+	config_mask(value);
 }
 
 cJSON *config_masked(const struct config *c)
 {
 	cJSON *copy = cJSON_Duplicate(c->effective, 1);
-	table_secrets(copy, mask, NULL);
+	table_secrets(copy, mask_one, NULL);
 	return copy;
 }
 

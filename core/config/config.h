@@ -39,8 +39,10 @@ int64_t config_int(const struct config *c, const char *key);
 bool config_bool(const struct config *c, const char *key);
 /* "default", "file" or "env NAME". */
 const char *config_origin(const struct config *c, const char *key);
-/* The whole file as it is plus defaults, secrets masked as "********" ("" stays ""). Caller frees. */
+/* The whole file as it is plus defaults, secrets masked as SECRET_MASK ("" stays ""). Caller frees. */
 cJSON *config_masked(const struct config *c);
+/* One value of it: an empty text, and what is no text, stay as they are. */
+void config_mask(cJSON *value);
 /* For hooks (perry.config): every secret value is replaced by a reference {"$secret": "dotted.key"}. Caller frees. */
 cJSON *config_public(const struct config *c);
 /* What a secret reference stands for: the dotted key of a secret ("credentials.env.TOKEN", "agents.github.token") or a
@@ -55,7 +57,7 @@ int config_secret_by(const struct config *c, const char *key, const char *ref, s
 void config_port_range(const struct config *c, int *min, int *max);
 
 /* Read, change, validate, write, under a lock file that works between processes. change edits the file's root; -1 gives
- * up. A value of "********" for a secret key means: keep. */
+ * up. A value of SECRET_MASK for a secret key means: keep. */
 int config_edit(const char *dir, int (*change)(cJSON *root, void *ctx, struct perry_err **err), void *ctx,
 		struct perry_err **err);
 /* Has every workspace ("name" of each in the list) a hostname of at most 63 characters with this prefix? PERRY_EINPUT

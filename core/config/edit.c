@@ -7,19 +7,18 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "base/secret.h"
 #include "config/table.h"
-
-#define MASK "********"
 
 struct keep {
 	const cJSON *old;
 };
 
-/* "********" was written back by a client that had only seen the mask: the stored value stays. */
+/* The mask was written back by a client that had seen nothing else: the stored value stays. */
 static void keep_masked(void *ctx, const char *path, cJSON *parent, cJSON *value)
 {
 	const struct keep *k = ctx;
-	if (strcmp(value->valuestring, MASK) != 0 || strcmp(path, "mcpServers") == 0)
+	if (strcmp(value->valuestring, SECRET_MASK) != 0 || strcmp(path, "mcpServers") == 0)
 		return;
 	cleanup_free char *group =
 		xstrndup(path, strlen(path) - (str_ends(path, value->string) ? strlen(value->string) + 1 : 0));

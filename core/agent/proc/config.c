@@ -12,8 +12,6 @@
 #include "base/random.h"
 #include "base/secret.h"
 
-#define MASK "********"
-
 /* A copy of what the configuration holds under key, or of dflt (JSON). */
 static cJSON *copy_of(struct call *c, const char *key, const char *dflt)
 {
@@ -31,12 +29,6 @@ static cJSON *shaped(const char *schema, cJSON *take_value)
 	cJSON *out = schema_apply(schemas_get(schema), take_value, issues);
 	cJSON_Delete(take_value);
 	return out;
-}
-
-static void mask(cJSON *s)
-{
-	if (cJSON_IsString(s) && *s->valuestring)
-		cJSON_SetValuestring(s, MASK);
 }
 
 /* --- changes --- */
@@ -89,7 +81,7 @@ int proc_credentials_get(struct call *c, cJSON **out, struct perry_err **err)
 	json_set(*out, "files", copy_of(c, "credentials.files", "{}"));
 	if (!c->caller.owner)
 		cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(*out, "env"))
-			mask(v);
+			config_mask(v);
 	return 0;
 }
 
@@ -124,10 +116,10 @@ static void mask_agents(const struct call *c, cJSON *agents)
 {
 	if (c->caller.owner)
 		return;
-	mask(cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(agents, "github"), "token"));
+	config_mask(cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(agents, "github"), "token"));
 	cJSON *server =
 		cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(agents, "opencode"), "server");
-	mask(cJSON_GetObjectItemCaseSensitive(server, "password"));
+	config_mask(cJSON_GetObjectItemCaseSensitive(server, "password"));
 }
 
 int proc_agents_get(struct call *c, cJSON **out, struct perry_err **err)
@@ -171,11 +163,11 @@ static void mask_servers(const struct call *c, cJSON *servers)
 		return;
 	cJSON_ArrayForEach(server, servers) {
 		cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(server, "env"))
-			mask(v);
+			config_mask(v);
 		cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(server, "headers"))
-			mask(v);
-		mask(cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(server, "oauth"),
-						      "clientSecret"));
+			config_mask(v);
+		config_mask(cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(server, "oauth"),
+							     "clientSecret"));
 	}
 }
 
@@ -247,7 +239,7 @@ int proc_tailscale_get(struct call *c, cJSON **out, struct perry_err **err)
 	(void)err;
 	*out = cJSON_CreateObject();
 	json_set_bool(*out, "enabled", config_bool(config, "tailscale.enabled"));
-	json_set_str(*out, "authKey", config_str(config, "tailscale.authKey") ? MASK : "");
+	json_set_str(*out, "authKey", config_str(config, "tailscale.authKey") ? SECRET_MASK : "");
 	json_set_str(*out, "hostnamePrefix", config_str(config, "tailscale.hostnamePrefix"));
 	config_unref(config);
 	return 0;
@@ -260,7 +252,7 @@ static int put_tailscale(cJSON *root, void *ctx, struct perry_err **err)
 	cJSON *at = json_obj(root, "tailscale");
 	(void)err;
 	cJSON_ArrayForEach(v, input)
-		if (strcmp(v->string, "authKey") != 0 || (*v->valuestring && strcmp(v->valuestring, MASK) != 0))
+		if (strcmp(v->string, "authKey") != 0 || (*v->valuestring && strcmp(v->valuestring, SECRET_MASK) != 0))
 			json_set(at, v->string, cJSON_Duplicate(v, 1));
 	return 0;
 }
