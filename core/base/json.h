@@ -19,10 +19,13 @@ static inline void cleanup_json_fn(cJSON **j)
 }
 #define cleanup_json __attribute__((cleanup(cleanup_json_fn)))
 
-/* Parses exactly one value; trailing text, more than JSON_MAX_DEPTH levels, invalid UTF-8 and \u0000 in strings are
- * errors
- * ("what:LINE:COLUMN: ..." with what as the name of the source). Returns the caller's value, or NULL. */
+/* Parses exactly one value; trailing text, invalid UTF-8 and \u0000 in strings are errors ("what:LINE:COLUMN: ..." with
+ * what as the name of the source), PERRY_EINPUT; more than JSON_MAX_DEPTH levels is PERRY_ETOOLARGE. Returns the
+ * caller's value, or NULL. */
 cJSON *json_parse(const char *text, size_t n, const char *what, struct perry_err **err);
+/* The line on which the value at a path ("settings[1].type") begins in a text that json_parse takes; of a path that
+ * ends in nothing, that of the last value on it. */
+int json_line(const char *text, size_t n, const char *path);
 /* Compact text; strings are scrubbed to valid UTF-8. Caller frees. */
 char *json_print(const cJSON *j);
 /* The same with keys of all objects sorted: equal values give equal text. Caller frees. */

@@ -13,23 +13,32 @@ struct scan {
 	int depth;
 };
 
-/* Fails at `at`; columns count characters, as editors do. */
-__attribute__((format(printf, 3, 4))) static int fail_at(struct scan *s, const char *at, const char *fmt, ...)
+struct place {
+	int line, column; /* columns count characters, as editors do */
+};
+
+static struct place place_of(const char *text, const char *at)
 {
-	size_t line = 1, column = 1;
-	for (const char *p = s->text; p < at; p++) {
+	struct place place = { 1, 1 };
+	for (const char *p = text; p < at; p++) {
 		if (*p == '\n') {
-			line++;
-			column = 1;
+			place.line++;
+			place.column = 1;
 		} else if (((unsigned char)*p & 0xc0) != 0x80) {
-			column++;
+			place.column++;
 		}
 	}
+	return place;
+}
+
+__attribute__((format(printf, 3, 4))) static int fail_at(struct scan *s, const char *at, const char *fmt, ...)
+{
+	struct place place = place_of(s->text, at);
 	va_list ap;
 	va_start(ap, fmt);
 	cleanup_free char *msg = xvasprintf(fmt, ap);
 	va_end(ap);
-	return perry_fail(s->err, PERRY_EINPUT, "%s:%zu:%zu: %s", s->what, line, column, msg);
+	return perry_fail(s->err, PERRY_EINPUT, "%s:%d:%d: %s", s->what, place.line, place.column, msg);
 }
 
 static int unexpected(struct scan *s, const char *expected)
@@ -189,8 +198,12 @@ static int scan_member(struct scan *s, bool named)
 static int scan_members(struct scan *s, bool named)
 {
 	char close = named ? '}' : ']';
-	if (++s->depth > JSON_MAX_DEPTH)
-		return fail_at(s, s->p, "more than %d levels", JSON_MAX_DEPTH);
+	if (++s->depth > JSON_MAX_DEPTH) {
+		fail_at(s, s->p, "more than %d levels", JSON_MAX_DEPTH);
+		if (s->err)
+			(*s->err)->code = PERRY_ETOOLARGE;
+		return -1;
+	}
 	s->p++;
 	skip_space(s);
 	if (take(s, close)) {
@@ -259,15 +272,17 @@ static int scan_utf8(struct scan *s)
 	return fail_at(s, p, "invalid UTF-8");
 }
 
+/* Of the byte order mark, which some editors leave. */
+static size_t bom_len(const char *text, size_t n)
+{
+	return n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 cJSON *json_parse(const char *text, size_t n, const char *what, struct perry_err **err)
 {
-	static const char bom[] = "\xef\xbb\xbf"; /* some editors leave one */
-	if (n >= 3 && memcmp(text, bom, 3) == 0) {
-		text += 3;
-		n -= 3;
-	}
-	if (n == 0)
-		text = "";
+	size_t bom = bom_len(text, n);
+	n -= bom;
+	text = n ? text + bom : "";
 	struct scan s = { .text = text, .p = text, .end = text + n, .what = what ? what : "JSON", .err = err };
 	if (scan_utf8(&s) < 0 || scan_value(&s) < 0)
 		return NULL;
@@ -280,4 +295,59 @@ cJSON *json_parse(const char *text, size_t n, const char *what, struct perry_err
 	if (!j)
 		perry_fail(err, PERRY_EINPUT, "%s: not JSON", s.what);
 	return j;
+}
+
+/* To the value of a key, or of a place in a list; false when there is none. */
+static bool enter_key(struct scan *s, const char *key, size_t n)
+{
+	for (bool in = take(s, '{'); in; in = take(s, ',')) {
+		skip_space(s);
+		const char *name = s->p;
+		if (name >= s->end || *name != '"' || scan_string(s) < 0)
+			return false;
+		bool same = (size_t)(s->p - name) == n + 2 && memcmp(name + 1, key, n) == 0;
+		skip_space(s);
+		if (!take(s, ':'))
+			return false;
+		skip_space(s);
+		if (same)
+			return true;
+		if (scan_value(s) < 0)
+			return false;
+		skip_space(s);
+	}
+	return false;
+}
+
+static bool enter_place(struct scan *s, long place)
+{
+	for (bool in = take(s, '['); in; in = take(s, ','), place--) {
+		skip_space(s);
+		if (s->p >= s->end || *s->p == ']')
+			return false;
+		if (place == 0)
+			return true;
+		if (scan_value(s) < 0)
+			return false;
+		skip_space(s);
+	}
+	return false;
+}
+
+int json_line(const char *text, size_t n, const char *path)
+{
+	size_t bom = bom_len(text, n);
+	struct scan s = { .text = text, .p = text + bom, .end = text + n };
+	skip_space(&s);
+	const char *at = s.p;
+	while (*path) {
+		bool place = *path == '[';
+		path += place || *path == '.';
+		size_t len = strcspn(path, place ? "]" : ".[");
+		if (!(place ? enter_place(&s, strtol(path, NULL, 10)) : enter_key(&s, path, len)))
+			break;
+		at = s.p;
+		path += len + (path[len] == ']');
+	}
+	return place_of(text, at).line;
 }

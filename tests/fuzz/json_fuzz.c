@@ -1,4 +1,5 @@
-/* libFuzzer: what json_parse takes, json_print and json_pretty give back unchanged, and its text is valid.
+/* libFuzzer: what json_parse takes, json_print and json_pretty give back unchanged, and its text is valid; json_line
+ * stays inside of any bytes.
  * clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Icore tests/fuzz/json_fuzz.c \
  *	core/base/{json,json_access,json_parse,str,mem,err}.c -lcjson -lm -o /tmp/json_fuzz */
 #include <stdint.h>
@@ -26,6 +27,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	cleanup_json cJSON *j = json_parse((const char *)data, n, "fuzz", &err);
 	if (!j != !!err)
 		abort(); /* a value or an error */
+	static const char *const paths[] = { "", "a", "[0]", "[1].a", "a[0].a", "a.a" };
+	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+		if (json_line((const char *)data, n, paths[i]) < 1)
+			abort();
 	if (j) {
 		same(j, json_print(j));
 		same(j, json_canonical(j));

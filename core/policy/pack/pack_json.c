@@ -14,83 +14,10 @@
 #define MAX_NEEDS    100
 
 struct source {
-	const char *text, *shown;
+	const char *text;
+	size_t n;
+	const char *shown;
 };
-
-/* -- where a field stands; the text is JSON already -- */
-
-static const char *blanks(const char *p)
-{
-	return p + strspn(p, " \t\r\n");
-}
-
-static const char *past_text(const char *p)
-{
-	for (p++; *p && *p != '"'; p++)
-		if (*p == '\\' && p[1])
-			p++;
-	return *p ? p + 1 : p;
-}
-
-static const char *past_value(const char *p)
-{
-	int depth = 0;
-	do {
-		p = blanks(p);
-		if (*p == '"')
-			p = past_text(p);
-		else if (*p == '{' || *p == '[')
-			depth++, p++;
-		else if (*p == '}' || *p == ']')
-			depth--, p++;
-		else if (*p == ',' || *p == ':')
-			p++;
-		else
-			p += strcspn(p, ",:]} \t\r\n");
-	} while (depth > 0 && *p);
-	return p;
-}
-
-static bool is_key(const char *p, const char *name, size_t n)
-{
-	return strncmp(p + 1, name, n) == 0 && p[n + 1] == '"';
-}
-
-/* "settings[1].type": as far as the text goes along, so that a missing field has the line of what it misses in. */
-static int line_of(const char *text, const char *path)
-{
-	const char *p = blanks(text);
-	while (*path) {
-		bool index = *path == '[';
-		path += *path == '.' || index;
-		size_t n = strcspn(path, ".[]");
-		long want = index ? strtol(path, NULL, 10) : 0;
-		const char *at = NULL;
-		if (*p != (index ? '[' : '{'))
-			break;
-		for (const char *q = blanks(p + 1); *q && *q != ']' && *q != '}' && !at; q = blanks(q)) {
-			if (index) {
-				at = want-- == 0 ? q : NULL;
-			} else {
-				bool same = is_key(q, path, n);
-				q = blanks(past_text(q));
-				q = blanks(q + (*q == ':'));
-				at = same ? q : NULL;
-			}
-			q = blanks(past_value(q));
-			q += *q == ',';
-		}
-		if (!at)
-			break;
-		p = at;
-		path += n;
-		path += *path == ']';
-	}
-	int line = 1;
-	for (const char *c = text; c < p; c++)
-		line += *c == '\n';
-	return line;
-}
 
 __attribute__((format(printf, 4, 5))) static int wrong(const struct source *s, struct perry_err **err, const char *path,
 						       const char *fmt, ...)
@@ -99,8 +26,8 @@ __attribute__((format(printf, 4, 5))) static int wrong(const struct source *s, s
 	va_start(ap, fmt);
 	cleanup_free char *msg = xvasprintf(fmt, ap);
 	va_end(ap);
-	return perry_fail(err, PERRY_EINPUT, "%s:%d: %s%s%s", s->shown, line_of(s->text, path), path, *path ? ": " : "",
-			  msg);
+	return perry_fail(err, PERRY_EINPUT, "%s:%d: %s%s%s", s->shown, json_line(s->text, s->n, path), path,
+			  *path ? ": " : "", msg);
 }
 
 static int expected(const struct source *s, struct perry_err **err, const char *path, const char *what,
@@ -352,7 +279,7 @@ static int check_needs(const struct source *s, const cJSON *meta, struct perry_e
 int pack_parse(const char *text, size_t n, const char *shown, cJSON **out, struct perry_err **err)
 {
 	static const char *const names[] = { "name", "api", "description", "settings", "needs", NULL };
-	struct source s = { text, shown };
+	struct source s = { text, n, shown };
 	cleanup_json cJSON *j = json_parse(text, n, shown, err);
 	if (!j)
 		return -1;

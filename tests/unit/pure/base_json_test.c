@@ -13,14 +13,19 @@ static cJSON *parse(const char *text)
 	return j;
 }
 
-static void refused(const char *text, size_t n, const char *msg)
+static void refused_with(enum perry_code code, const char *text, size_t n, const char *msg)
 {
 	cleanup_err struct perry_err *err = NULL;
 	cleanup_json cJSON *j = json_parse(text, n, "a.json", &err);
 	assert_null(j);
 	assert_msg(err, msg);
-	assert_int_equal(err->code, PERRY_EINPUT);
+	assert_int_equal(err->code, code);
 	assert_null(json_parse(text, n, "a.json", NULL)); /* nobody has to care */
+}
+
+static void refused(const char *text, size_t n, const char *msg)
+{
+	refused_with(PERRY_EINPUT, text, n, msg);
 }
 
 static void prints(const cJSON *j, const char *text)
@@ -116,6 +121,7 @@ static void depth(void **state)
 	buf_addf(&more, "[%s]", b.data);
 	cleanup_err struct perry_err *err = NULL;
 	assert_null(json_parse(more.data, more.len, "t", &err));
+	assert_int_equal(err->code, PERRY_ETOOLARGE);
 	assert_non_null(strstr(perry_msg(err), ": more than 64 levels"));
 	/* Side by side is not deep. */
 	cleanup_json cJSON *wide = parse("[[[]],[[]],{\"a\":{}},[[]]]");
@@ -124,7 +130,43 @@ static void depth(void **state)
 	cleanup_free char *many = xmalloc(1000001);
 	memset(many, '[', 1000000);
 	many[1000000] = '\0';
-	refused(many, 1000000, "a.json:1:65: more than 64 levels");
+	refused_with(PERRY_ETOOLARGE, many, 1000000, "a.json:1:65: more than 64 levels");
+}
+
+static void lines(void **state)
+{
+	static const char text[] = "\xef\xbb\xbf\n{\"a\": 1,\n\"b\\\"\": \"}]\",\n \"list\":\n[{\"x\": [[1], {}]},\n"
+				   " {\"type\" :\n 2, \"type\": 3}\n],\n\"ab\": {}}";
+	static const struct {
+		const char *path;
+		int line;
+	} cases[] = {
+		{ "", 2 },
+		{ "a", 2 },
+		{ "ab", 9 },
+		{ "list", 5 },
+		{ "list[0]", 5 },
+		{ "list[0].x[1]", 5 },
+		{ "list[1]", 6 },
+		{ "list[1].type", 7 }, /* the first of that name */
+		{ "list[2]", 5 },
+		{ "list[1].none", 6 }, /* nothing there: what it misses in */
+		{ "list[1].a.b", 6 },
+		{ "a.b", 2 },
+		{ "none", 2 },
+		{ "[0]", 2 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(json_line(text, sizeof text - 1, cases[i].path), cases[i].line);
+	assert_int_equal(json_line("[\n1,\n2]", 7, "[1]"), 3);
+	/* Not a byte beyond n is read, even of a text that ends too early. */
+	for (size_t n = 0; n < sizeof text; n++) {
+		char *part = xmalloc(n);
+		memcpy(part, text, n);
+		for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+			assert_true(json_line(part, n, cases[i].path) <= cases[i].line);
+		free(part);
+	}
 }
 
 static void numbers(void **state)
@@ -328,7 +370,7 @@ int main(void)
 		cmocka_unit_test(positions), cmocka_unit_test(bytes),        cmocka_unit_test(depth),
 		cmocka_unit_test(numbers),   cmocka_unit_test(strings),      cmocka_unit_test(pretty_and_canonical),
 		cmocka_unit_test(looks),     cmocka_unit_test(getters),      cmocka_unit_test(builders),
-		cmocka_unit_test(merge),     cmocka_unit_test(list_members),
+		cmocka_unit_test(merge),     cmocka_unit_test(list_members), cmocka_unit_test(lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
