@@ -3,7 +3,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -50,11 +49,7 @@ int server_new(struct server **out, const struct server_limits *limits, server_h
 	pthread_mutex_init(&s->listen_lock, NULL);
 	for (int i = 0; i < MAX_LISTENERS; i++)
 		s->listeners[i].fd = -1;
-	pthread_condattr_t mono;
-	pthread_condattr_init(&mono);
-	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->emptied, &mono);
-	pthread_condattr_destroy(&mono);
+	clock_cond_init(&s->emptied);
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->epoll_fd < 0 || s->wake_fd < 0) {
@@ -346,14 +341,7 @@ static void abandon_suspended(struct server *s)
 /* True when no connection is left. */
 static bool wait_empty(struct server *s, int ms)
 {
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000L;
-	}
+	struct timespec until = clock_deadline(ms);
 	pthread_mutex_lock(&s->lock);
 	while (s->nconns && pthread_cond_timedwait(&s->emptied, &s->lock, &until) == 0)
 		;
