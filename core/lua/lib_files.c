@@ -226,10 +226,9 @@ static int l_env(lua_State *L)
 			return box_raise(L, b);
 		}
 		/* Always in quotes: a plain word and an empty value read the same way. */
-		buf_addf(&b->buf, "%s='", v->string);
-		for (const char *s = buf_str(&plain); *s; s++)
-			*s == '\'' ? buf_adds(&b->buf, "'\\''") : buf_addc(&b->buf, *s);
-		buf_adds(&b->buf, "'\n");
+		buf_addf(&b->buf, "%s=", v->string);
+		shell_quote(&b->buf, buf_str(&plain));
+		buf_addc(&b->buf, '\n');
 		if (plain.data)
 			wipe(plain.data, plain.cap);
 		buf_free(&plain);
