@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "agent/agent.h"
+#include "base/number.h"
 #include "base/str.h"
 #include "cli/args.h"
 #include "cli/cli.h"

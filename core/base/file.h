@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "base/str.h"
+#include "base/buf.h"
 
 /* Reads a whole regular file of at most max bytes (PERRY_ETOOLARGE beyond). */
 int file_read(const char *path, size_t max, struct buf *out, struct perry_err **err);

@@ -9,6 +9,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/err.h"
+#include "base/quote.h"
 #include "base/str.h"
 
 #define JSON_MAX_DEPTH 64
@@ -32,9 +33,6 @@ char *json_print(const cJSON *j);
 char *json_canonical(const cJSON *j);
 /* Two spaces of indent, newline at the end; for files that people edit. Caller frees. */
 char *json_pretty(const cJSON *j);
-/* Appends the JSON string literal of [s, s+n), NUL and invalid bytes included (NUL as \u0000, invalid ones as U+FFFD).
- */
-void json_quote(struct buf *out, const char *s, size_t n);
 
 /* Borrowed looks; missing or of another type gives the default. key may be a dotted path ("Config.Labels");
  * a member whose name is all of the rest goes first ("Labels.perry.agent" finds the label). */

@@ -5,6 +5,8 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/number.h"
+#include "base/utf8.h"
 
 #define MAX_EXACT 0x1p53 /* up to here a double holds every whole number */
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 enum { TURN_OVER = 4 << 20, LONGEST = 16 << 10 };
 

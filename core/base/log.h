@@ -2,8 +2,8 @@
  * masked. */
 #ifndef PERRY_BASE_LOG_H
 #define PERRY_BASE_LOG_H
+#include "base/buf.h"
 #include "base/err.h"
-#include "base/str.h"
 
 enum log_level { LOG_DEBUG_, LOG_INFO_, LOG_WARN_, LOG_ERROR_ };
 

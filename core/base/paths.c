@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "base/str.h"
 
 char *path_join(const char *dir, const char *name)
 {

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "base/str.h"
+#include "base/buf.h"
 
 struct process {
 	const char *const *argv; /* ends with NULL; argv[0] with a slash, or looked for in PATH of env */

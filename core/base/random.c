@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/encode.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "base/str.h"
 
 void random_bytes(void *out, size_t n)
 {

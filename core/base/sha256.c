@@ -1,8 +1,7 @@
 #include "base/sha256.h"
+#include "base/encode.h"
 
 #include <string.h>
-
-#include "base/str.h"
 
 /* FIPS 180-4, section 4.2.2. */
 static const uint32_t k[64] = {

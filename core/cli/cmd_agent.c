@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/paths.h"
 #include "base/secret.h"
 #include "cli/args.h"

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "cli/args.h"
 #include "cli/client.h"
 #include "cli/commands.h"

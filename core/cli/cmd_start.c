@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "cli/args.h"
 #include "cli/client.h"
 #include "cli/commands.h"

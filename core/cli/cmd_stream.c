@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "cli/args.h"
 #include "cli/client.h"
 #include "cli/commands.h"

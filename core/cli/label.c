@@ -3,7 +3,8 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "base/str.h"
+#include "base/buf.h"
+
 
 char *label_of(const char *path, size_t max)
 {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 
 int forward_parse(const char *text, int *host, int *container, struct perry_err **err)
 {

@@ -1,5 +1,6 @@
 #include "cli/tar_head.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -4,8 +4,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/err.h"
-#include "base/str.h"
 
 enum { TAR_BLOCK = 512, TAR_NAME = 100 /* bytes of a name or link that a head has room for */ };
 #define TAR_SIZE_MAX (INT64_C(1) << 33) /* a size that a head has no room for any more */

@@ -4,8 +4,9 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
-#include "base/str.h"
+#include "base/utf8.h"
 
 /* The bytes of a character (of valid UTF-8) that a terminal would act on, 0: it is harmless. */
 static size_t acts(const unsigned char *s)

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/err.h"
-#include "base/str.h"
 
 /* A connection. read and write behave like read(2)/write(2). */
 struct conn {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "config/keys.h"
 
 static const struct config_key rows[] = {

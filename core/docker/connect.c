@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "base/utf8.h"
 #include "docker/priv.h"
 
 #define DEFAULT_HOST   "unix:///var/run/docker.sock"

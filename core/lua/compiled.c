@@ -1,9 +1,9 @@
 /* Our own modules are compiled once: a run has a fresh state, and parsing all of them anew took longer than what most
  * runs do. What is loaded as bytecode is never anything else than what this process compiled itself from the text in
  * the binary. */
+#include "base/buf.h"
 #include "base/embed.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "lua/internal.h"
 
 struct compiled {

@@ -8,6 +8,7 @@
 #include "base/paths.h"
 #include "base/process.h"
 #include "base/random.h"
+#include "base/utf8.h"
 #include "docker/step_argv.h"
 #include "lua/internal.h"
 #include "net/http.h"

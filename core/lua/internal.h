@@ -9,10 +9,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/secret.h"
-#include "base/str.h"
 #include "config/config.h"
 #include "docker/docker.h"
 #include "lua/lua.h"

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "lua/internal.h"
 
 #define LIST_META "perry.list"

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/quote.h"
 #include "base/random.h"
 #include "base/sha256.h"
 #include "docker/step_argv.h"

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/embed.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "lua/internal.h"
 
 #define EXEC_OUTPUT_MAX   (64 * 1024)

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "base/quote.h"
 #include "lua/internal.h"
 
 #define FILE_MAX   (16u << 20)

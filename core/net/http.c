@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "net/http_priv.h"
 
 #define CONNECT_MS   10000

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "net/http_priv.h"
 
 struct http_stream {

@@ -8,9 +8,10 @@
 
 #include <wslay/wslay.h>
 
+#include "base/buf.h"
+#include "base/encode.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "base/str.h"
 
 #define READ_BUDGET (256 << 10) /* of one ws_on_readable, so that one fast peer does not starve the loop's others */
 #define MAX_PONGS   256         /* unsent; a peer that pings and does not read */

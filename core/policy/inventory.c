@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/str.h"
 #include "policy/layers.h"
 
 static void add_layer(cJSON *point, const char *layer, const struct layer_file *f, const char *hash, const char *state)

@@ -12,6 +12,7 @@
 #include "base/paths.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "policy/pack/pack.h"
 
 char *layer_shown(const char *path)

@@ -1,6 +1,6 @@
 /* libFuzzer: the engine's multiplexed stream gives the same bytes and the same verdict however it is split.
  * clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Icore tests/fuzz/demux_fuzz.c core/docker/demux.c \
- *	core/base/{str,mem,err}.c -lcjson -lm -o /tmp/demux_fuzz */
+ *	core/base/{buf,mem,err}.c -lcjson -lm -o /tmp/demux_fuzz */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* libFuzzer: what the engine sends as JSON, before and after big integers became text.
  * clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Icore tests/fuzz/docker_json_fuzz.c
- *core/docker/util.c core/net/http*.c \ core/base/{str,mem,err,json,json_access,json_parse,clock}.c -lcurl -lcjson -lm
+ *core/docker/util.c core/net/http*.c \ core/base/{json*,quote,utf8,number,str,buf,mem,err,clock}.c -lcurl -lcjson -lm
  *-o /tmp/docker_json_fuzz */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,13 +1,14 @@
 /* libFuzzer: what json_parse takes, json_print and json_pretty give back unchanged, and its text is valid; json_line
  * stays inside of any bytes.
  * clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Icore tests/fuzz/json_fuzz.c \
- *	core/base/{json,json_access,json_parse,str,mem,err}.c -lcjson -lm -o /tmp/json_fuzz */
+ *	core/base/{json*,quote,utf8,number,str,buf,mem,err}.c -lcjson -lm -o /tmp/json_fuzz */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

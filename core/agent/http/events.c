@@ -11,6 +11,7 @@
 #include "agent/names.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "net/server.h"
 #include "ops/hub.h"
 #include "store/store.h"

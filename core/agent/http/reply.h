@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
-#include "base/str.h"
+#include "base/buf.h"
 #include "net/server.h"
 
 struct agent;

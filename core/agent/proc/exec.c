@@ -8,6 +8,7 @@
 #include "agent/rpc/handlers.h"
 #include "agent/stream/stream.h"
 #include "agent/who/auth.h"
+#include "base/encode.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/rpc/handlers.h"
+#include "base/encode.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"

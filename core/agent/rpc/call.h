@@ -6,7 +6,7 @@
 #include "agent/who/auth.h"
 #include "base/err.h"
 #include "base/json.h"
-#include "base/str.h"
+#include "base/buf.h"
 #include "docker/docker.h"
 
 struct agent;

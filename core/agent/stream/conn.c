@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include "agent/who/auth.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/str.h"
 
 #define GOODBYE_MS  2000  /* for the other side's close frame */
 #define SLOW_MS     30000 /* and for what is queued before ours */

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/number.h"
 
 #define OUT_MAX    (128 << 10)
 #define PASSWD_MAX (1 << 20)

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
-#include "base/str.h"
 
 #define BLOCK   512
 #define PAX_MAX (1 << 20)

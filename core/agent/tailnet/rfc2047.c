@@ -3,8 +3,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/buf.h"
+#include "base/encode.h"
 #include "base/percent.h"
-#include "base/str.h"
+#include "base/utf8.h"
 
 static bool decode_q(struct buf *out, const char *p, const char *end)
 {

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "agent/tailnet/node.h"
-#include "base/str.h"
+#include "base/buf.h"
 
 enum reach {
 	REACH_UNKNOWN, /* the first look is not over, or tailscaled is only starting */

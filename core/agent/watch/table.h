@@ -8,8 +8,8 @@
 
 #include "agent/loop.h"
 #include "agent/watch/line.h"
+#include "base/buf.h"
 #include "base/json.h"
-#include "base/str.h"
 
 struct docker_stream;
 struct watchers;

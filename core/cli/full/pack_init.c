@@ -4,10 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
-#include "base/str.h"
 #include "cli/full/hooks_write.h"
 #include "cli/label.h"
 

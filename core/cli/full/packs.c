@@ -9,8 +9,10 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/paths.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "cli/args.h"
 #include "cli/full/pack_git.h"
 #include "cli/full/pack_target.h"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "policy/facts.h"
 
 /* Registry keys are the addresses of these. */

@@ -6,8 +6,8 @@
 #include <lua.h>
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/json.h"
-#include "base/str.h"
 
 #define LJ_MAX_STRING (1u << 20)
 #define LJ_MAX_TOTAL  (4u << 20)

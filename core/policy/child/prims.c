@@ -4,9 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/sha256.h"
-#include "base/str.h"
 #include "policy/frame.h"
 #include "policy/child/host.h"
 #include "policy/child/luajson.h"

@@ -2,8 +2,8 @@
  * shows. */
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "policy/child/host.h"
 #include "policy/child/luajson.h"
 

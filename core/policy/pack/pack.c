@@ -8,11 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/encode.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/sha256.h"
-#include "base/str.h"
+#include "base/utf8.h"
 #include "policy/layers.h"
 
 #define MAX_DEPTH 16

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/paths.h"
-#include "base/str.h"
 #include "policy/layers.h"
 #include "policy/pack/pack.h"
 #include "policy/session.h"

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/paths.h"
 #include "base/str.h"
 #include "policy/frame.h"

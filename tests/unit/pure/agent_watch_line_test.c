@@ -10,6 +10,7 @@
 
 #include "agent/watch/line.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 static struct watch_line line;
 

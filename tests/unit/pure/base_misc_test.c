@@ -1,6 +1,7 @@
 #include "base_util.h"
 
 #include "base/clock.h"
+#include "base/encode.h"
 #include "base/paths.h"
 #include "base/random.h"
 #include "base/sha256.h"

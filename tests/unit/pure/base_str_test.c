@@ -1,5 +1,10 @@
 #include "base_util.h"
 
+#include "base/encode.h"
+#include "base/number.h"
+#include "base/quote.h"
+#include "base/utf8.h"
+
 static void buffers(void **state)
 {
 	struct buf b = { 0 };

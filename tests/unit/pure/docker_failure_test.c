@@ -1,6 +1,7 @@
 /* Engines that are absent or talk nonsense: a FAKE engine, a thread that answers with prepared bytes, for what no real
  * one does on demand. Real ones that die or hang: docker_killed_test.c. */
 #include "docker_util.h"
+#include "base/utf8.h"
 
 #include <poll.h>
 #include <pthread.h>

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "docker/step_argv.h"
 
 static void assert_words(const char *const *argv, const char *expected)

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
 #include "net/ws.h"
 
 struct side {
