@@ -23,8 +23,5 @@ void dir_remove(const char *path);
  * is not there has the stamp of zeros. */
 void file_stamp(const char *path, struct stat *st);
 bool file_stamp_same(const struct stat *a, const struct stat *b);
-int fd_set_nonblock(int fd, int on);
-/* Writes all of it to a blocking descriptor; -1 with errno. */
-int fd_write_all(int fd, const void *data, size_t n);
 
 #endif

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
+#include "base/fd.h"
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/str.h"

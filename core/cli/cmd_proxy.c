@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/file.h"
+#include "base/fd.h"
 #include "base/mem.h"
 #include "cli/client.h"
 #include "cli/commands.h"

@@ -11,7 +11,8 @@
 
 #include <linux/openat2.h>
 
-#include "base/file.h"
+#include "base/buf.h"
+#include "base/fd.h"
 #include "base/mem.h"
 #include "cli/tar_head.h"
 #include "cli/text.h"

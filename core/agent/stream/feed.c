@@ -11,7 +11,7 @@
 
 #include "agent/stream/tar.h"
 #include "base/clock.h"
-#include "base/file.h"
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/number.h"

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/encode.h"
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"

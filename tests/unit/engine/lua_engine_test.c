@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "lua_util.h"
+#include "base/fd.h"
 
 struct policy *test_policy;
 char *test_step;

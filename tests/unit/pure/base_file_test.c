@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "base/fd.h"
 #include "base/file.h"
 #include "small_disk.h"
 

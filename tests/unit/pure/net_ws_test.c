@@ -2,7 +2,7 @@
 
 #include <sys/resource.h>
 
-#include "base/file.h"
+#include "base/fd.h"
 #include "base/utf8.h"
 #include "net/ws.h"
 
