@@ -102,12 +102,14 @@ $(BUILD)/perry-agent: $(BUILD)/obj/main_agent.o $(foreach m,$(ALL),$(call archiv
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(foreach m,$(ALL),$(call archive,$(m))) $(BUILD)/libembed.a -Wl,--end-group $(call libs_of,$(ALL))
 $(BUILD)/perry: $(BUILD)/obj/main.o $(foreach m,$(CLI),$(call archive,$(m))) $(BUILD)/libembed.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(foreach m,$(CLI),$(call archive,$(m))) $(BUILD)/libembed.a -Wl,--end-group -lwslay -lcjson -lm
-# The tiny static helper that goes into every workspace; one file per duty under core/step, plain libc only.
+# The tiny static helper that goes into every workspace; one file per duty under core/step, plain libc only, and what of
+# core/base needs no more.
 STEP_CC ?= musl-gcc
-STEP_SRC := $(wildcard core/step/*.c)
-$(BUILD)/perry-step: $(STEP_SRC) $(wildcard core/step/*.h)
+STEP_BASE = mem buf fd quote utf8
+STEP_SRC := $(wildcard core/step/*.c) $(STEP_BASE:%=core/base/%.c)
+$(BUILD)/perry-step: $(STEP_SRC) $(wildcard core/step/*.h) $(STEP_BASE:%=core/base/%.h)
 	@mkdir -p $(@D)
-	$(Q)$(STEP_CC) -std=gnu11 -Os -D_GNU_SOURCE -Icore $(WARN) -DPERRY_VERSION='"$(VERSION)"' -static -s -o $@ $(STEP_SRC)
+	$(Q)$(STEP_CC) -std=gnu11 -Os -D_GNU_SOURCE -Icore $(WARN) -DPERRY_VERSION='"$(VERSION)"' -ffunction-sections -Wl,--gc-sections -static -s -o $@ $(STEP_SRC)
 $(TEST_agent): | $(BUILD)/perry-step
 
 # The same tests, rebuilt with a sanitizer.

@@ -70,8 +70,7 @@ static void write_member(struct buf *out, const cJSON *m, bool named, struct sty
 		buf_addc(out, ',');
 	new_line(out, style, level);
 	if (named) {
-		const char *key = m->string ? m->string : "";
-		json_quote(out, key, strlen(key));
+		json_quote_str(out, m->string);
 		buf_adds(out, style.pretty ? ": " : ":");
 	}
 	write_value(out, m, style, level);
@@ -113,7 +112,7 @@ static void write_value(struct buf *out, const cJSON *j, struct style style, int
 		write_number(out, j->valuedouble);
 		break;
 	case cJSON_String:
-		json_quote(out, j->valuestring ? j->valuestring : "", j->valuestring ? strlen(j->valuestring) : 0);
+		json_quote_str(out, j->valuestring);
 		break;
 	case cJSON_Array:
 		write_members(out, j, false, style, level);

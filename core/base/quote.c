@@ -42,3 +42,8 @@ void json_quote(struct buf *out, const char *s, size_t n)
 	buf_add(out, s + done, n - done);
 	buf_addc(out, '"');
 }
+
+void json_quote_str(struct buf *out, const char *s)
+{
+	json_quote(out, s ? s : "", s ? strlen(s) : 0);
+}

@@ -10,6 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/mem.h"
 #include "step/localapi.h"
 #include "step/sockets.h"
 #include "step/step.h"
@@ -31,15 +34,15 @@ static bool line_value(const char *text, const char *key, unsigned long long *ou
 }
 
 /* Version 2 shows our own group at the root of its mount, and so does the engine with the hierarchies of version 1. */
-static void print_cpu(struct text *out)
+static void print_cpu(struct buf *out)
 {
 	unsigned long long n;
 	char *v2 = read_file(CGROUP "/cpu.stat", NULL),
 	     *v1 = v2 ? NULL : read_file(CGROUP "/cpuacct/cpuacct.usage", NULL);
 	if (v2 && line_value(v2, "usage_usec", &n))
-		text_addf(out, ",\"cpuUsec\":%llu", n);
+		buf_addf(out, ",\"cpuUsec\":%llu", n);
 	else if (v1 && sscanf(v1, "%llu", &n) == 1)
-		text_addf(out, ",\"cpuUsec\":%llu", n / 1000);
+		buf_addf(out, ",\"cpuUsec\":%llu", n / 1000);
 	free(v2);
 	free(v1);
 }
@@ -54,15 +57,15 @@ static unsigned long long sum_io(const char *text)
 	return sum;
 }
 
-static void print_io(struct text *out)
+static void print_io(struct buf *out)
 {
 	unsigned long long n;
 	char *v2 = read_file(CGROUP "/io.stat", NULL),
 	     *v1 = v2 ? NULL : read_file(CGROUP "/blkio/blkio.throttle.io_service_bytes_recursive", NULL);
 	if (v2)
-		text_addf(out, ",\"ioBytes\":%llu", sum_io(v2));
+		buf_addf(out, ",\"ioBytes\":%llu", sum_io(v2));
 	else if (v1 && line_value(v1, "Total", &n))
-		text_addf(out, ",\"ioBytes\":%llu", n);
+		buf_addf(out, ",\"ioBytes\":%llu", n);
 	free(v2);
 	free(v1);
 }
@@ -72,13 +75,13 @@ static void print_io(struct text *out)
 static bool is_inner(const char *name)
 {
 	static const char *const inner[] = { "lo", "veth", "docker", "br-", "podman", "cni", "tailscale" };
-	for (size_t i = 0; i < sizeof inner / sizeof *inner; i++)
+	for (size_t i = 0; i < ARRAY_LEN(inner); i++)
 		if (!strncmp(name, inner[i], strlen(inner[i])))
 			return true;
 	return false;
 }
 
-static void print_network(struct text *out)
+static void print_network(struct buf *out)
 {
 	unsigned long long rx = 0, tx = 0;
 	char *table = read_file("/proc/net/dev", NULL);
@@ -93,13 +96,13 @@ static void print_network(struct text *out)
 		tx += t;
 	}
 	if (table)
-		text_addf(out, ",\"netRx\":%llu,\"netTx\":%llu", rx, tx);
+		buf_addf(out, ",\"netRx\":%llu,\"netTx\":%llu", rx, tx);
 	free(table);
 }
 
 /* What a loopback server is sent never passes the tailnet's interface, and there may be none: tailscaled itself counts,
  * by path. */
-static void print_tailnet(struct text *out)
+static void print_tailnet(struct buf *out)
 {
 	static const char counter[] = "\ntailscaled_inbound_bytes_total{";
 	struct local_answer a;
@@ -112,24 +115,24 @@ static void print_tailnet(struct text *out)
 		free(a.body);
 	}
 	if (found)
-		text_addf(out, ",\"tailnetRx\":%llu", sum);
+		buf_addf(out, ",\"tailnetRx\":%llu", sum);
 	else
-		text_addf(out, ",\"tailnetUnseen\":true");
+		buf_adds(out, ",\"tailnetUnseen\":true");
 }
 
 /* "Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens ..." and a line of the values. */
-static void print_accepted(struct text *out)
+static void print_accepted(struct buf *out)
 {
 	unsigned long long n;
 	char *text = read_file("/proc/net/snmp", NULL), *names = text ? strstr(text, "Tcp:") : NULL,
 	     *values = names ? strstr(names + 4, "\nTcp:") : NULL;
 	if (values && sscanf(values, " Tcp: %*d %*d %*d %*d %*u %llu", &n) == 1)
-		text_addf(out, ",\"accepted\":%llu", n);
+		buf_addf(out, ",\"accepted\":%llu", n);
 	free(text);
 }
 
 /* The kernel touches a terminal's times when it is read and written, to eight seconds. */
-static void print_terminals(struct text *out)
+static void print_terminals(struct buf *out)
 {
 	DIR *d = opendir(PTS);
 	time_t now = time(NULL), typed = 0, printed = 0;
@@ -143,8 +146,8 @@ static void print_terminals(struct text *out)
 	if (d)
 		closedir(d);
 	if (typed)
-		text_addf(out, ",\"typed\":%lld,\"printed\":%lld", (long long)(now > typed ? now - typed : 0),
-			  (long long)(now > printed ? now - printed : 0));
+		buf_addf(out, ",\"typed\":%lld,\"printed\":%lld", (long long)(now > typed ? now - typed : 0),
+			 (long long)(now > printed ? now - printed : 0));
 }
 
 /* --- connections --- */
@@ -198,7 +201,7 @@ static bool is_own(const struct tcp_socket *s, const struct tcp_socket *all, siz
 	return other && (!nrelays || !bsearch(&other->inode, relays, nrelays, sizeof *relays, by_inode));
 }
 
-static void print_connections(struct text *out)
+static void print_connections(struct buf *out)
 {
 	struct sockets kernel;
 	struct tcp_socket *servers, *all = NULL;
@@ -216,18 +219,18 @@ static void print_connections(struct text *out)
 	sort(servers, nservers, sizeof *servers, by_port);
 	sort(relays, nrelays, sizeof *relays, by_inode);
 	sort(all, n, sizeof *all, by_ends);
-	text_addf(out, ",\"connections\":[");
+	buf_adds(out, ",\"connections\":[");
 	/* In the order of ports, by that sort. */
 	for (size_t i = 0, count = 0; i < n && nports < PORTS_MAX; i++) {
 		if (!bsearch(&all[i], servers, nservers, sizeof *servers, by_port))
 			continue;
 		count += !is_own(&all[i], all, n, relays, nrelays);
 		if (count && (i + 1 == n || all[i + 1].port != all[i].port)) {
-			text_addf(out, "%s{\"port\":%u,\"count\":%zu}", nports++ ? "," : "", all[i].port, count);
+			buf_addf(out, "%s{\"port\":%u,\"count\":%zu}", nports++ ? "," : "", all[i].port, count);
 			count = 0;
 		}
 	}
-	text_add(out, "]", 1);
+	buf_addc(out, ']');
 	free(relays);
 	free(servers);
 	free(all);
@@ -235,9 +238,9 @@ static void print_connections(struct text *out)
 
 /* --- */
 
-void activity_print(struct text *out)
+void activity_print(struct buf *out)
 {
-	text_addf(out, "{\"activity\":{");
+	buf_adds(out, "{\"activity\":{");
 	bool tailscaled = activity_processes(out);
 	print_cpu(out);
 	print_io(out);
@@ -247,15 +250,15 @@ void activity_print(struct text *out)
 	print_accepted(out);
 	print_terminals(out);
 	print_connections(out);
-	text_addf(out, "}}\n");
+	buf_adds(out, "}}\n");
 }
 
 int cmd_activity(int argc, char **argv)
 {
-	struct text line = { 0 };
+	struct buf line = { 0 };
 	(void)argv;
 	if (argc > 1)
 		die(EXIT_USAGE, "activity takes no arguments");
 	activity_print(&line);
-	return write_all(1, line.s, line.n) ? EXIT_STEP : 0;
+	return fd_write_all(1, line.data, line.len) ? EXIT_STEP : 0;
 }

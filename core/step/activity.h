@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "step/json.h"
+#include "base/buf.h"
 
 /* Adds one line, {"activity":{...}}; what cannot be known here is left out:
  * cpuUsec, ioBytes    of the whole workspace since its container started (cgroup)
@@ -17,10 +17,10 @@
  * sessions, and a number that changes when one has ended agents              ["claude"]: coding agents that run builds
  * [{"name","seconds"}]: builds, downloads, tests that run, with the age of the youngest of each name processes names of
  * all processes, interpreters by their script; without perry's own */
-void activity_print(struct text *out);
+void activity_print(struct buf *out);
 
 /* activity_procs.c: ssh, sshEnded, agents, builds, processes, the first members of an object. True: tailscaled runs. */
-bool activity_processes(struct text *out);
+bool activity_processes(struct buf *out);
 /* Inodes of the sockets that processes of this name hold, for as many as may be looked into. The caller frees *out. */
 size_t activity_sockets_of(const char *name, unsigned long long **out);
 

@@ -8,6 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/quote.h"
 #include "step/activity.h"
 #include "step/sockets.h"
 #include "step/step.h"
@@ -125,7 +128,7 @@ static const char *const builds[] = {
 static bool is_interpreter(const char *name)
 {
 	static const char *const known[] = { "node", "bun", "deno", "ruby", "perl", "env" };
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (!strcmp(name, known[i]))
 			return true;
 	return !strncmp(name, "python", 6) || strstr(name, "MainThread");
@@ -133,7 +136,7 @@ static bool is_interpreter(const char *name)
 
 static const char *agent_named(const char *name, size_t n)
 {
-	for (size_t i = 0; i < sizeof agents / sizeof *agents; i++)
+	for (size_t i = 0; i < ARRAY_LEN(agents); i++)
 		if (strlen(agents[i].program) == n && !strncmp(agents[i].program, name, n))
 			return agents[i].agent;
 	return NULL;
@@ -141,7 +144,7 @@ static const char *agent_named(const char *name, size_t n)
 
 static bool is_build(const char *name)
 {
-	for (size_t i = 0; i < sizeof builds / sizeof *builds; i++)
+	for (size_t i = 0; i < ARRAY_LEN(builds); i++)
 		if (!strcmp(builds[i], name))
 			return true;
 	return false;
@@ -254,17 +257,17 @@ static bool note(struct named *list, size_t *n, const char *name, long long seco
 	return true;
 }
 
-static void print_names(struct text *out, const char *key, const struct named *list, size_t n)
+static void print_names(struct buf *out, const char *key, const struct named *list, size_t n)
 {
-	text_addf(out, ",\"%s\":[", key);
+	buf_addf(out, ",\"%s\":[", key);
 	for (size_t i = 0; i < n; i++) {
-		text_add(out, ",", i > 0);
-		text_quote(out, list[i].name);
+		buf_add(out, ",", i > 0);
+		json_quote_str(out, list[i].name);
 	}
-	text_add(out, "]", 1);
+	buf_addc(out, ']');
 }
 
-bool activity_processes(struct text *out)
+bool activity_processes(struct buf *out)
 {
 	struct scan s = { 0 };
 	struct named all[NAMES_MAX], running[NAMES_MAX], building[NAMES_MAX];
@@ -293,15 +296,15 @@ bool activity_processes(struct text *out)
 			note(building, &nbuilding, name, age_of(p));
 	}
 	free(s.v);
-	text_addf(out, "\"ssh\":%d,\"sshEnded\":%llu", ssh, ended);
+	buf_addf(out, "\"ssh\":%d,\"sshEnded\":%llu", ssh, ended);
 	print_names(out, "agents", running, nrunning);
-	text_addf(out, ",\"builds\":[");
+	buf_adds(out, ",\"builds\":[");
 	for (size_t i = 0; i < nbuilding; i++) {
-		text_addf(out, "%s{\"name\":", i ? "," : "");
-		text_quote(out, building[i].name);
-		text_addf(out, ",\"seconds\":%lld}", building[i].seconds);
+		buf_addf(out, "%s{\"name\":", i ? "," : "");
+		json_quote_str(out, building[i].name);
+		buf_addf(out, ",\"seconds\":%lld}", building[i].seconds);
 	}
-	text_add(out, "]", 1);
+	buf_addc(out, ']');
 	print_names(out, "processes", all, nall);
 	return tailscaled;
 }

@@ -15,6 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+#include "base/mem.h"
+
 #define BUNDLE_MAX  (64u << 20)
 #define BLOCK_BEGIN "# >>> perry: these lines are replaced at every sync >>>\n"
 #define BLOCK_END   "# <<< perry <<<\n"
@@ -54,7 +57,7 @@ static char *read_bundle(int fd, int wait_ms, size_t *len)
 	if (strncmp(line, head, sizeof head - 1) || sscanf(line + sizeof head - 1, "%zu", len) != 1 ||
 	    *len > BUNDLE_MAX)
 		return NULL;
-	char *all = xrealloc(NULL, *len + 1);
+	char *all = xmalloc(*len + 1);
 	for (n = 0; n < *len;) {
 		ssize_t got = read(fd, all + n, *len - n);
 		if (got < 0 && errno == EINTR)
@@ -80,9 +83,9 @@ static const char *parse_entry(struct bundle *b, const char *line)
 	b->at += (size_t)used;
 	if (path < 2 || path > 4000 || path > b->len - b->at || size > b->len - b->at - path)
 		return "an entry is cut short";
-	struct entry *e = xrealloc(NULL, sizeof *e);
+	struct entry *e = xmalloc(sizeof *e);
 	*e = (struct entry){ .kind = kind[0], .user = !strcmp(owner, "user"), .mode = mode & 07777, .size = size };
-	e->path = xrealloc(NULL, path + 1);
+	e->path = xmalloc(path + 1);
 	memcpy(e->path, b->raw + b->at, path);
 	e->path[path] = 0;
 	e->bytes = b->raw + b->at + path;
@@ -136,7 +139,7 @@ static char *with_block(const char *path, const struct entry *e, size_t *len)
 	size_t before = begin && end ? (size_t)(begin - old) : have;
 	const char *after = begin && end ? end + strlen(BLOCK_END) : "";
 	bool newline = before && old[before - 1] != '\n';
-	char *text = xrealloc(NULL, have + e->size + sizeof BLOCK_BEGIN + sizeof BLOCK_END + 4), *p = text;
+	char *text = xmalloc(have + e->size + sizeof BLOCK_BEGIN + sizeof BLOCK_END + 4), *p = text;
 	if (before) {
 		memcpy(p, old, before);
 		p += before;
@@ -188,7 +191,7 @@ static int put(const char *path, const struct entry *e)
 	char *tmp = xasprintf("%.*s/.%s.XXXXXX", (int)(slash - path), path, slash + 1);
 	int fd = mkostemp(tmp, O_CLOEXEC), rc = -1;
 	if (fd >= 0) {
-		rc = write_all(fd, bytes, n) || fchmod(fd, e->mode) || rename(tmp, path) ? -1 : 0;
+		rc = fd_write_all(fd, bytes, n) || fchmod(fd, e->mode) || rename(tmp, path) ? -1 : 0;
 		int saved = errno;
 		close(fd);
 		if (rc)

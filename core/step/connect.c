@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+#include "base/mem.h"
 #include "step/step.h"
 
 #define PIECE 65536
@@ -61,10 +63,10 @@ static int find_server(in_port_t port)
 /* All bytes from one to the other, each of which may block. */
 static void pump(int from, int to)
 {
-	char *bytes = xrealloc(NULL, PIECE);
+	char *bytes = xmalloc(PIECE);
 	ssize_t n;
 	while ((n = read(from, bytes, PIECE)) > 0 || (n < 0 && errno == EINTR))
-		if (n > 0 && write_all(to, bytes, (size_t)n))
+		if (n > 0 && fd_write_all(to, bytes, (size_t)n))
 			break;
 	free(bytes);
 }

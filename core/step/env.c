@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/quote.h"
+
 static size_t name_length(const char *s)
 {
 	size_t n = 0;
@@ -38,7 +42,7 @@ static void put(struct vars *e, char *take, size_t name_len)
 void vars_copy(struct vars *e, char **from)
 {
 	if (!e->v) {
-		e->v = xrealloc(NULL, sizeof *e->v);
+		e->v = xmalloc(sizeof *e->v);
 		e->v[0] = NULL;
 	}
 	for (; *from; from++)
@@ -125,29 +129,16 @@ int vars_load(struct vars *e, const char *path, char **problem)
 
 int vars_save(const struct vars *e, const char *path, mode_t mode)
 {
-	size_t size = 1, n = 0;
-	for (size_t i = 0; i < e->n; i++)
-		size += strlen(e->v[i]) * 4 + 4;
-	char *text = xrealloc(NULL, size);
+	struct buf text = { 0 };
 	for (size_t i = 0; i < e->n; i++) {
 		size_t len = name_length(e->v[i]);
-		const char *value = e->v[i] + len + 1;
 		if (len == 0 || e->v[i][len] != '=')
 			continue; /* no shell could take it */
-		memcpy(text + n, e->v[i], len + 1);
-		n += len + 1;
-		text[n++] = '\'';
-		for (; *value; value++) {
-			if (*value == '\'')
-				n += (size_t)(stpcpy(text + n, "'\\''") - (text + n));
-			else
-				text[n++] = *value;
-		}
-		text[n++] = '\'';
-		text[n++] = '\n';
+		buf_add(&text, e->v[i], len + 1);
+		shell_quote(&text, e->v[i] + len + 1);
+		buf_addc(&text, '\n');
 	}
-	text[n] = 0;
-	int rc = put_file(path, text, mode);
-	free(text);
+	int rc = put_file(path, buf_str(&text), mode);
+	buf_free(&text);
 	return rc;
 }

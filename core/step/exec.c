@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+
 /* The engine made these pipes and terminals as root; the user must be able to open /dev/stdout or its terminal by name.
  */
 static void give_stdio(const struct user *u)
@@ -102,7 +104,7 @@ static char **login_argv(struct launch *l, char **cmd, const char *shell)
 	int n = 0;
 	while (cmd[n])
 		n++;
-	char **argv = xrealloc(NULL, (size_t)(n + 5) * sizeof *argv);
+	char **argv = xmalloc((size_t)(n + 5) * sizeof *argv);
 	if (n == 0) {
 		argv[0] = xasprintf("-%s", base);
 		argv[1] = NULL;
@@ -112,7 +114,7 @@ static char **login_argv(struct launch *l, char **cmd, const char *shell)
 	/* A command in a login environment: only shells of the Bourne kind know "$@". */
 	static const char *const bourne[] = { "sh", "bash", "zsh", "dash", "ksh", "ash" };
 	bool known = false;
-	for (size_t i = 0; i < sizeof bourne / sizeof *bourne; i++)
+	for (size_t i = 0; i < ARRAY_LEN(bourne); i++)
 		known |= !strcmp(base, bourne[i]);
 	l->shell = known ? shell : "/bin/sh";
 	argv[0] = (char *)"-sh";

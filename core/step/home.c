@@ -1,5 +1,7 @@
 /* What init makes ready before anything runs: the user, its home, the ssh host keys. */
 #include "step/home.h"
+#include "base/fd.h"
+#include "base/mem.h"
 #include "step/step.h"
 
 #include <dirent.h>
@@ -41,7 +43,7 @@ static void copy_skel(const char *from, const char *to, const struct user *u)
 		size_t n;
 		if (!lstat(source, &st) && S_ISREG(st.st_mode) && (text = read_file(source, &n))) {
 			int fd = open(target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-			if (fd >= 0 && (write_all(fd, text, n) || fchown(fd, u->uid, u->gid)))
+			if (fd >= 0 && (fd_write_all(fd, text, n) || fchown(fd, u->uid, u->gid)))
 				warn_line("%s: %s", target, strerror(errno));
 			if (fd >= 0)
 				close(fd);

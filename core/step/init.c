@@ -1,6 +1,7 @@
 /* init: process 1 of every workspace. Makes the user ready, waits for the environment, keeps the image's services
  * running, reaps, and ends all of it in order when it is told to. */
 #include "step/home.h"
+#include "base/mem.h"
 #include "step/step.h"
 #include "step/tailnet.h"
 
@@ -56,7 +57,7 @@ static const char *runsvdir(void)
 {
 	static const char *const paths[] = { "/usr/bin/runsvdir", "/sbin/runsvdir", "/usr/sbin/runsvdir",
 					     "/bin/runsvdir", "/command/runsvdir" };
-	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
 		if (!access(paths[i], X_OK))
 			return paths[i];
 	return NULL;
@@ -99,7 +100,7 @@ static void keep_image_environment(void)
 	struct vars e = { 0 };
 	for (char **v = environ; *v; v++) {
 		bool skip = false;
-		for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		for (size_t i = 0; i < ARRAY_LEN(own); i++)
 			skip |= !strncmp(*v, own[i], strlen(own[i])) && (*v)[strlen(own[i])] == '=';
 		if (!skip)
 			vars_copy(&e, (char *[]){ *v, NULL });

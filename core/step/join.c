@@ -19,6 +19,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/quote.h"
 #include "step/json.h"
 #include "step/localapi.h"
 #include "step/step.h"
@@ -60,8 +64,8 @@ static bool state_get(struct state *s, const char *path)
 		return false;
 	s->all = json_check(s->raw.body, s->raw.len);
 	s->self = json_get(s->all, "Self");
-	s->backend = json_str(json_get(s->all, "BackendState"));
-	s->dns_name = json_str(json_get(s->self, "DNSName"));
+	s->backend = json_text(json_get(s->all, "BackendState"));
+	s->dns_name = json_text(json_get(s->self, "DNSName"));
 	if (s->dns_name && *s->dns_name && s->dns_name[strlen(s->dns_name) - 1] == '.')
 		s->dns_name[strlen(s->dns_name) - 1] = 0;
 	return s->backend != NULL;
@@ -145,12 +149,12 @@ static char *set_prefs(const char *body)
 
 static char *set_hostname(const char *name)
 {
-	struct text t = { 0 };
-	text_addf(&t, "{\"HostnameSet\":true,\"Hostname\":");
-	text_quote(&t, name);
-	text_addf(&t, "}");
-	char *problem = set_prefs(t.s);
-	free(t.s);
+	struct buf t = { 0 };
+	buf_adds(&t, "{\"HostnameSet\":true,\"Hostname\":");
+	json_quote_str(&t, name);
+	buf_adds(&t, "}");
+	char *problem = set_prefs(t.data);
+	buf_free(&t);
 	return problem;
 }
 
@@ -164,28 +168,28 @@ static bool adjust(const struct wanted *w, bool *changed, bool *relogin, char **
 		return false;
 	}
 	struct span prefs = json_check(a.body, a.len);
-	char *url = json_str(json_get(prefs, "ControlURL")), *name = json_str(json_get(prefs, "Hostname"));
+	char *url = json_text(json_get(prefs, "ControlURL")), *name = json_text(json_get(prefs, "Hostname"));
 	bool renamed = !name || strcmp(name, w->hostname);
-	struct text t = { 0 };
-	text_addf(&t, "{");
+	struct buf t = { 0 };
+	buf_adds(&t, "{");
 	if (renamed) {
-		text_addf(&t, "\"HostnameSet\":true,\"Hostname\":");
-		text_quote(&t, w->hostname);
+		buf_adds(&t, "\"HostnameSet\":true,\"Hostname\":");
+		json_quote_str(&t, w->hostname);
 	}
 	const struct {
 		const char *pref;
 		bool wanted;
 	} flags[] = { { "CorpDNS", w->accept_dns }, { "RouteAll", w->accept_routes }, { "RunSSH", w->ssh } };
-	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
 		if (json_is(json_get(prefs, flags[i].pref), "true") != flags[i].wanted)
-			text_addf(&t, "%s\"%sSet\":true,\"%s\":%s", t.n > 1 ? "," : "", flags[i].pref, flags[i].pref,
-				  flags[i].wanted ? "true" : "false");
-	*changed = t.n > 1;
-	text_addf(&t, "}");
+			buf_addf(&t, "%s\"%sSet\":true,\"%s\":%s", t.len > 1 ? "," : "", flags[i].pref, flags[i].pref,
+				 flags[i].wanted ? "true" : "false");
+	*changed = t.len > 1;
+	buf_adds(&t, "}");
 	*relogin = url && *url && strcmp(url, w->login_server ? w->login_server : DEFAULT_CONTROL);
 	if (*changed && !*relogin)
-		*error = set_prefs(t.s);
-	free(t.s);
+		*error = set_prefs(t.data);
+	buf_free(&t);
 	free(url);
 	free(name);
 	free(a.body);
@@ -229,7 +233,7 @@ static int guard_key_file(void)
 static char *run_tailscale(char **argv, long long until, int *code)
 {
 	int pipefd[2], null = open("/dev/null", O_RDONLY | O_CLOEXEC), status;
-	char *out = xrealloc(NULL, OUTPUT_MAX + 1);
+	char *out = xmalloc(OUTPUT_MAX + 1);
 	size_t n = 0;
 	out[0] = 0;
 	*code = -1;
@@ -299,7 +303,7 @@ static char *complaint(struct state *s)
 	char *found = NULL;
 	state_get(s, "status?peers=false");
 	while (!found && json_next(json_get(s->all, "Health"), &at, NULL, &v)) {
-		char *text = json_str(v);
+		char *text = json_text(v);
 		if (text && !strncmp(text, logged_out, sizeof logged_out - 1))
 			found = xstrdup(text + sizeof logged_out - 1);
 		else if (text && !strstr(text, "Tailscale is starting") && !strstr(text, "Tailscale is stopped"))
@@ -409,19 +413,19 @@ static const char *join(struct state *s, const struct wanted *w, char **error)
 }
 
 /* Who has the name that we wanted? */
-static void print_taken(const struct wanted *w, struct text *t)
+static void print_taken(const struct wanted *w, struct buf *t)
 {
 	struct state all = { 0 };
 	struct span peer;
 	size_t at = 0;
 	state_get(&all, "status");
 	while (json_next(json_get(all.all, "Peer"), &at, NULL, &peer)) {
-		char *name = json_str(json_get(peer, "DNSName")), *id = json_str(json_get(peer, "ID"));
+		char *name = json_text(json_get(peer, "DNSName")), *id = json_text(json_get(peer, "ID"));
 		if (id && first_label_is(name, w->hostname)) {
-			text_addf(t, ",\"taken\":{\"online\":%s,\"nodeId\":",
-				  json_is(json_get(peer, "Online"), "true") ? "true" : "false");
-			text_quote(t, id);
-			text_addf(t, "}");
+			buf_addf(t, ",\"taken\":{\"online\":%s,\"nodeId\":",
+				 json_is(json_get(peer, "Online"), "true") ? "true" : "false");
+			json_quote_str(t, id);
+			buf_adds(t, "}");
 		}
 		free(name);
 		free(id);
@@ -429,64 +433,64 @@ static void print_taken(const struct wanted *w, struct text *t)
 	state_free(&all);
 }
 
-static void print_text(struct text *t, const char *name, const char *value)
+static void print_text(struct buf *t, const char *name, const char *value)
 {
 	if (!value || !*value)
 		return;
-	text_addf(t, ",\"%s\":", name);
-	text_quote(t, value);
+	buf_addf(t, ",\"%s\":", name);
+	json_quote_str(t, value);
 }
 
-static void print_string(struct text *t, const char *name, struct span v)
+static void print_string(struct buf *t, const char *name, struct span v)
 {
-	char *text = json_str(v);
+	char *text = json_text(v);
 	print_text(t, name, text);
 	free(text);
 }
 
-static void print_bool(struct text *t, const char *name, struct span v)
+static void print_bool(struct buf *t, const char *name, struct span v)
 {
 	if (v.s)
-		text_addf(t, ",\"%s\":%s", name, json_is(v, "true") ? "true" : "false");
+		buf_addf(t, ",\"%s\":%s", name, json_is(v, "true") ? "true" : "false");
 }
 
-static void print_list(struct text *t, const char *name, struct span list)
+static void print_list(struct buf *t, const char *name, struct span list)
 {
 	struct span v;
 	size_t at = 0;
 	bool first = true;
-	text_addf(t, ",\"%s\":[", name);
+	buf_addf(t, ",\"%s\":[", name);
 	for (; json_next(list, &at, NULL, &v); first = false) {
-		char *text = json_str(v);
-		text_addf(t, first ? "" : ",");
-		text_quote(t, text ? text : "");
+		char *text = json_text(v);
+		buf_adds(t, first ? "" : ",");
+		json_quote_str(t, text);
 		free(text);
 	}
-	text_addf(t, "]");
+	buf_adds(t, "]");
 }
 
 static void report(const struct state *s, const struct wanted *w, const char *did, const char *error)
 {
-	struct text t = { 0 };
+	struct buf t = { 0 };
 	struct span ip = { 0 };
 	size_t at = 0;
 	json_next(json_get(s->self, "TailscaleIPs"), &at, NULL, &ip);
-	text_addf(&t, "{\"did\":\"%s\"", did);
+	buf_addf(&t, "{\"did\":\"%s\"", did);
 	print_text(&t, "state", s->backend);
 	print_text(&t, "dnsName", s->dns_name);
 	print_string(&t, "ip", ip);
 	print_string(&t, "nodeId", json_get(s->self, "ID"));
 	long long expiry = json_time(json_get(s->self, "KeyExpiry"));
 	if (expiry)
-		text_addf(&t, ",\"keyExpiry\":%lld", expiry);
+		buf_addf(&t, ",\"keyExpiry\":%lld", expiry);
 	print_bool(&t, "tun", json_get(s->all, "TUN"));
 	print_bool(&t, "magicDns", json_get(json_get(s->all, "CurrentTailnet"), "MagicDNSEnabled"));
 	print_list(&t, "health", json_get(s->all, "Health"));
 	if (is(s, "Running") && s->dns_name && !first_label_is(s->dns_name, w->hostname))
 		print_taken(w, &t);
 	print_text(&t, "error", error);
-	text_addf(&t, "}\n");
-	write_all(1, t.s, t.n);
+	buf_adds(&t, "}\n");
+	fd_write_all(1, t.data, t.len);
 	/* For `docker logs`: only what has changed, and what did not work. */
 	int log = strcmp(did, "nothing") || error ? open("/proc/1/fd/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC) : -1;
 	if (log >= 0 && error)
@@ -495,7 +499,7 @@ static void report(const struct state *s, const struct wanted *w, const char *di
 		dprintf(log, "[perry] tailscale: connected as %s\n", s->dns_name);
 	if (log >= 0)
 		close(log);
-	free(t.s);
+	buf_free(&t);
 }
 
 static bool wish(struct span in, const char *name)
@@ -512,9 +516,9 @@ static void read_wanted(struct wanted *w)
 	if (!in.s)
 		die(EXIT_USAGE, "join needs one JSON object on its standard input");
 	*w = (struct wanted){
-		.hostname = json_str(json_get(in, "hostname")),
-		.key = json_str(json_get(in, "key")),
-		.login_server = json_str(json_get(in, "login_server")),
+		.hostname = json_text(json_get(in, "hostname")),
+		.key = json_text(json_get(in, "key")),
+		.login_server = json_text(json_get(in, "login_server")),
 		.accept_dns = wish(in, "accept_dns"),
 		.accept_routes = wish(in, "accept_routes"),
 		.ssh = wish(in, "ssh"),
@@ -586,14 +590,14 @@ int cmd_leave(int argc, char **argv)
 		output = run_tailscale(logout, w.until, &code);
 	if (code)
 		error = xstrdup(code < 0 ? "no answer from the control server in time" : last_line(output));
-	struct text t = { 0 };
-	text_addf(&t, "{\"left\":%s", error ? "false" : "true");
+	struct buf t = { 0 };
+	buf_addf(&t, "{\"left\":%s", error ? "false" : "true");
 	print_string(&t, "nodeId", json_get(s.self, "ID"));
 	print_text(&t, "error", error);
 	if (error && left_ms(&w) <= 0)
-		text_addf(&t, ",\"timeout\":true");
-	text_addf(&t, "}\n");
-	write_all(1, t.s, t.n);
+		buf_adds(&t, ",\"timeout\":true");
+	buf_adds(&t, "}\n");
+	fd_write_all(1, t.data, t.len);
 	free(output);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/mem.h"
 #include "step/step.h"
 
 #define MAX_DEPTH 64
@@ -99,7 +100,7 @@ static const char *value_end(const char *p, const char *end, int depth)
 		return members_end(p, end, depth);
 	if (*p == '"')
 		return string_end(p, end);
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if ((size_t)(end - p) >= strlen(words[i]) && !memcmp(p, words[i], strlen(words[i])))
 			return p + strlen(words[i]);
 	return number_end(p, end);
@@ -141,7 +142,7 @@ struct span json_get(struct span obj, const char *key)
 	if (!obj.s || *obj.s != '{')
 		return found;
 	while (json_next(obj, &at, &k, &v)) {
-		char *name = json_str(k);
+		char *name = json_text(k);
 		if (!strcmp(name, key))
 			found = v;
 		free(name);
@@ -194,12 +195,12 @@ static unsigned code_point(const char **p, const char *end)
 	return c >= 0xd800 && c < 0xe000 ? 0xfffd : c;
 }
 
-char *json_str(struct span v)
+char *json_text(struct span v)
 {
 	static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
 	if (!v.s || *v.s != '"')
 		return NULL;
-	char *out = xrealloc(NULL, v.n), *o = out; /* decoding never makes it longer */
+	char *out = xmalloc(v.n), *o = out; /* decoding never makes it longer */
 	for (const char *p = v.s + 1, *end = v.s + v.n - 1; p < end; p++) {
 		if (*p != '\\') {
 			*o++ = *p;
@@ -231,7 +232,7 @@ bool json_int(struct span v, long long min, long long max, long long *out)
 long long json_time(struct span v)
 {
 	struct tm t = { 0 };
-	char *s = json_str(v);
+	char *s = json_text(v);
 	bool ok = s &&
 		  sscanf(s, "%4d-%2d-%2dT%2d:%2d:%2d", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour, &t.tm_min,
 			 &t.tm_sec) == 6 &&
@@ -245,60 +246,4 @@ long long json_time(struct span v)
 bool json_is(struct span v, const char *text)
 {
 	return v.s && v.n == strlen(text) && !memcmp(v.s, text, v.n);
-}
-
-void text_add(struct text *t, const char *s, size_t n)
-{
-	if (t->cap - t->n < n + 1) {
-		t->cap = (t->cap + n + 1) * 2;
-		t->s = xrealloc(t->s, t->cap);
-	}
-	if (n)
-		memcpy(t->s + t->n, s, n);
-	t->n += n;
-	t->s[t->n] = 0;
-}
-
-void text_addf(struct text *t, const char *fmt, ...)
-{
-	va_list ap;
-	char *s = NULL;
-	va_start(ap, fmt);
-	int n = vasprintf(&s, fmt, ap);
-	va_end(ap);
-	if (n < 0)
-		die(EXIT_STEP, "out of memory");
-	text_add(t, s, (size_t)n);
-	free(s);
-}
-
-/* How many bytes of UTF-8 begin here; 0: none do. */
-static size_t utf8_len(const unsigned char *s)
-{
-	size_t n = s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : 0;
-	if (s[0] >= 0xf5 || (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
-void text_quote(struct text *t, const char *s)
-{
-	text_add(t, "\"", 1);
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-		size_t n = c < 0x80 ? 1 : utf8_len((const unsigned char *)s);
-		if (c == '"' || c == '\\') {
-			text_addf(t, "\\%c", c);
-		} else if (c < ' ' || c == 0x7f) {
-			text_addf(t, "\\u%04x", c);
-		} else {
-			text_add(t, n ? s : "?", n ? n : 1);
-			s += n ? n - 1 : 0;
-		}
-	}
-	text_add(t, "\"", 1);
 }

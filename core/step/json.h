@@ -1,5 +1,5 @@
-/* JSON without a tree: looks into a text, and makes new ones. A value is the piece of text that it stands in, so what
- * is copied stays as it was. */
+/* JSON without a tree: looks into a text. A value is the piece of text that it stands in, so what is copied stays as
+ * it was. New ones are written into a struct buf, their strings by json_quote. */
 #ifndef PERRY_STEP_JSON_H
 #define PERRY_STEP_JSON_H
 #include <stdbool.h>
@@ -19,20 +19,10 @@ json_get(struct span obj,
 /* Goes through an object's or a list's members. *at is 0 at first; key (may be NULL) is nothing in a list. False at the
  * end. */
 bool json_next(struct span in, size_t *at, struct span *key, struct span *value);
-char *json_str(struct span v); /* decoded, cut at a NUL; caller frees; NULL when it is no string */
+char *json_text(struct span v); /* decoded, cut at a NUL; caller frees; NULL when it is no string */
 bool json_int(struct span v, long long min, long long max, long long *out);
 long long json_time(struct span v);            /* "2026-12-01T10:00:00Z", which Go writes with or without a fraction, in
 						  milliseconds; 0: none */
 bool json_is(struct span v, const char *text); /* v reads exactly so: true, null, "a" */
-
-/* A text under construction; s is NUL-terminated once anything was added. The caller frees s. */
-struct text {
-	char *s;
-	size_t n, cap;
-};
-void text_add(struct text *t, const char *s, size_t n);
-void text_addf(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void text_quote(struct text *t, const char *s); /* as a JSON string; bytes that are no ASCII go in as they are when they
-						   are UTF-8, else as '?' */
 
 #endif

@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "base/mem.h"
+
 static bool gone_within(pid_t leader, long long ms, int again)
 {
 	long long end = now_ms() + ms;

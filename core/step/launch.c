@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+
 void launch_prepare(struct launch *l, const char *user)
 {
 	char *problem;
@@ -64,7 +66,7 @@ void exec_program(const char *file, char **argv, const struct vars *env)
 		int n = 0;
 		while (argv[n])
 			n++;
-		char **with = xrealloc(NULL, (size_t)(n + 2) * sizeof *with);
+		char **with = xmalloc((size_t)(n + 2) * sizeof *with);
 		with[0] = (char *)"sh";
 		with[1] = path;
 		memcpy(with + 2, argv + 1, (size_t)n * sizeof *with);

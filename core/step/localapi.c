@@ -11,9 +11,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/mem.h"
 #include "step/step.h"
 
 #define ANSWER_MAX (16u << 20)
+#define READ_SIZE  4096
 
 int local_open(const char *method, const char *path, const char *headers, const char *body)
 {
@@ -23,8 +27,8 @@ int local_open(const char *method, const char *path, const char *headers, const 
 	char *head =
 		xasprintf("%s /localapi/v0/%s HTTP/1.0\r\nHost: local-tailscaled.sock\r\n%sContent-Length: %zu\r\n\r\n",
 			  method, path, headers ? headers : "", body ? strlen(body) : 0);
-	int rc = fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof addr) || write_all(fd, head, strlen(head)) ||
-		 (body && write_all(fd, body, strlen(body))) || fcntl(fd, F_SETFL, O_NONBLOCK);
+	int rc = fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof addr) || fd_write_all(fd, head, strlen(head)) ||
+		 (body && fd_write_all(fd, body, strlen(body))) || fcntl(fd, F_SETFL, O_NONBLOCK);
 	saved = errno;
 	free(head);
 	if (rc && fd >= 0)
@@ -49,56 +53,48 @@ int local_head(const char *text, size_t n, int *status, char etag[96])
 	return (int)(end + 4 - text);
 }
 
-static char *read_all(int fd, int timeout_ms, size_t *len)
+static int read_all(int fd, int timeout_ms, struct buf *out)
 {
 	long long until = now_ms() + timeout_ms;
-	size_t n = 0, cap = 4096;
-	char *text = xrealloc(NULL, cap);
 	for (;;) {
-		if (cap - n < 2)
-			text = xrealloc(text, cap *= 2);
-		ssize_t got = read(fd, text + n, cap - n - 1);
-		if (got == 0)
-			break;
-		n += got > 0 ? (size_t)got : 0;
+		ssize_t got = read(fd, buf_reserve(out, READ_SIZE), READ_SIZE);
+		if (got == 0) {
+			out->data[out->len] = 0;
+			return 0;
+		}
+		out->len += got > 0 ? (size_t)got : 0;
 		if (got > 0 || errno == EINTR)
 			continue;
 		struct pollfd p = { fd, POLLIN, 0 };
 		long long left = until - now_ms();
-		if (errno == EAGAIN && left > 0 && n < ANSWER_MAX && poll(&p, 1, (int)left) >= 0)
+		if (errno == EAGAIN && left > 0 && out->len < ANSWER_MAX && poll(&p, 1, (int)left) >= 0)
 			continue;
 		if (errno == EAGAIN)
 			errno = ETIMEDOUT;
-		free(text);
-		return NULL;
+		return -1;
 	}
-	text[n] = 0;
-	*len = n;
-	return text;
 }
 
 int local_call(const char *method, const char *path, const char *headers, const char *body, int timeout_ms,
 	       struct local_answer *out)
 {
-	size_t len = 0;
+	struct buf text = { 0 };
 	int fd = local_open(method, path, headers, body), saved;
 	*out = (struct local_answer){ 0 };
 	if (fd < 0)
 		return -1;
-	char *text = read_all(fd, timeout_ms, &len);
+	int rc = read_all(fd, timeout_ms, &text), head = 0;
 	saved = errno;
 	close(fd);
-	errno = saved;
-	if (!text)
-		return -1;
-	int head = local_head(text, len, &out->status, out->etag);
+	if (rc == 0 && (head = local_head(buf_str(&text), text.len, &out->status, out->etag)) <= 0)
+		saved = EPROTO;
 	if (head <= 0) {
-		free(text);
-		errno = EPROTO;
+		buf_free(&text);
+		errno = saved;
 		return -1;
 	}
-	memmove(text, text + head, len - (size_t)head + 1);
-	out->body = text;
-	out->len = len - (size_t)head;
+	buf_consume(&text, (size_t)head);
+	out->len = text.len;
+	out->body = buf_take(&text);
 	return 0;
 }

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/quote.h"
 #include "step/json.h"
 #include "step/localapi.h"
 #include "step/step.h"
@@ -24,23 +27,23 @@ static bool knows(const char *address)
 int cmd_look(int argc, char **argv)
 {
 	struct local_answer a;
-	struct text t = { 0 };
+	struct buf t = { 0 };
 	const char *comma = "";
 	if (local_call("GET", "status?peers=false", NULL, NULL, CALL_MS, &a) || a.status != 200) {
 		printf("{\"error\":\"tailscaled does not answer\"}\n");
 		return 0;
 	}
 	struct span all = json_check(a.body, a.len);
-	char *state = json_str(json_get(all, "BackendState"));
-	text_addf(&t, "{\"state\":");
-	text_quote(&t, state ? state : "");
-	text_addf(&t, ",\"magicDns\":%s,\"sees\":[",
-		  json_is(json_get(json_get(all, "CurrentTailnet"), "MagicDNSEnabled"), "false") ? "false" : "true");
+	char *state = json_text(json_get(all, "BackendState"));
+	buf_adds(&t, "{\"state\":");
+	json_quote_str(&t, state);
+	buf_addf(&t, ",\"magicDns\":%s,\"sees\":[",
+		 json_is(json_get(json_get(all, "CurrentTailnet"), "MagicDNSEnabled"), "false") ? "false" : "true");
 	for (int i = 1; i < argc; i++)
 		if (knows(argv[i])) {
-			text_addf(&t, "%s\"%s\"", comma, argv[i]);
+			buf_addf(&t, "%s\"%s\"", comma, argv[i]);
 			comma = ",";
 		}
-	printf("%s]}\n", t.s);
+	printf("%s]}\n", t.data);
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "step/tailnet.h"
 
 static const struct {
@@ -25,7 +26,7 @@ static const struct {
 	{ "connect", cmd_connect, "connect PORT" },
 	{ "activity", cmd_activity, "activity" },
 };
-#define N_COMMANDS (sizeof commands / sizeof *commands)
+#define N_COMMANDS (ARRAY_LEN(commands))
 
 int main(int argc, char **argv)
 {

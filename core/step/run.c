@@ -17,6 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+#include "base/mem.h"
+
 /* The output lies in memory (a tmpfs): a command that prints without end must not eat it. */
 #define OUT_MAX (32LL << 20)
 
@@ -34,7 +37,7 @@ static void keep(struct sink *s, const char *bytes, size_t n)
 {
 	if (s->cut)
 		return;
-	if (s->n + (long long)n <= OUT_MAX && !write_all(s->fd, bytes, n)) {
+	if (s->n + (long long)n <= OUT_MAX && !fd_write_all(s->fd, bytes, n)) {
 		s->n += (long long)n;
 		return;
 	}
@@ -181,7 +184,7 @@ static int follow(const struct step *st)
 		char *code = read_file(st->code, NULL);
 		ssize_t n;
 		while ((n = read(out, bytes, sizeof bytes)) > 0)
-			if (write_all(1, bytes, (size_t)n))
+			if (fd_write_all(1, bytes, (size_t)n))
 				return EXIT_STEP; /* nobody listens; the command goes on */
 		if (code)
 			return atoi(code);

@@ -8,6 +8,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "step/step.h"
 
 #define NETLINK_SOCK_DIAG   4

@@ -1,5 +1,5 @@
-/* perry-step: the one helper inside every workspace. Static, plain libc, no file of core/base: it must run in any
- * image. */
+/* perry-step: the one helper inside every workspace. Static, plain libc, of core/base only what needs no more
+ * (STEP_BASE in the Makefile): it must run in any image. */
 #ifndef PERRY_STEP_H
 #define PERRY_STEP_H
 #include <stdbool.h>
@@ -42,16 +42,12 @@ void die(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3), no
 void warn_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A line in the log of the container. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void *xrealloc(void *p, size_t n);
-char *xstrdup(const char *s);
-char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The whole file with a NUL after it, caller frees; NULL with errno. */
 char *read_file(const char *path, size_t *len);
 char *read_fd(int fd, size_t *len); /* the same up to the end of a descriptor, which stays open */
 /* Through a temporary name beside it, so that a reader sees all or nothing. 0, or -1 with errno. */
 int put_file(const char *path, const char *text, mode_t mode);
-int write_all(int fd, const char *bytes, size_t n); /* 0, or -1 with errno */
-int make_dirs(const char *path, mode_t mode);       /* like mkdir -p */
+int make_dirs(const char *path, mode_t mode); /* like mkdir -p */
 void sleep_ms(int ms);
 long long now_ms(void);
 bool valid_id(const char *id);       /* letters, digits, . _ -; at most 128; no leading dot */

@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+#include "base/mem.h"
 #include "step/localapi.h"
 #include "step/step.h"
 
@@ -67,7 +69,7 @@ static void offer_proxy(void)
 	};
 	struct vars e = { 0 };
 	vars_copy(&e, (char *[]){ NULL });
-	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
 		vars_set(&e, pairs[i][0], pairs[i][1]);
 	if (vars_save(&e, TAILNET_ENV_FILE, 0644))
 		say("tailscale: " TAILNET_ENV_FILE ": %s", strerror(errno));
@@ -78,7 +80,7 @@ static void offer_command(void)
 {
 	static const char *const dirs[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
 					    "/usr/bin",        "/sbin",          "/bin" };
-	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
 		char *path = xasprintf("%s/tailscale", dirs[i]);
 		bool there = !access(path, X_OK);
 		free(path);
@@ -107,7 +109,7 @@ static void keep(struct log *l, const char *bytes, size_t n)
 		l->fd = open(TAILSCALED_LOG, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 		l->size = 0;
 	}
-	if (l->fd >= 0 && !write_all(l->fd, bytes, n))
+	if (l->fd >= 0 && !fd_write_all(l->fd, bytes, n))
 		l->size += (off_t)n;
 }
 

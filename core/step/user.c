@@ -11,6 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+#include "base/mem.h"
+
 int user_find(const char *name, struct user *out)
 {
 	bool number = *name && strspn(name, "0123456789") == strlen(name);
@@ -63,7 +66,7 @@ void user_env(const struct user *u, struct vars *e)
 const char *user_shell(const struct user *u, const struct vars *e, const char *wanted)
 {
 	const char *tries[] = { wanted, vars_get(e, "SHELL"), u->shell, "/bin/bash", "/bin/sh" };
-	for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(tries); i++) {
 		const char *s = tries[i], *base = s ? strrchr(s, '/') : NULL;
 		/* perry-sh only loads the environment and comes back here */
 		if (base && s[0] == '/' && strcmp(base, "/perry-sh") && strcmp(base, "/nologin") &&
@@ -91,9 +94,10 @@ static int append(const char *path, const char *line, bool required)
 	off_t size = lseek(fd, 0, SEEK_END);
 	if (size > 0 && pread(fd, &last, 1, size - 1) != 1)
 		last = '\n';
-	int rc = last == '\n' ? 0 : write_all(fd, "\n", 1); /* a file without a last newline would swallow our line */
+	int rc =
+		last == '\n' ? 0 : fd_write_all(fd, "\n", 1); /* a file without a last newline would swallow our line */
 	if (!rc)
-		rc = write_all(fd, line, strlen(line));
+		rc = fd_write_all(fd, line, strlen(line));
 	close(fd);
 	return rc;
 }

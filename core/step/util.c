@@ -14,6 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/mem.h"
+
+#define READ_SIZE 4096
+
 static void warn_va(const char *fmt, va_list ap)
 {
 	fputs("perry-step: ", stderr);
@@ -48,56 +54,26 @@ void say(const char *fmt, ...)
 	dprintf(1, "[perry] %s\n", line);
 }
 
-void *xrealloc(void *p, size_t n)
-{
-	void *q = realloc(p, n ? n : 1);
-	if (!q)
-		die(EXIT_STEP, "out of memory");
-	return q;
-}
-
-char *xstrdup(const char *s)
-{
-	size_t n = strlen(s) + 1;
-	return memcpy(xrealloc(NULL, n), s, n);
-}
-
-char *xasprintf(const char *fmt, ...)
-{
-	va_list ap;
-	char *s = NULL;
-	va_start(ap, fmt);
-	int n = vasprintf(&s, fmt, ap);
-	va_end(ap);
-	if (n < 0)
-		die(EXIT_STEP, "out of memory");
-	return s;
-}
-
 char *read_fd(int fd, size_t *len)
 {
-	char *text = xrealloc(NULL, 4096);
-	size_t n = 0, cap = 4096;
+	struct buf text = { 0 };
 	for (;;) {
-		if (cap - n < 2)
-			text = xrealloc(text, cap *= 2);
-		ssize_t r = read(fd, text + n, cap - n - 1);
+		ssize_t r = read(fd, buf_reserve(&text, READ_SIZE), READ_SIZE);
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0) {
 			int e = errno;
-			free(text);
+			buf_free(&text);
 			errno = e;
 			return NULL;
 		}
 		if (r == 0)
 			break;
-		n += (size_t)r;
+		text.len += (size_t)r;
 	}
-	text[n] = 0;
 	if (len)
-		*len = n;
-	return text;
+		*len = text.len;
+	return buf_take(&text);
 }
 
 char *read_file(const char *path, size_t *len)
@@ -112,20 +88,6 @@ char *read_file(const char *path, size_t *len)
 	return text;
 }
 
-int write_all(int fd, const char *bytes, size_t n)
-{
-	while (n) {
-		ssize_t w = write(fd, bytes, n);
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w < 0)
-			return -1;
-		bytes += w;
-		n -= (size_t)w;
-	}
-	return 0;
-}
-
 int put_file(const char *path, const char *text, mode_t mode)
 {
 	char *tmp = xasprintf("%s.%d", path, (int)getpid());
@@ -133,7 +95,7 @@ int put_file(const char *path, const char *text, mode_t mode)
 	if (fd >= 0) {
 		rc = fchmod(fd, mode);
 		if (!rc)
-			rc = write_all(fd, text, strlen(text));
+			rc = fd_write_all(fd, text, strlen(text));
 		close(fd);
 		if (!rc)
 			rc = rename(tmp, path);
@@ -204,7 +166,7 @@ int signal_number(const char *name)
 		return n > 0 && n < 65 ? (int)n : 0;
 	if (!strncmp(name, "SIG", 3))
 		name += 3;
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (!strcmp(name, known[i].name))
 			return known[i].number;
 	return 0;

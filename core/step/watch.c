@@ -13,6 +13,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/fd.h"
 #include "step/activity.h"
 #include "step/step.h"
 #include "step/watch.h"
@@ -28,69 +30,69 @@ struct watch {
 	struct ports ports;
 	struct tailnet tailnet;
 	struct serve serve;
-	struct text told; /* the last line about ports */
-	struct text in;   /* of the command that is not whole yet */
-	bool skipping;    /* it is too long */
+	struct buf told; /* the last line about ports */
+	struct buf in;   /* of the command that is not whole yet */
+	bool skipping;   /* it is too long */
 	long long look_at;
 };
 
-static void tell(const struct text *line)
+static void tell(const struct buf *line)
 {
-	if (write_all(1, line->s, line->n))
+	if (fd_write_all(1, line->data, line->len))
 		exit(0); /* nobody listens any more */
 }
 
 static void serve(struct watch *w)
 {
-	struct text line = { 0 };
+	struct buf line = { 0 };
 	if (!serve_turn(&w->serve, &w->tailnet, &w->ports))
 		return;
 	serve_print(&w->serve, &line);
 	tell(&line);
-	free(line.s);
+	buf_free(&line);
 }
 
 static void look_at_ports(struct watch *w)
 {
-	struct text line = { 0 };
+	struct buf line = { 0 };
 	bool first = !w->look_at, changed = ports_look(&w->ports);
 	if (changed || first)
 		ports_print(&w->ports, &line);
-	if (line.s && (!w->told.s || strcmp(line.s, w->told.s))) {
+	if (line.len && strcmp(line.data, buf_str(&w->told))) {
 		tell(&line);
-		free(w->told.s);
+		buf_free(&w->told);
 		w->told = line;
 		serve(w); /* a forward goes at once with its server; one for a new server waits for the agent's word */
 	} else {
-		free(line.s);
+		buf_free(&line);
 	}
-	w->look_at = now_ms() + (w->serve.ours.n ? LOOK_SOON_MS : LOOK_MS);
+	w->look_at = now_ms() + (w->serve.ours.len ? LOOK_SOON_MS : LOOK_MS);
 }
 
 static void look_at_tailnet(struct watch *w, bool readable)
 {
-	struct text line = { 0 };
+	struct buf line = { 0 };
 	if (!tailnet_turn(&w->tailnet, readable))
 		return;
 	tailnet_print(&w->tailnet, &line);
 	tell(&line);
-	free(line.s);
+	buf_free(&line);
 	serve(w);
 }
 
 static void take_command(struct watch *w)
 {
-	struct span all = json_check(w->in.s, w->in.n), wanted = json_get(all, "serve");
+	struct span all = json_check(buf_str(&w->in), w->in.len), wanted = json_get(all, "serve");
 	/* One with neither is of an agent that knows more than we do. */
 	if (wanted.s) {
 		serve_take(&w->serve, wanted);
 		serve(w);
 	}
 	if (json_is(json_get(all, "activity"), "true")) {
-		struct text line = { 0 };
+		struct buf line = { 0 };
 		activity_print(&line);
 		tell(&line);
-		free(line.s);
+		buf_free(&line);
 	}
 }
 
@@ -104,17 +106,16 @@ static bool take_input(struct watch *w)
 	for (const char *p = bytes, *end = bytes + n; p < end;) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		size_t k = (size_t)((nl ? nl : end) - p);
-		w->skipping |= w->in.n + k > COMMAND_MAX;
+		w->skipping |= w->in.len + k > COMMAND_MAX;
 		if (!w->skipping)
-			text_add(&w->in, p, k);
+			buf_add(&w->in, p, k);
 		p += k + (nl ? 1 : 0);
 		if (!nl)
 			break;
 		if (!w->skipping)
 			take_command(w);
 		w->skipping = false;
-		free(w->in.s);
-		w->in = (struct text){ 0 };
+		buf_free(&w->in);
 	}
 	return true;
 }

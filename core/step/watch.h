@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "step/json.h"
 #include "step/sockets.h"
 
@@ -25,25 +26,25 @@ struct ports {
 	struct sockets sockets;
 };
 void ports_open(struct ports *p);
-bool ports_look(struct ports *p);                          /* true when the set is another one than before */
-void ports_print(const struct ports *p, struct text *out); /* {"ports":[...]} */
+bool ports_look(struct ports *p);                         /* true when the set is another one than before */
+void ports_print(const struct ports *p, struct buf *out); /* {"ports":[...]} */
 bool listener_is_loopback(const struct listener *l);
 
 /* The workspace's own tailscaled (watch_tailnet.c). */
 struct tailnet {
-	int bus;          /* its notifications, or -1 */
-	bool headed;      /* their HTTP head is read */
-	struct text line; /* of a notification that is not whole yet: its beginning */
+	int bus;         /* its notifications, or -1 */
+	bool headed;     /* their HTTP head is read */
+	struct buf line; /* of a notification that is not whole yet: its beginning */
 	long long open_at, ask_at, asked;
 	bool running, tun; /* as it said last */
 	char *dns_name;    /* or NULL */
 	bool certificates; /* for that name, to be had */
-	struct text told;  /* as printed last */
+	struct buf told;   /* as printed last */
 };
 /* Hears from it, if there is one; asks for its state when something has changed. True: there is a line to print,
  * {"tailnet":{...}}. */
 bool tailnet_turn(struct tailnet *t, bool readable);
-void tailnet_print(const struct tailnet *t, struct text *out);
+void tailnet_print(const struct tailnet *t, struct buf *out);
 
 /* Our part of its serve configuration (watch_serve.c). */
 #define SERVE_MAX 256
@@ -56,14 +57,14 @@ struct serve {
 	size_t ntcp;
 	struct serve_web web[16];
 	size_t nweb;
-	struct text ours; /* what of it is ours: the entries of the last change, as the marker file has them */
+	struct buf ours; /* what of it is ours: the entries of the last change, as the marker file has them */
 	bool read_marker;
 	long long again_at; /* after a failure; 0: none */
-	struct text told;
+	struct buf told;
 };
 void serve_take(struct serve *s, struct span command);
 /* Makes the configuration what is wanted of what listens now. True: there is a line to print, {"serve":{...}}. */
 bool serve_turn(struct serve *s, const struct tailnet *t, const struct ports *p);
-void serve_print(const struct serve *s, struct text *out);
+void serve_print(const struct serve *s, struct buf *out);
 
 #endif

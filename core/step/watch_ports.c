@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/quote.h"
 #include "step/step.h"
 #include "step/watch.h"
 
@@ -171,10 +174,10 @@ bool ports_look(struct ports *p)
 	return changed;
 }
 
-void ports_print(const struct ports *p, struct text *out)
+void ports_print(const struct ports *p, struct buf *out)
 {
 	size_t told = 0, more = 0;
-	text_addf(out, "{\"ports\":[");
+	buf_adds(out, "{\"ports\":[");
 	for (size_t i = 0; i < p->n; i++) {
 		const struct listener *l = &p->v[i];
 		char addr[INET6_ADDRSTRLEN] = "";
@@ -185,13 +188,13 @@ void ports_print(const struct ports *p, struct text *out)
 			continue;
 		}
 		inet_ntop(l->v6 ? AF_INET6 : AF_INET, l->addr, addr, sizeof addr);
-		text_addf(out, "%s{\"number\":%d,\"address\":\"%s\",\"loopback\":%s", told++ ? "," : "", l->port, addr,
-			  listener_is_loopback(l) ? "true" : "false");
+		buf_addf(out, "%s{\"number\":%d,\"address\":\"%s\",\"loopback\":%s", told++ ? "," : "", l->port, addr,
+			 listener_is_loopback(l) ? "true" : "false");
 		if (l->pid) {
-			text_addf(out, ",\"pid\":%d,\"process\":", (int)l->pid);
-			text_quote(out, l->name);
+			buf_addf(out, ",\"pid\":%d,\"process\":", (int)l->pid);
+			json_quote_str(out, l->name);
 		}
-		text_addf(out, "}");
+		buf_adds(out, "}");
 	}
-	text_addf(out, more ? "],\"more\":%zu}\n" : "]}\n", more);
+	buf_addf(out, more ? "],\"more\":%zu}\n" : "]}\n", more);
 }

@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/quote.h"
 #include "step/localapi.h"
 #include "step/step.h"
 #include "step/watch.h"
@@ -29,7 +32,7 @@ void serve_take(struct serve *s, struct span command)
 		if (json_int(v, 1, 65535, &n))
 			s->tcp[s->ntcp++] = (unsigned short)n;
 	list = json_get(command, "web");
-	for (at = 0; s->nweb < sizeof s->web / sizeof *s->web && json_next(list, &at, NULL, &v);)
+	for (at = 0; s->nweb < ARRAY_LEN(s->web) && json_next(list, &at, NULL, &v);)
 		if (json_int(json_get(v, "port"), 1, 65535, &n) && json_int(json_get(v, "target"), 1, 65535, &target))
 			s->web[s->nweb++] = (struct serve_web){ (unsigned short)n, (unsigned short)target };
 }
@@ -65,19 +68,18 @@ static bool is_web_port(const struct serve *s, unsigned short port)
 	return false;
 }
 
-static void wanted_lines(const struct serve *s, const struct tailnet *t, const struct ports *p, struct text *out)
+static void wanted_lines(const struct serve *s, const struct tailnet *t, const struct ports *p, struct buf *out)
 {
-	text_add(out, "", 0);
 	for (size_t i = 0; i < s->nweb && t->dns_name; i++) {
 		/* Without certificates the usual port of HTTPS becomes that of HTTP. */
 		int port = s->web[i].port == 443 && !t->certificates ? 80 : s->web[i].port;
-		text_addf(out, "web %d %s %s %d\n", port, t->certificates ? "https" : "http", t->dns_name,
-			  s->web[i].target);
+		buf_addf(out, "web %d %s %s %d\n", port, t->certificates ? "https" : "http", t->dns_name,
+			 s->web[i].target);
 	}
 	for (size_t i = 0; i < s->ntcp; i++) {
 		char *target = is_web_port(s, s->tcp[i]) ? NULL : loopback_target(p, s->tcp[i], t->tun);
 		if (target)
-			text_addf(out, "tcp %d %s\n", s->tcp[i], target);
+			buf_addf(out, "tcp %d %s\n", s->tcp[i], target);
 		free(target);
 	}
 }
@@ -130,31 +132,30 @@ static bool is_ours(const char *note, bool web, const char *key, struct span val
 	return found;
 }
 
-static void add_member(struct text *out, bool *first, const char *key, const char *value, size_t n)
+static void add_member(struct buf *out, bool *first, const char *key, const char *value, size_t n)
 {
-	text_addf(out, *first ? "" : ",");
-	text_quote(out, key);
-	text_addf(out, ":%.*s", (int)n, value);
+	buf_adds(out, *first ? "" : ",");
+	json_quote_str(out, key);
+	buf_addf(out, ":%.*s", (int)n, value);
 	*first = false;
 }
 
 /* What became of the wanted lines: those in place, and the ports where somebody else's entry stands, which stays. */
 struct outcome {
-	struct text placed, taken;
+	struct buf placed, taken;
 };
 
 /* One of the two maps with what is ours in it replaced. The outcome is that of TCP, which has an entry for each line.
  */
-static void rewrite(struct span old, const char *ours, const char *wanted, bool web, struct text *out,
-		    struct outcome *o)
+static void rewrite(struct span old, const char *ours, const char *wanted, bool web, struct buf *out, struct outcome *o)
 {
 	struct span k, v;
 	struct line l;
 	size_t at = 0;
 	bool first = true;
-	text_addf(out, "{");
+	buf_adds(out, "{");
 	while (json_next(old, &at, &k, &v)) {
-		char *key = json_str(k);
+		char *key = json_text(k);
 		if (!is_ours(ours, web, key, v))
 			add_member(out, &first, key, v.s, v.n);
 		free(key);
@@ -169,34 +170,34 @@ static void rewrite(struct span old, const char *ours, const char *wanted, bool 
 		if (ok)
 			add_member(out, &first, key, text, strlen(text));
 		if (!web && ok)
-			text_addf(&o->placed, "%.*s", (int)(next - p), p);
+			buf_add(&o->placed, p, (size_t)(next - p));
 		else if (!web)
-			text_addf(&o->taken, "%s%s", o->taken.n ? ", " : "", key);
+			buf_addf(&o->taken, "%s%s", o->taken.len ? ", " : "", key);
 		free(key);
 		free(text);
 	}
-	text_addf(out, "}");
+	buf_adds(out, "}");
 }
 
 static char *merge(struct span config, const char *ours, const char *wanted, struct outcome *o)
 {
-	struct text out = { 0 };
+	struct buf out = { 0 };
 	struct span k, v;
 	size_t at = 0;
 	bool first = true;
-	text_addf(&out, "{");
+	buf_adds(&out, "{");
 	while (json_next(config, &at, &k, &v)) {
-		char *key = json_str(k);
+		char *key = json_text(k);
 		if (strcmp(key, "TCP") && strcmp(key, "Web"))
 			add_member(&out, &first, key, v.s, v.n);
 		free(key);
 	}
-	text_addf(&out, "%s\"TCP\":", first ? "" : ",");
+	buf_addf(&out, "%s\"TCP\":", first ? "" : ",");
 	rewrite(json_get(config, "TCP"), ours, wanted, false, &out, o);
-	text_addf(&out, ",\"Web\":");
+	buf_adds(&out, ",\"Web\":");
 	rewrite(json_get(config, "Web"), ours, wanted, true, &out, o);
-	text_addf(&out, "}");
-	return out.s;
+	buf_adds(&out, "}");
+	return buf_take(&out);
 }
 
 /* Nothing of ours is to go or to come? */
@@ -241,17 +242,19 @@ static int change(struct serve *s, const char *wanted, struct outcome *o, char *
 	}
 	struct span config = json_check(a.body, a.len);
 	int rc = 1;
-	o->placed.n = o->taken.n = 0;
-	if (as_wanted(config, s->ours.s, wanted)) {
-		text_addf(&o->placed, "%s", wanted);
+	buf_consume(&o->placed, o->placed.len);
+	buf_consume(&o->taken, o->taken.len);
+	if (as_wanted(config, buf_str(&s->ours), wanted)) {
+		buf_adds(&o->placed, wanted);
 	} else {
-		char *body = merge(config, s->ours.s, wanted, o), *both = xasprintf("%s%s", s->ours.s, wanted);
+		char *body = merge(config, buf_str(&s->ours), wanted, o),
+		     *both = xasprintf("%s%s", buf_str(&s->ours), wanted);
 		/* Whatever comes in between: what may be ours is in the note. */
 		put_file(MARKER, both, 0600);
 		int status = post(body, a.etag);
 		rc = status == 200 ? 1 : status == 412 ? 0 : -1;
 		if (rc > 0)
-			put_file(MARKER, o->placed.s, 0600);
+			put_file(MARKER, buf_str(&o->placed), 0600);
 		else if (rc < 0)
 			*why = xasprintf("tailscaled refuses the change of its serve configuration (%d)", status);
 		free(body);
@@ -261,38 +264,38 @@ static int change(struct serve *s, const char *wanted, struct outcome *o, char *
 	return rc;
 }
 
-static void report(const struct serve *s, const char *taken, const char *why, struct text *out)
+static void report(const struct serve *s, const char *taken, const char *why, struct buf *out)
 {
 	struct line l;
 	bool first = true;
-	text_addf(out, "{\"tcp\":[");
-	for (const char *p = s->ours.s; (p = next_line(p, &l));)
+	buf_adds(out, "{\"tcp\":[");
+	for (const char *p = buf_str(&s->ours); (p = next_line(p, &l));)
 		if (!l.web) {
-			text_addf(out, "%s%d", first ? "" : ",", l.port);
+			buf_addf(out, "%s%d", first ? "" : ",", l.port);
 			first = false;
 		}
-	text_addf(out, "],\"web\":[");
+	buf_adds(out, "],\"web\":[");
 	first = true;
-	for (const char *p = s->ours.s; (p = next_line(p, &l));)
+	for (const char *p = buf_str(&s->ours); (p = next_line(p, &l));)
 		if (l.web) {
-			text_addf(out, "%s{\"port\":%d,\"scheme\":\"%s\",\"target\":%d}", first ? "" : ",", l.port,
-				  l.scheme, l.target_port);
+			buf_addf(out, "%s{\"port\":%d,\"scheme\":\"%s\",\"target\":%d}", first ? "" : ",", l.port,
+				 l.scheme, l.target_port);
 			first = false;
 		}
-	text_addf(out, "]");
+	buf_adds(out, "]");
 	if (why || *taken) {
 		char *text = why ? xstrdup(why)
 				 : xasprintf("the workspace's serve configuration has something else there: %s", taken);
-		text_addf(out, ",\"error\":");
-		text_quote(out, text);
+		buf_adds(out, ",\"error\":");
+		json_quote_str(out, text);
 		free(text);
 	}
-	text_addf(out, "}");
+	buf_adds(out, "}");
 }
 
 bool serve_turn(struct serve *s, const struct tailnet *t, const struct ports *p)
 {
-	struct text wanted = { 0 }, now = { 0 };
+	struct buf wanted = { 0 }, now = { 0 };
 	struct outcome o = { 0 };
 	char *why = NULL;
 	s->again_at = 0;
@@ -301,36 +304,34 @@ bool serve_turn(struct serve *s, const struct tailnet *t, const struct ports *p)
 	if (!s->read_marker) {
 		char *note = read_file(MARKER, NULL);
 		s->read_marker = true;
-		text_addf(&s->ours, "%s", note ? note : "");
+		buf_adds(&s->ours, note ? note : "");
 		free(note);
 	}
 	wanted_lines(s, t, p, &wanted);
-	text_add(&o.placed, "", 0);
-	text_add(&o.taken, "", 0);
 	int rc = 0;
 	for (int i = 0; i < TRIES && rc == 0; i++)
-		rc = change(s, wanted.s, &o, &why);
+		rc = change(s, buf_str(&wanted), &o, &why);
 	s->again_at = rc > 0 ? 0 : now_ms() + AGAIN_MS;
 	if (rc > 0) {
-		free(s->ours.s);
+		buf_free(&s->ours);
 		s->ours = o.placed;
-		o.placed.s = NULL;
+		o.placed = (struct buf){ 0 };
 	}
-	report(s, o.taken.s, rc == 0 ? "others keep changing the serve configuration" : why, &now);
-	free(wanted.s);
-	free(o.placed.s);
-	free(o.taken.s);
+	report(s, buf_str(&o.taken), rc == 0 ? "others keep changing the serve configuration" : why, &now);
+	buf_free(&wanted);
+	buf_free(&o.placed);
+	buf_free(&o.taken);
 	free(why);
-	if (s->told.s && !strcmp(now.s, s->told.s)) {
-		free(now.s);
+	if (!strcmp(now.data, buf_str(&s->told))) {
+		buf_free(&now);
 		return false;
 	}
-	free(s->told.s);
+	buf_free(&s->told);
 	s->told = now;
 	return true;
 }
 
-void serve_print(const struct serve *s, struct text *out)
+void serve_print(const struct serve *s, struct buf *out)
 {
-	text_addf(out, "{\"serve\":%s}\n", s->told.s);
+	buf_addf(out, "{\"serve\":%s}\n", s->told.data);
 }

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/quote.h"
 #include "step/localapi.h"
 #include "step/step.h"
 #include "step/watch.h"
@@ -19,15 +22,15 @@
 #define LINE_MAX   8192 /* of a notification; what matters stands at its beginning, or it is large enough to matter */
 #define HEALTH_MAX 8
 
-static void add_string(struct text *out, const char *name, struct span v, bool dns)
+static void add_string(struct buf *out, const char *name, struct span v, bool dns)
 {
-	char *s = json_str(v);
+	char *s = json_text(v);
 	size_t n = s ? strlen(s) : 0;
 	if (n && dns && s[n - 1] == '.')
 		s[n - 1] = 0;
 	if (n) {
-		text_addf(out, ",\"%s\":", name);
-		text_quote(out, s);
+		buf_addf(out, ",\"%s\":", name);
+		json_quote_str(out, s);
 	}
 	free(s);
 }
@@ -38,27 +41,27 @@ static bool list_has(struct span list, const char *wanted)
 	size_t at = 0;
 	bool found = false;
 	while (!found && json_next(list, &at, NULL, &v)) {
-		char *s = json_str(v);
+		char *s = json_text(v);
 		found = s && !strcmp(s, wanted);
 		free(s);
 	}
 	return found;
 }
 
-static void add_health(struct text *out, struct span list)
+static void add_health(struct buf *out, struct span list)
 {
 	struct span v;
 	size_t at = 0, n = 0;
-	text_addf(out, ",\"health\":[");
+	buf_adds(out, ",\"health\":[");
 	for (; n < HEALTH_MAX && json_next(list, &at, NULL, &v); n++)
-		text_addf(out, "%s%.*s", n ? "," : "", (int)v.n, v.s);
-	text_addf(out, "]");
+		buf_addf(out, "%s%.*s", n ? "," : "", (int)v.n, v.s);
+	buf_adds(out, "]");
 }
 
-static void take_status(struct tailnet *t, struct span status, struct text *out)
+static void take_status(struct tailnet *t, struct span status, struct buf *out)
 {
 	struct span self = json_get(status, "Self"), ip = { 0 };
-	char *state = json_str(json_get(status, "BackendState")), *dns = json_str(json_get(self, "DNSName"));
+	char *state = json_text(json_get(status, "BackendState")), *dns = json_text(json_get(self, "DNSName"));
 	size_t at = 0;
 	long long expiry = json_time(json_get(self, "KeyExpiry"));
 	if (dns && *dns && dns[strlen(dns) - 1] == '.')
@@ -68,30 +71,30 @@ static void take_status(struct tailnet *t, struct span status, struct text *out)
 	t->running = state && !strcmp(state, "Running");
 	t->tun = !json_is(json_get(status, "TUN"), "false");
 	t->certificates = t->dns_name && list_has(json_get(status, "CertDomains"), t->dns_name);
-	text_addf(out, "{\"state\":");
-	text_quote(out, state ? state : "NoState");
+	buf_adds(out, "{\"state\":");
+	json_quote_str(out, state ? state : "NoState");
 	add_string(out, "dnsName", json_get(self, "DNSName"), true);
 	if (json_next(json_get(self, "TailscaleIPs"), &at, NULL, &ip))
 		add_string(out, "ip", ip, false);
 	add_string(out, "nodeId", json_get(self, "ID"), false);
 	if (expiry)
-		text_addf(out, ",\"keyExpiry\":%lld", expiry);
-	text_addf(out, ",\"tun\":%s", t->tun ? "true" : "false");
+		buf_addf(out, ",\"keyExpiry\":%lld", expiry);
+	buf_addf(out, ",\"tun\":%s", t->tun ? "true" : "false");
 	add_health(out, json_get(status, "Health"));
-	text_addf(out, "}");
+	buf_adds(out, "}");
 	free(state);
 	free(dns);
 }
 
 /* True: it is another state than the one told last. */
-static bool settle(struct tailnet *t, struct text *now)
+static bool settle(struct tailnet *t, struct buf *now)
 {
-	bool same = t->told.s && !strcmp(now->s, t->told.s);
+	bool same = !strcmp(now->data, buf_str(&t->told));
 	if (same) {
-		free(now->s);
+		buf_free(now);
 		return false;
 	}
-	free(t->told.s);
+	buf_free(&t->told);
 	t->told = *now;
 	return true;
 }
@@ -99,7 +102,7 @@ static bool settle(struct tailnet *t, struct text *now)
 static bool ask(struct tailnet *t)
 {
 	struct local_answer a = { 0 };
-	struct text now = { 0 };
+	struct buf now = { 0 };
 	bool news = false;
 	t->ask_at = 0;
 	t->asked = now_ms();
@@ -123,7 +126,7 @@ static bool matters(const char *line, size_t n)
 	const char *state = memmem(line, n, "\"State\":", 8);
 	if (n >= LINE_MAX || (state && state + 8 < line + n && isdigit((unsigned char)state[8])))
 		return true;
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (memmem(line, n, words[i], strlen(words[i])))
 			return true;
 	return false;
@@ -140,10 +143,9 @@ static void note(struct tailnet *t)
 
 static void take_line(struct tailnet *t)
 {
-	if (matters(t->line.s, t->line.n))
+	if (matters(buf_str(&t->line), t->line.len))
 		note(t);
-	free(t->line.s);
-	t->line = (struct text){ 0 };
+	buf_free(&t->line);
 }
 
 /* The head is skipped: whether it is one of success shows in what follows. False: the connection has ended. */
@@ -155,17 +157,16 @@ static bool hear(struct tailnet *t)
 		return n < 0 && (errno == EAGAIN || errno == EINTR);
 	for (const char *p = bytes, *end = bytes + n; p < end;) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
-		size_t k = (size_t)((nl ? nl : end) - p), room = LINE_MAX - t->line.n;
-		text_add(&t->line, p, k < room ? k : room);
+		size_t k = (size_t)((nl ? nl : end) - p), room = LINE_MAX - t->line.len;
+		buf_add(&t->line, p, k < room ? k : room);
 		p += k + (nl ? 1 : 0);
 		if (!nl)
 			break;
 		if (t->headed)
 			take_line(t);
 		else {
-			t->headed = t->line.n <= 1;
-			free(t->line.s);
-			t->line = (struct text){ 0 };
+			t->headed = t->line.len <= 1;
+			buf_free(&t->line);
 		}
 	}
 	return true;
@@ -174,15 +175,14 @@ static bool hear(struct tailnet *t)
 /* Forgets the connection, not what was told: it may only be starting again. */
 static bool gone(struct tailnet *t)
 {
-	struct text now = { 0 };
+	struct buf now = { 0 };
 	close(t->bus);
 	t->bus = -1;
 	t->open_at = now_ms() + TRY_MS;
 	t->ask_at = 0;
 	t->running = false;
-	free(t->line.s);
-	t->line = (struct text){ 0 };
-	text_addf(&now, "{\"state\":\"NoState\",\"health\":[\"tailscaled does not run\"]}");
+	buf_free(&t->line);
+	buf_adds(&now, "{\"state\":\"NoState\",\"health\":[\"tailscaled does not run\"]}");
 	return settle(t, &now);
 }
 
@@ -201,7 +201,7 @@ bool tailnet_turn(struct tailnet *t, bool readable)
 	return t->bus >= 0 && t->ask_at && now >= t->ask_at && ask(t);
 }
 
-void tailnet_print(const struct tailnet *t, struct text *out)
+void tailnet_print(const struct tailnet *t, struct buf *out)
 {
-	text_addf(out, "{\"tailnet\":%s}\n", t->told.s);
+	buf_addf(out, "{\"tailnet\":%s}\n", t->told.data);
 }

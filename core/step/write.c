@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+#include "base/mem.h"
+
 static int copy_input(int fd, long long expected)
 {
 	char bytes[65536];
@@ -23,7 +26,7 @@ static int copy_input(int fd, long long expected)
 		if (n == 0)
 			break;
 		total += n;
-		if (write_all(fd, bytes, (size_t)n))
+		if (fd_write_all(fd, bytes, (size_t)n))
 			return -1;
 	}
 	if (expected >= 0 && total != expected) {

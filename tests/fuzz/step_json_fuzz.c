@@ -1,51 +1,38 @@
 /* perry-step's JSON: whatever is taken for a value agrees with cJSON, and walking through it stays inside. */
-#include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include <cjson/cJSON.h>
 
+/* perry-step is no module. */
 #include "step/json.c"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "base/quote.h"
 
-/* perry-step is no module: the two helpers that its JSON uses, as util.c has them. */
-void die(int code, const char *fmt, ...)
-{
-	(void)fmt;
-	exit(code);
-}
-void *xrealloc(void *p, size_t n)
-{
-	void *q = realloc(p, n ? n : 1);
-	if (!q)
-		abort();
-	return q;
-}
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void walk(struct span v, int depth)
 {
 	struct span key, value;
 	size_t at = 0;
-	struct text out = { 0 };
-	char *s = json_str(v);
+	struct buf out = { 0 };
+	char *s = json_text(v);
 	long long n;
 	if (s) {
-		text_quote(&out, s);
-		struct span again = json_check(out.s, out.n);
-		char *t = json_str(again);
+		json_quote_str(&out, s);
+		struct span again = json_check(out.data, out.len);
+		char *t = json_text(again);
 		if (!t)
 			abort();
 		free(t);
 	}
 	free(s);
-	free(out.s);
+	buf_free(&out);
 	json_int(v, -1000, 1000, &n);
 	while (json_next(v, &at, &key, &value)) {
 		if (value.s < v.s || value.s + value.n > v.s + v.n || value.n == 0)
 			abort();
 		if (key.s) {
-			char *name = json_str(key);
+			char *name = json_text(key);
 			if (!json_get(v, name).s)
 				abort();
 			free(name);
@@ -57,7 +44,7 @@ static void walk(struct span v, int depth)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = xrealloc(NULL, size + 1);
+	char *text = xmalloc(size + 1);
 	memcpy(text, data, size);
 	text[size] = 0;
 	struct span v = json_check(text, size);
