@@ -132,13 +132,11 @@ static int open_listeners(struct boot *b, struct perry_err **err)
 
 static void went_quiet(void *ctx)
 {
-	(void)ctx;
 	agent_trim();
 }
 
 static void nothing(void *arg)
 {
-	(void)arg;
 }
 
 static int import_legacy(struct agent *a, struct perry_err **err)

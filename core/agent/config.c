@@ -15,7 +15,6 @@
 
 static void warn_key(void *ctx, const char *key, const char *nearest)
 {
-	(void)ctx;
 	if (nearest)
 		log_warn("config", "unknown key \"%s\" (did you mean \"%s\"?)", key, nearest);
 	else
@@ -64,8 +63,6 @@ void agent_config_on_change(struct agent *a,
 static int add_token(cJSON *root, void *ctx, struct perry_err **err)
 {
 	char token[33];
-	(void)ctx;
-	(void)err;
 	if (json_at(root, "auth.token")) /* somebody was quicker, or it is "": authentication is off on purpose */
 		return 0;
 	random_hex(token, 16);

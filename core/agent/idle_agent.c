@@ -53,13 +53,11 @@ struct idle_agent {
 
 static int64_t mono(void *ctx)
 {
-	(void)ctx;
 	return clock_mono_ms();
 }
 
 static int64_t wall_s(void *ctx)
 {
-	(void)ctx;
 	return clock_ms() / 1000;
 }
 

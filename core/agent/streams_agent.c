@@ -44,7 +44,6 @@ static char *shell(void *ctx, const char *workspace)
 {
 	struct config *c = agent_config(ctx);
 	char *s = xstrdup(config_str(c, "terminal.preferredShell"));
-	(void)workspace;
 	config_unref(c);
 	return s;
 }

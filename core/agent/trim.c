@@ -11,7 +11,6 @@
 static int drop_text(struct dl_phdr_info *info, size_t size, void *ctx)
 {
 	uintptr_t page = *(const uintptr_t *)ctx;
-	(void)size;
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
 		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || (p->p_flags & PF_W))

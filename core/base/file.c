@@ -126,7 +126,6 @@ int dir_temp(const char *prefix, char **path, struct perry_err **err)
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
 {
-	(void)st, (void)type, (void)at;
 	return remove(path);
 }
 

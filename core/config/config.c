@@ -86,7 +86,6 @@ static int overlay_environment(cJSON *root, struct perry_err **err)
 
 static void teach_redaction(void *ctx, const char *path, cJSON *parent, cJSON *value)
 {
-	(void)ctx, (void)path, (void)parent;
 	if (!str_starts(value->valuestring, "file:") && !str_starts(value->valuestring, "env:"))
 		redact_add(value->valuestring);
 }
@@ -205,7 +204,6 @@ cJSON *config_masked(const struct config *c)
 
 static void refer(void *ctx, const char *path, cJSON *parent, cJSON *value)
 {
-	(void)ctx;
 	cleanup_free char *name = xstrdup(value->string);
 	if (!*value->valuestring || strcmp(path, "mcpServers") == 0)
 		return;

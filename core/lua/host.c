@@ -14,7 +14,6 @@
 
 int lua_host_new(struct lua_host **out, const struct lua_setup *setup, struct perry_err **err)
 {
-	(void)err;
 	struct lua_host *h = xcalloc(1, sizeof *h);
 	h->setup = *setup;
 	h->config_dir = xstrdup(setup->config_dir);
@@ -260,7 +259,6 @@ int lua_host_facts(struct lua_host *h, const char *name, const cJSON *caller, cJ
 
 int lua_host_boot(struct lua_host *h, struct ops *ops, struct perry_err **err)
 {
-	(void)err;
 	cleanup_json cJSON *arg = cJSON_CreateObject();
 	background_add(h->background, LANE_UPKEEP, ops, "background", "boot", arg);
 	h->ops = ops;

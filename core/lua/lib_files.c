@@ -259,7 +259,6 @@ static int l_seal(lua_State *L)
 static int ack_output(void *ctx, int fd, const char *bytes, size_t n)
 {
 	struct buf *to = ctx;
-	(void)fd;
 	buf_add(to, bytes, to->len < ACK_MAX ? n : 0);
 	return 0;
 }

@@ -120,7 +120,6 @@ static int l_tools_put(lua_State *L)
 
 static int discard(void *ctx, int fd, const char *bytes, size_t n)
 {
-	(void)ctx, (void)fd, (void)bytes, (void)n;
 	return 0;
 }
 

@@ -283,7 +283,6 @@ static int check_consent(cJSON **a, struct buf *why)
 
 static int check_none(cJSON **a, struct buf *why)
 {
-	(void)why;
 	cJSON_Delete(*a);
 	*a = NULL;
 	return 0;

@@ -256,7 +256,6 @@ void activity_print(struct buf *out)
 int cmd_activity(int argc, char **argv)
 {
 	struct buf line = { 0 };
-	(void)argv;
 	if (argc > 1)
 		die(EXIT_USAGE, "activity takes no arguments");
 	activity_print(&line);

@@ -271,7 +271,6 @@ int apply_bundle(int fd, int wait_ms, int report)
 
 int cmd_apply(int argc, char **argv)
 {
-	(void)argv;
 	if (argc != 1)
 		die(EXIT_USAGE, "apply takes nothing");
 	user_wait();

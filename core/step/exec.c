@@ -196,7 +196,6 @@ int cmd_shell(int argc, char **argv)
 {
 	struct launch l = { 0 };
 	char uid[16], *problem;
-	(void)argc;
 	snprintf(uid, sizeof uid, "%u", (unsigned)getuid());
 	if (user_find(uid, &l.user))
 		die(EXIT_STEP, "no user with the id %s", uid);

@@ -24,8 +24,6 @@ static struct {
 
 static int reown_one(const char *path, const struct stat *st, int type, struct FTW *at)
 {
-	(void)type;
-	(void)at;
 	if (st->st_uid == reown.from && lchown(path, reown.uid, reown.gid))
 		warn_line("%s: %s", path, strerror(errno));
 	return 0;

@@ -226,8 +226,6 @@ static void take_bundle(void)
 int cmd_init(int argc, char **argv)
 {
 	sigset_t all;
-	(void)argc;
-	(void)argv;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -555,7 +555,6 @@ int cmd_join(int argc, char **argv)
 	struct wanted w;
 	struct state s = { 0 };
 	char *error = NULL;
-	(void)argv;
 	if (argc != 1)
 		die(EXIT_USAGE, "join takes nothing but its standard input");
 	keep_secrets();

@@ -129,7 +129,6 @@ static void sooner(long long *next, long long at)
 int cmd_watch(int argc, char **argv)
 {
 	struct watch w = { .tailnet.bus = -1 };
-	(void)argv;
 	if (argc > 1)
 		die(EXIT_USAGE, "watch takes no arguments");
 	/* init, when it stops, asks every process to end but perry-step's, which end with what they supervise. */

@@ -116,7 +116,6 @@ int cmd_write(int argc, char **argv)
 
 int cmd_ready(int argc, char **argv)
 {
-	(void)argv;
 	if (argc != 1)
 		die(EXIT_USAGE, "ready takes nothing");
 	if (make_dirs(RUN_DIR, 0755) || put_file(READY_FILE, "", 0644))

@@ -47,7 +47,6 @@ static int add(cJSON *root, void *ctx, struct perry_err **err)
 {
 	struct entry *e = ctx;
 	cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "access");
-	(void)err;
 	if (!cJSON_IsArray(list)) {
 		json_set(root, "access", cJSON_CreateArray());
 		list = cJSON_GetObjectItemCaseSensitive(root, "access");
@@ -62,7 +61,6 @@ static int drop(cJSON *root, void *ctx, struct perry_err **err)
 {
 	struct entry *e = ctx;
 	cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "access"), *s = find(list, e->name);
-	(void)err;
 	e->found = s;
 	cJSON_Delete(cJSON_DetachItemViaPointer(list, s));
 	return 0;

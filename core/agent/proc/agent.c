@@ -22,7 +22,6 @@ int proc_agent_info(struct call *c, cJSON **out, struct perry_err **err)
 	cleanup_json cJSON *version = NULL;
 	cleanup_json cJSON *all = fleet_list(a->fleet);
 	cJSON *j = cJSON_CreateObject();
-	(void)err;
 	bool up = docker_version(a->docker, &version, NULL) == 0;
 	json_set_str(j, "hostname", a->hostname);
 	json_set_int(j, "uptime", (clock_ms() - a->started_ms) / 1000);
@@ -45,7 +44,6 @@ int proc_host_info(struct call *c, cJSON **out, struct perry_err **err)
 	char text[1024];
 	cleanup_free char *home = path_home();
 	cJSON *j = cJSON_CreateObject();
-	(void)err;
 	if (getpwuid_r(geteuid(), &pw, text, sizeof text, &found) != 0)
 		found = NULL;
 	json_set_bool(j, "enabled", agent_host_access(c->a));
@@ -59,7 +57,6 @@ int proc_host_info(struct call *c, cJSON **out, struct perry_err **err)
 int proc_auth_link(struct call *c, cJSON **out, struct perry_err **err)
 {
 	char link[65];
-	(void)err;
 	auth_new_link(c->a->auth, link);
 	cleanup_free char *path = xasprintf("/login?link=%s", link);
 	*out = cJSON_CreateObject();
@@ -71,7 +68,6 @@ int proc_auth_link(struct call *c, cJSON **out, struct perry_err **err)
 int proc_terminal_ticket(struct call *c, cJSON **out, struct perry_err **err)
 {
 	char ticket[65];
-	(void)err;
 	auth_new_ticket(c->a->auth, &c->caller, ticket);
 	*out = cJSON_CreateObject();
 	json_set_str(*out, "ticket", ticket);

@@ -41,7 +41,6 @@ struct put {
 static int put_all(cJSON *root, void *ctx, struct perry_err **err)
 {
 	const struct put *p = ctx;
-	(void)err;
 	for (const char *const *path = p->paths; *path; path++) {
 		cJSON *at = root;
 		const char *name = *path, *dot;
@@ -75,7 +74,6 @@ static int echo(struct call *c, cJSON **out)
 int proc_credentials_get(struct call *c, cJSON **out, struct perry_err **err)
 {
 	cJSON *v;
-	(void)err;
 	*out = cJSON_CreateObject();
 	json_set(*out, "env", copy_of(c, "credentials.env", "{}"));
 	json_set(*out, "files", copy_of(c, "credentials.files", "{}"));
@@ -98,7 +96,6 @@ int proc_credentials_update(struct call *c, cJSON **out, struct perry_err **err)
 
 int proc_scripts_get(struct call *c, cJSON **out, struct perry_err **err)
 {
-	(void)err;
 	*out = shaped("Scripts", copy_of(c, "scripts", "{}"));
 	return 0;
 }
@@ -124,7 +121,6 @@ static void mask_agents(const struct call *c, cJSON *agents)
 
 int proc_agents_get(struct call *c, cJSON **out, struct perry_err **err)
 {
-	(void)err;
 	*out = shaped("Agents", copy_of(c, "agents", "{}"));
 	mask_agents(c, *out);
 	return 0;
@@ -141,7 +137,6 @@ int proc_agents_update(struct call *c, cJSON **out, struct perry_err **err)
 
 int proc_skills_get(struct call *c, cJSON **out, struct perry_err **err)
 {
-	(void)err;
 	*out = copy_of(c, "skills", "[]");
 	return 0;
 }
@@ -173,7 +168,6 @@ static void mask_servers(const struct call *c, cJSON *servers)
 
 int proc_mcp_get(struct call *c, cJSON **out, struct perry_err **err)
 {
-	(void)err;
 	*out = copy_of(c, "mcpServers", "[]");
 	mask_servers(c, *out);
 	return 0;
@@ -194,7 +188,6 @@ int proc_ssh_get(struct call *c, cJSON **out, struct perry_err **err)
 {
 	cJSON *global = cJSON_CreateObject();
 	struct config *config = agent_config(c->a);
-	(void)err;
 	*out = cJSON_CreateObject();
 	json_set_bool(*out, "autoAuthorizeHostKeys", config_bool(config, "ssh.autoAuthorizeHostKeys"));
 	config_unref(config);
@@ -217,7 +210,6 @@ int proc_ssh_update(struct call *c, cJSON **out, struct perry_err **err)
 int proc_terminal_get(struct call *c, cJSON **out, struct perry_err **err)
 {
 	struct config *config = agent_config(c->a);
-	(void)err;
 	*out = cJSON_CreateObject();
 	json_set_str(*out, "preferredShell", config_str(config, "terminal.preferredShell"));
 	json_set_str(*out, "detectedShell", getenv("SHELL"));
@@ -236,7 +228,6 @@ int proc_terminal_update(struct call *c, cJSON **out, struct perry_err **err)
 int proc_tailscale_get(struct call *c, cJSON **out, struct perry_err **err)
 {
 	struct config *config = agent_config(c->a);
-	(void)err;
 	*out = cJSON_CreateObject();
 	json_set_bool(*out, "enabled", config_bool(config, "tailscale.enabled"));
 	json_set_str(*out, "authKey", config_str(config, "tailscale.authKey") ? SECRET_MASK : "");
@@ -250,7 +241,6 @@ static int put_tailscale(cJSON *root, void *ctx, struct perry_err **err)
 {
 	const cJSON *input = ctx, *v;
 	cJSON *at = json_obj(root, "tailscale");
-	(void)err;
 	cJSON_ArrayForEach(v, input)
 		if (strcmp(v->string, "authKey") != 0 || (*v->valuestring && strcmp(v->valuestring, SECRET_MASK) != 0))
 			json_set(at, v->string, cJSON_Duplicate(v, 1));
@@ -276,7 +266,6 @@ int proc_auth_get(struct call *c, cJSON **out, struct perry_err **err)
 {
 	struct config *config = agent_config(c->a);
 	const char *token = config_str(config, "auth.token");
-	(void)err;
 	*out = cJSON_CreateObject();
 	json_set_bool(*out, "hasToken", token);
 	if (token && c->caller.owner && strlen(token) >= 16) {
@@ -289,7 +278,6 @@ int proc_auth_get(struct call *c, cJSON **out, struct perry_err **err)
 
 static int put_token(cJSON *root, void *ctx, struct perry_err **err)
 {
-	(void)err;
 	json_set_str(json_obj(root, "auth"), "token", ctx);
 	return 0;
 }

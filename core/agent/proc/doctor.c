@@ -308,7 +308,6 @@ int proc_doctor(struct call *c, cJSON **out, struct perry_err **err)
 	struct agent *a = c->a;
 	cJSON *checks = cJSON_CreateArray();
 	cleanup_json cJSON *info = NULL;
-	(void)err;
 	if (check_engine(a, checks) && docker_info(a->docker, &info, NULL) == 0) {
 		check_storage(a, info, checks);
 		check_disk(a, info, checks);

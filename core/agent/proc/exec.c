@@ -110,7 +110,6 @@ int proc_workspaces_exec(struct call *c, cJSON **out, struct perry_err **err)
 {
 	cleanup_json cJSON *record = NULL, *caller = caller_json(&c->caller);
 	char id[2 * ID_BYTES + 1];
-	(void)out;
 	if (call_running_workspace(c, "name", &record, err) < 0)
 		return -1;
 	if (cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(c->input, "command")) > MAX_ARGS)
@@ -130,7 +129,6 @@ int proc_workspaces_exec(struct call *c, cJSON **out, struct perry_err **err)
 static int keep_tail(void *ctx, int fd, const char *bytes, size_t n)
 {
 	struct buf *b = ctx;
-	(void)fd;
 	buf_add(b, bytes, n);
 	if (b->len > 2 * MAX_OUTPUT)
 		buf_consume(b, b->len - MAX_OUTPUT);
@@ -143,7 +141,6 @@ int proc_workspaces_logs(struct call *c, cJSON **out, struct perry_err **err)
 	cleanup_buf struct buf text = { 0 };
 	double tail = json_num_or(c->input, "tail", 100);
 	const struct docker_logs opts = { .tail = tail < 0 || tail > 1e6 ? -1 : (int)tail };
-	(void)out;
 	if (call_workspace(c, "name", &record, err) < 0)
 		return -1;
 	const char *container = json_str_or(record, "containerId", "");

@@ -18,7 +18,6 @@ static cJSON *public_config(struct call *c)
 int proc_packs_list(struct call *c, cJSON **out, struct perry_err **err)
 {
 	cleanup_json cJSON *config = public_config(c);
-	(void)err;
 	*out = packs_list(c->a->dir, config);
 	return 0;
 }

@@ -126,7 +126,6 @@ static cJSON *inventory(struct call *c)
 int proc_hooks_list(struct call *c, cJSON **out, struct perry_err **err)
 {
 	cJSON *found = inventory(c);
-	(void)err;
 	*out = cJSON_CreateObject();
 	json_set(*out, "table", policy_points());
 	cJSON *points = cJSON_DetachItemFromObjectCaseSensitive(found, "points"),
@@ -250,6 +249,5 @@ int proc_image_build(struct call *c, cJSON **out, struct perry_err **err)
 {
 	cleanup_json cJSON *request = c->input ? cJSON_Duplicate(c->input, 1) : cJSON_CreateObject(),
 			   *caller = caller_json(&c->caller);
-	(void)out;
 	return ops_submit(c->a->ops, "build", NULL, request, caller, &c->op, err);
 }

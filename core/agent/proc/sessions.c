@@ -94,13 +94,11 @@ int proc_sessions_list(struct call *c, cJSON **out, struct perry_err **err)
 
 int proc_sessions_get(struct call *c, cJSON **out, struct perry_err **err)
 {
-	(void)out;
 	return no_sessions(c, err) < 0 ? -1 : perry_fail(err, PERRY_ENOTFOUND, "Session not found");
 }
 
 int proc_sessions_change(struct call *c, cJSON **out, struct perry_err **err)
 {
-	(void)out;
 	return call_not_implemented(c, err, "Changing the sessions of coding agents");
 }
 
@@ -115,7 +113,6 @@ int proc_sessions_search(struct call *c, cJSON **out, struct perry_err **err)
 /* None can have been used: recordAccess does not exist yet. */
 int proc_sessions_recent(struct call *c, cJSON **out, struct perry_err **err)
 {
-	(void)c, (void)err;
 	*out = empty("sessions");
 	return 0;
 }

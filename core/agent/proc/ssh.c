@@ -73,7 +73,6 @@ int proc_ssh_list_keys(struct call *c, cJSON **out, struct perry_err **err)
 {
 	cleanup_free char *home = path_home(), *dir = path_join(home, ".ssh");
 	struct dirent **files = NULL;
-	(void)c, (void)err;
 	*out = cJSON_CreateArray();
 	int n = scandir(dir, &files, only_public, alphasort);
 	for (int i = 0; i < n; i++) {

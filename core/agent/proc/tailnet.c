@@ -30,7 +30,6 @@ static int put_key(cJSON *root, void *ctx, struct perry_err **err)
 	const cJSON *input = ctx;
 	static const char *const fields[] = { "authKey", "hostnamePrefix", "loginServer" };
 	cJSON *at = json_obj(root, "tailscale");
-	(void)err;
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
 		if (json_str(input, fields[i]))
 			json_set_str(at, fields[i], *json_str(input, fields[i]) ? json_str(input, fields[i]) : NULL);

@@ -22,7 +22,6 @@
 int proc_workspaces_list(struct call *c, cJSON **out, struct perry_err **err)
 {
 	char *text = fleet_list_text(c->a->fleet);
-	(void)out, (void)err;
 	buf_adds(&c->raw, text);
 	free(text);
 	return 0;
@@ -156,7 +155,6 @@ int proc_workspaces_stop(struct call *c, cJSON **out, struct perry_err **err)
 {
 	const char *name = call_str(c, "name");
 	cleanup_json cJSON *record = NULL;
-	(void)out;
 	if (call_workspace(c, "name", &record, err) < 0)
 		return -1;
 	return end_streams(c, name, submit(c, "stop", name, err));
@@ -177,7 +175,6 @@ int proc_workspaces_delete(struct call *c, cJSON **out, struct perry_err **err)
 {
 	const char *name = call_str(c, "name");
 	cleanup_json cJSON *record = NULL;
-	(void)out;
 	if (!is_busy(c, name) && call_workspace(c, "name", &record, err) < 0)
 		return -1;
 	return end_streams(c, name, submit(c, "delete", name, err));
@@ -187,7 +184,6 @@ int proc_workspaces_clone(struct call *c, cJSON **out, struct perry_err **err)
 {
 	const char *name = call_str(c, "cloneName");
 	cleanup_json cJSON *record = NULL;
-	(void)out;
 	if (call_workspace(c, "sourceName", &record, err) < 0)
 		return -1;
 	if (exists(c, name))
@@ -205,7 +201,6 @@ static int need_running(const cJSON *record, struct perry_err **err)
 int proc_workspaces_sync(struct call *c, cJSON **out, struct perry_err **err)
 {
 	cleanup_json cJSON *record = NULL;
-	(void)out;
 	if (call_workspace(c, "name", &record, err) < 0 || need_running(record, err) < 0)
 		return -1;
 	return submit(c, "sync", call_str(c, "name"), err);
@@ -228,7 +223,6 @@ int proc_workspaces_sync_all(struct call *c, cJSON **out, struct perry_err **err
 	cJSON *results = cJSON_CreateArray();
 	const cJSON *record;
 	int synced = 0, failed = 0;
-	(void)err;
 	cJSON_ArrayForEach(record, records) {
 		const char *name = json_str_or(record, "name", "");
 		cleanup_err struct perry_err *e = NULL;
@@ -256,7 +250,6 @@ int proc_workspaces_prune(struct call *c, cJSON **out, struct perry_err **err)
 {
 	cleanup_json cJSON *request = c->input ? cJSON_Duplicate(c->input, 1) : cJSON_CreateObject(),
 			   *caller = caller_json(&c->caller);
-	(void)out;
 	if (need_engine(c, err) < 0)
 		return -1;
 	return ops_submit(c->a->ops, "prune", NULL, request, caller, &c->op, err);

@@ -57,7 +57,6 @@ static void cancel_call(struct call *c)
 static void client_gone(void *ctx, struct server_req *r)
 {
 	struct call *c = ctx;
-	(void)r;
 	pthread_mutex_lock(&c->a->calls->lock);
 	cancel_call(c);
 	pthread_mutex_unlock(&c->a->calls->lock);

@@ -150,7 +150,6 @@ static int cpu_signal(int sig, timer_t *out)
 static void demote(int sig)
 {
 	int saved = errno;
-	(void)sig;
 	setpriority(PRIO_PROCESS, 0, 10);
 	errno = saved;
 }

@@ -136,7 +136,6 @@ static volatile sig_atomic_t ending;
 /* Only while a hook's end is being told; any other fault is one, and ends the process by itself a moment later. */
 __attribute__((unused)) static void no_place(int sig)
 {
-	(void)sig;
 	if (ending)
 		_exit(86);
 }
@@ -147,7 +146,6 @@ __attribute__((unused)) static void time_is_up(int sig)
 {
 	static char msg[1024];
 	struct host *h = the_host;
-	(void)sig;
 	if (!h || h->in_io || !h->hook || !h->hook->layer->L)
 		_exit(86);
 	/* Between two instructions of Lua its list of calls may be half made. Lua's own check has noted the place then;

@@ -180,7 +180,6 @@ static void check_folder(struct policy *p, const char *dir, bool strict, cJSON *
 int policy_check(struct policy *p, const char *const *dirs, bool strict, cJSON **result, struct perry_err **err)
 {
 	cJSON *out = cJSON_CreateObject();
-	(void)err;
 	json_set(out, "files", cJSON_CreateArray());
 	json_set(out, "problems", cJSON_CreateArray());
 	for (; *dirs; dirs++)

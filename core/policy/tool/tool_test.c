@@ -39,7 +39,6 @@ static int reply(void *ctx, const char *layer, const char *name, const cJSON *ar
 {
 	struct world *w = ctx;
 	const cJSON *r = cJSON_GetObjectItemCaseSensitive(w->replies, name);
-	(void)layer;
 	cJSON *call = cJSON_CreateObject();
 	json_set_str(call, "name", name);
 	json_set(call, "args", cJSON_Duplicate(args, 1));
