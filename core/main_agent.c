@@ -3,7 +3,6 @@
 
 #include "agent/agent.h"
 #include "base/number.h"
-#include "base/str.h"
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/client.h"

@@ -2,7 +2,6 @@
 #ifndef PERRY_BASE_CLOCK_H
 #define PERRY_BASE_CLOCK_H
 #include <pthread.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <time.h>
 

@@ -2,7 +2,6 @@
  * generated at build time (scripts/embed.sh). */
 #ifndef PERRY_BASE_EMBED_H
 #define PERRY_BASE_EMBED_H
-#include <stddef.h>
 
 struct embedded {
 	const char *path;       /* "hooks/hostname.lua" */

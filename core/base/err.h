@@ -1,7 +1,6 @@
 /* Errors: made once with a code, wrapped with context on the way up, printed once at the top. */
 #ifndef PERRY_BASE_ERR_H
 #define PERRY_BASE_ERR_H
-#include <stdarg.h>
 
 enum perry_code {
 	PERRY_OK = 0,

@@ -2,11 +2,12 @@
 
 #include <ctype.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 
-#include "base/json.h"
 #include "base/mem.h"
+#include "base/quote.h"
 #include "base/secret.h"
 
 enum { SHORTEST = 8, STARS = sizeof SECRET_MASK - 1, RELEASED_KEPT = 256 };

@@ -1,5 +1,4 @@
 #include "cli/cli.h"
-
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

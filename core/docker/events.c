@@ -1,6 +1,4 @@
 /* The engine's event stream. */
-#include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"

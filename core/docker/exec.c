@@ -1,5 +1,4 @@
 /* Commands inside containers: attached over a connection of their own, collected, detached, or for an event loop. */
-#include <errno.h>
 #include <poll.h>
 #include <string.h>
 

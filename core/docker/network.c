@@ -1,5 +1,4 @@
 /* Networks. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"

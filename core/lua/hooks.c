@@ -1,6 +1,5 @@
 /* Policy sessions with the layers of today's configuration, and what hooks may ask of us. The policy module has checked
  * every request against the kind of hook and the layer's needs before it gets here. */
-#include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 

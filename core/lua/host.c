@@ -1,6 +1,4 @@
 /* The host: one fresh Lua state per run, entered through one protected call. */
-#include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/embed.h"

@@ -1,6 +1,5 @@
 /* require "base": JSON marks, the log, the clock, small helpers for texts. */
 #include <poll.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"

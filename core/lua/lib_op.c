@@ -1,6 +1,5 @@
 /* require "op": the operation that runs, its steps and its events; and the submission of others (only the boot does
  * that). */
-#include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"

@@ -1,6 +1,5 @@
 /* require "store": records of workspaces, and what must be unique on the machine. A change of a record reaches the
  * fleet at once. */
-#include <string.h>
 
 #include "base/mem.h"
 #include "lua/internal.h"

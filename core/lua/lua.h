@@ -1,7 +1,6 @@
 /* The trusted Lua state: runs the lifecycle (lua/perry/) over the modules below. The only door to core/lua. */
 #ifndef PERRY_LUA_LUA_H
 #define PERRY_LUA_LUA_H
-#include <stdbool.h>
 
 #include "base/err.h"
 #include "base/json.h"

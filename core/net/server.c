@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "net/server_priv.h"
 
 /* A body that is too large is still read (and thrown away) up to this many times the limit, so that the client sees the

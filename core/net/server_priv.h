@@ -8,7 +8,6 @@
 
 #include <microhttpd.h>
 
-#include "base/mem.h"
 #include "net/server.h"
 
 /* A connection belongs to the accept thread until its first head is complete, then to libmicrohttpd. It stays in the

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/mem.h"
 #include "base/percent.h"
 #include "net/server_priv.h"
 

@@ -1,11 +1,11 @@
 /* Handing a connection over for WebSocket. */
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/mem.h"
 #include "net/server_priv.h"
 #include "net/ws.h"
 

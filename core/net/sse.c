@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/mem.h"
 #include "net/server_priv.h"
 
 #define BACKLOG_MAX (1 << 20)

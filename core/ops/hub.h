@@ -2,7 +2,6 @@
  * same stream. */
 #ifndef PERRY_OPS_HUB_H
 #define PERRY_OPS_HUB_H
-#include <stdint.h>
 
 #include "base/json.h"
 

@@ -10,7 +10,6 @@
  * {"kind":"progress","operation","workspace","step","line"}. */
 #ifndef PERRY_OPS_OPS_H
 #define PERRY_OPS_OPS_H
-#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/err.h"

@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/str.h"
 
 int access_url_host(const char *url, char out[256])

@@ -1,7 +1,6 @@
 /* The policy process as a whole: the zygote and its replacement, opening a session, what is in force. */
 #include "policy/policy.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>

@@ -3,7 +3,6 @@
 #ifndef PERRY_POLICY_POLICY_H
 #define PERRY_POLICY_POLICY_H
 #include <stdbool.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"

@@ -3,7 +3,6 @@
 #include "policy/session.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,5 +1,4 @@
 /* Which processes run, seen as what they do. */
-#include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>

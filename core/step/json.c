@@ -1,14 +1,12 @@
 #include "step/json.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/mem.h"
-#include "step/step.h"
 
 #define MAX_DEPTH 64
 

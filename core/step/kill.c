@@ -1,7 +1,6 @@
 /* kill: ends an exec or a run with all of its session. */
 #include "step/step.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>

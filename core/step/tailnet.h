@@ -1,7 +1,6 @@
 /* tailscaled in a workspace: see tailnet.c. */
 #ifndef PERRY_STEP_TAILNET_H
 #define PERRY_STEP_TAILNET_H
-#include <stdbool.h>
 #include <sys/types.h>
 
 #define TAILSCALE      "/opt/perry/bin/tailscale"

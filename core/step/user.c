@@ -1,7 +1,6 @@
 /* Users of the image: found, made, become. */
 #include "step/step.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>

@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "store/internal.h"

@@ -3,7 +3,6 @@
 #define PERRY_STORE_INTERNAL_H
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 #include <sqlite3.h>
 

@@ -3,7 +3,6 @@
  * thread. No secret is ever stored. */
 #ifndef PERRY_STORE_STORE_H
 #define PERRY_STORE_STORE_H
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"

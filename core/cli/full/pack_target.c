@@ -1,5 +1,4 @@
 #include "cli/full/pack_target.h"
-
 #include <stdlib.h>
 
 #include "base/mem.h"

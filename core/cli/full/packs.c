@@ -12,7 +12,6 @@
 #include "base/number.h"
 #include "base/paths.h"
 #include "base/str.h"
-#include "base/utf8.h"
 #include "cli/args.h"
 #include "cli/full/pack_git.h"
 #include "cli/full/pack_target.h"

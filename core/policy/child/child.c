@@ -1,9 +1,7 @@
 #include "policy/child/child.h"
 
-#include <string.h>
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "policy/child/confine.h"
 #include "policy/frame.h"
 #include "policy/child/host.h"

@@ -1,7 +1,6 @@
 /* What a policy process may do: compute, and read and write the one socket it was given. */
 #ifndef PERRY_POLICY_CONFINE_H
 #define PERRY_POLICY_CONFINE_H
-#include <stdbool.h>
 #include <stdint.h>
 
 /* In the zygote: compiles the filter of system calls and measures the address space, so that a child need not. */

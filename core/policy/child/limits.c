@@ -1,5 +1,4 @@
 /* Limits of a hook, twice: here in Lua for a good message, and by signals for what Lua cannot interrupt. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

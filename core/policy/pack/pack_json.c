@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/paths.h"
 #include "base/str.h"
 #include "policy/access.h"
 #include "policy/pack/pack.h"

@@ -1,12 +1,9 @@
 /* Layers from approved packs. */
 #include "policy/pack/packs.h"
 
-#include <errno.h>
-#include <string.h>
 #include <sys/file.h>
 
 #include "base/mem.h"
-#include "base/paths.h"
 #include "base/str.h"
 #include "policy/pack/packs_priv.h"
 

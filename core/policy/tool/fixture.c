@@ -1,7 +1,5 @@
 /* A made-up workspace for checks and tests: every field of the facts is there. */
-#include <string.h>
 
-#include "base/mem.h"
 #include "policy/points.h"
 #include "policy/tool/tool.h"
 

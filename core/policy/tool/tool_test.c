@@ -9,7 +9,6 @@
 #include "base/number.h"
 #include "base/paths.h"
 #include "base/str.h"
-#include "policy/frame.h"
 #include "policy/layers.h"
 #include "policy/pack/pack.h"
 #include "policy/session.h"
