@@ -238,7 +238,7 @@ static size_t on_fill(char *bytes, size_t size, size_t n, void *ctx)
 	return (size_t)got;
 }
 
-bool http_is_cancelled(const struct http_req *req)
+static bool is_cancelled(const struct http_req *req)
 {
 	return req->cancelled && atomic_load(req->cancelled);
 }
@@ -247,7 +247,7 @@ int http_time_left(struct http_call *c)
 {
 	const struct http_req *req = c->req;
 	int64_t now = clock_mono_ms(), wait = LONG_WAIT_MS;
-	if (http_is_cancelled(req)) {
+	if (is_cancelled(req)) {
 		c->ending = BY_CANCEL;
 		return 0;
 	}
@@ -471,7 +471,7 @@ void http_call_init(struct http_call *c, const struct http_req *req, struct http
 }
 
 /* Requests may come from scripts: no line of theirs may become two. */
-int http_check(const struct http_req *req, struct perry_err **err)
+static int check(const struct http_req *req, struct perry_err **err)
 {
 	for (const char *p = req->method; p && *p; p++)
 		if (!isalpha((unsigned char)*p))
@@ -485,14 +485,19 @@ int http_check(const struct http_req *req, struct perry_err **err)
 	return 0;
 }
 
+int http_call_begin(struct http_call *c, const struct http_req *req, struct http_res *res, struct perry_err **err)
+{
+	http_call_init(c, req, res);
+	if (check(req, err) != 0)
+		return -1;
+	return is_cancelled(req) ? http_ended_by(c, BY_CANCEL, "", err) : 0;
+}
+
 int http_do(struct http *h, const struct http_req *req, struct http_res *res, struct perry_err **err)
 {
 	struct http_call c = { 0 };
-	http_call_init(&c, req, res);
-	if (http_check(req, err) != 0)
+	if (http_call_begin(&c, req, res, err) != 0)
 		return -1;
-	if (http_is_cancelled(req))
-		return http_ended_by(&c, BY_CANCEL, "", err);
 	struct http_slot *s = slot_get(h, err);
 	if (!s)
 		return -1;

@@ -31,8 +31,8 @@ struct http_call {
 };
 
 void http_call_init(struct http_call *c, const struct http_req *req, struct http_res *res);
-int http_check(const struct http_req *req, struct perry_err **err); /* PERRY_EINPUT for what is no request */
-bool http_is_cancelled(const struct http_req *req);
+/* The same for a request of others: PERRY_EINPUT when it is none, PERRY_ECANCELLED when it is over already. */
+int http_call_begin(struct http_call *c, const struct http_req *req, struct http_res *res, struct perry_err **err);
 /* Milliseconds that may be slept before something has to be looked at; 0, and c->ending says why, when the call is
  * over. */
 int http_time_left(struct http_call *c);

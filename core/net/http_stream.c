@@ -265,12 +265,9 @@ int http_hijack(struct http *h, const struct http_req *req, struct http_stream *
 		struct perry_err **err)
 {
 	struct http_call c = { 0 };
-	http_call_init(&c, req, res);
 	*out = NULL;
-	if (http_check(req, err) != 0)
+	if (http_call_begin(&c, req, res, err) != 0)
 		return -1;
-	if (http_is_cancelled(req))
-		return http_ended_by(&c, BY_CANCEL, "", err);
 	cleanup_free char *url = http_full_url(h, req);
 	struct http_stream *s = connect_only(h, &c, url, err);
 	if (!s)
