@@ -176,3 +176,16 @@ int db_json(sqlite3_stmt *st, int col, const char *what, cJSON **out, struct per
 	*out = json_parse(text, (size_t)sqlite3_column_bytes(st, col), what, err);
 	return *out ? 0 : -1;
 }
+
+int db_doc(struct db *db, struct perry_err **err, const char *sql, const char *key, const char *missing, cJSON **out)
+{
+	sqlite3_stmt *st = db_query(db, err, sql, "s", key);
+	int rc = st ? db_step(db, st, err) : -1;
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		return perry_fail(err, PERRY_ENOTFOUND, "%s", missing);
+	rc = db_json(st, 0, key, out, err);
+	sqlite3_reset(st);
+	return rc;
+}

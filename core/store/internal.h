@@ -36,6 +36,8 @@ int db_run(struct db *db, struct perry_err **err, const char *sql, const char *f
 void db_reset_all(struct db *db); /* no statement keeps a snapshot open */
 /* Column as the caller's JSON, NULL when it is NULL. Broken text is an error that names what. */
 int db_json(sqlite3_stmt *st, int col, const char *what, cJSON **out, struct perry_err **err);
+/* The one document that sql finds for a key; PERRY_ENOTFOUND, saying missing, when there is none. */
+int db_doc(struct db *db, struct perry_err **err, const char *sql, const char *key, const char *missing, cJSON **out);
 const char *db_text(sqlite3_stmt *st, int col); /* borrowed until the next step, may be NULL */
 
 struct store_req;

@@ -63,15 +63,7 @@ int store_op_begin(struct store *s, const cJSON *op, struct perry_err **err)
 /* The document of an operation, without its steps. */
 static int load_doc(struct db *db, const char *id, cJSON **out, struct perry_err **err)
 {
-	sqlite3_stmt *st = db_query(db, err, "SELECT doc FROM operations WHERE id = ?", "s", id);
-	int rc = st ? db_step(db, st, err) : -1;
-	if (rc < 0)
-		return -1;
-	if (rc == 0)
-		return perry_fail(err, PERRY_ENOTFOUND, "Operation not found");
-	rc = db_json(st, 0, id, out, err);
-	sqlite3_reset(st);
-	return rc;
+	return db_doc(db, err, "SELECT doc FROM operations WHERE id = ?", id, "Operation not found", out);
 }
 
 struct op_patch {

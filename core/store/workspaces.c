@@ -6,15 +6,7 @@
 
 int ws_load(struct db *db, const char *name, cJSON **out, struct perry_err **err)
 {
-	sqlite3_stmt *st = db_query(db, err, "SELECT doc FROM workspaces WHERE name = ?", "s", name);
-	int rc = st ? db_step(db, st, err) : -1;
-	if (rc < 0)
-		return -1;
-	if (rc == 0)
-		return perry_fail(err, PERRY_ENOTFOUND, "Workspace not found");
-	rc = db_json(st, 0, name, out, err);
-	sqlite3_reset(st);
-	return rc;
+	return db_doc(db, err, "SELECT doc FROM workspaces WHERE name = ?", name, "Workspace not found", out);
 }
 
 int ws_save(struct db *db, const char *name, cJSON *doc, struct perry_err **err)
