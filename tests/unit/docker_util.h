@@ -15,31 +15,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "docker/docker.h"
+#include "err_util.h"
 #include "open_fds.h"
 
 #define TEST_IMAGE "debian:bookworm"
-
-/* Fails the test with the error's text. */
-#define ok(call) ok_at((call), &err, #call, __FILE__, __LINE__)
-static inline void ok_at(int rc, struct perry_err *const *e, const char *what, const char *file, int line)
-{
-	if (rc != 0) {
-		print_error("%s: %s\n", what, perry_msg(*e));
-		_fail(file, line);
-	}
-}
-
-/* The call must fail with this code; the text goes to *err for more looks. */
-#define fails(expected, call) \
-	do { \
-		perry_err_free(err); \
-		err = NULL; \
-		assert_int_equal((call), -1); \
-		assert_non_null(err); \
-		if (err->code != (expected)) \
-			print_error("%s\n", err->msg); \
-		assert_int_equal(err->code, (expected)); \
-	} while (0)
 
 /* The engine that everybody shares, or NULL with the reason printed. */
 static inline struct docker *test_docker(void)

@@ -29,17 +29,9 @@
 #include "policy/policy.h"
 #include "store/store.h"
 
-#define TEST_IMAGE "perry:small"
+#include "err_util.h"
 
-/* Fails the test with the error's text. */
-#define ok(call) ok_at((call), &err, #call, __FILE__, __LINE__)
-static inline void ok_at(int rc, struct perry_err *const *e, const char *what, const char *file, int line)
-{
-	if (rc != 0) {
-		print_error("%s: %s\n", what, perry_msg(*e));
-		_fail(file, line);
-	}
-}
+#define TEST_IMAGE "perry:small"
 
 struct inside {
 	char *dir;
@@ -128,11 +120,9 @@ static inline void inside_open(struct inside *in, const char *dir, int spares, v
 	fleet_wait_ready(in->fleet, 5000);
 }
 
-static inline void inside_close(struct inside *in)
+/* What is left when its operations have ended. */
+static inline void inside_free(struct inside *in)
 {
-	assert_int_equal(ops_stop(in->ops, 20000), 0);
-	lua_host_free(in->lua); /* its background work may submit operations */
-	ops_free(in->ops);
 	hub_unsubscribe(in->sub);
 	fleet_close(in->fleet);
 	hub_free(in->hub);
@@ -140,6 +130,14 @@ static inline void inside_close(struct inside *in)
 	store_close(in->store);
 	free(in->dir);
 	in->ops = NULL;
+}
+
+static inline void inside_close(struct inside *in)
+{
+	assert_int_equal(ops_stop(in->ops, 20000), 0);
+	lua_host_free(in->lua); /* its background work may submit operations */
+	ops_free(in->ops);
+	inside_free(in);
 }
 
 static inline cJSON *json_of(const char *text)
@@ -312,13 +310,7 @@ static inline void inside_end(struct inside *in)
 	lua_host_free(in->lua);
 	ops_free(in->ops);
 	wipe_agent(in);
-	hub_unsubscribe(in->sub);
-	fleet_close(in->fleet);
-	hub_free(in->hub);
-	docker_close(in->docker);
-	store_close(in->store);
-	free(in->dir);
-	in->ops = NULL;
+	inside_free(in);
 }
 
 /* First thing in main. */

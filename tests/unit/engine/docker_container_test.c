@@ -1,19 +1,5 @@
 /* Containers on the real engine: their life, their list, logs and commits. */
-#include "docker_util.h"
-
-static struct docker *d;
-
-static int set_up(void **state)
-{
-	d = test_docker();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	docker_close(d);
-	return 0;
-}
+#include "docker_shared.h"
 
 static void version_is_negotiated(void **state)
 {

@@ -1,10 +1,8 @@
 /* The event stream of the real engine. */
-#include "docker_util.h"
+#include "docker_shared.h"
 
 #include <pthread.h>
 #include <sys/eventfd.h>
-
-static struct docker *d;
 
 struct watch {
 	struct docker_cancel cancel;
@@ -134,18 +132,6 @@ static void nothing_is_lost_after_ready(void **state)
 		test_remove(d, id);
 		stop_watch(&w, t);
 	}
-}
-
-static int set_up(void **state)
-{
-	d = test_docker();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	docker_close(d);
-	return 0;
 }
 
 int main(void)

@@ -1,25 +1,11 @@
 /* Volumes, networks, images and archives on the real engine. */
-#include "docker_util.h"
+#include "docker_shared.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
-
-static struct docker *d;
-
-static int set_up(void **state)
-{
-	d = test_docker();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	docker_close(d);
-	return 0;
-}
 
 static cJSON *labels_of(const char *value)
 {

@@ -25,6 +25,8 @@
 #include "ops/hub.h"
 #include "store/store.h"
 
+#include "err_util.h"
+
 static char dir[64], url[64];
 static struct server *server;
 static struct store *store;
@@ -39,12 +41,6 @@ static struct {
 	struct buf log;
 	int refuse; /* so many answers are 503 */
 } control = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-#define ok(call) \
-	do { \
-		if ((call) != 0) \
-			fail_msg("%s: %s", #call, perry_msg(err)); \
-	} while (0)
 
 static cJSON *J(const char *text)
 {

@@ -22,27 +22,12 @@
 #include "base/mem.h"
 #include "net/http.h"
 #include "net/server.h"
+#include "err_util.h"
 #include "open_fds.h"
 
 static struct server *server;
 static uint16_t port;
 static char base[64];
-
-#define ok(call) \
-	do { \
-		int rc_ = (call); \
-		if (rc_ != 0) \
-			fail_msg("%s: %s", #call, perry_msg(err)); \
-	} while (0)
-#define fails(expected, call) \
-	do { \
-		perry_err_free(err); \
-		err = NULL; \
-		assert_int_equal((call), -1); \
-		if (err->code != (expected)) \
-			print_error("%s\n", perry_msg(err)); \
-		assert_int_equal(err->code, (expected)); \
-	} while (0)
 
 /* Says back what came in. */
 static void on_request(void *ctx, struct server_req *r)

@@ -23,12 +23,9 @@
 #include "base/mem.h"
 #include "tailscale/local.h"
 
-#define ok(call) \
-	do { \
-		if ((call) != 0) \
-			fail_msg("%s: %s", #call, perry_msg(err)); \
-	} while (0)
-#define fails(expected, text, call) \
+#include "err_util.h"
+
+#define fails_saying(expected, text, call) \
 	do { \
 		perry_err_free(err); \
 		err = NULL; \
@@ -141,8 +138,9 @@ static void nobody_there(void **state)
 	struct tslocal *t = NULL;
 	cJSON *j = NULL;
 	ok(tslocal_open(&t, "/tmp/acc-no-such.sock", &err));
-	fails(PERRY_EUNAVAILABLE, "tailscaled does not answer at /tmp/acc-no-such.sock: No such file or directory",
-	      tslocal_status(t, false, &j, &err));
+	fails_saying(PERRY_EUNAVAILABLE,
+		     "tailscaled does not answer at /tmp/acc-no-such.sock: No such file or directory",
+		     tslocal_status(t, false, &j, &err));
 	tslocal_close(t);
 	setenv("PERRY_TAILSCALED_SOCKET", "/tmp/acc-other.sock", 1);
 	perry_err_free(err);
@@ -209,7 +207,7 @@ static void refusals_and_nonsense(void **state)
 	cJSON *j = NULL;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct tslocal *t = begin(cases[i].answer, false);
-		fails(cases[i].code, cases[i].text, tslocal_status(t, false, &j, &err));
+		fails_saying(cases[i].code, cases[i].text, tslocal_status(t, false, &j, &err));
 		assert_int_equal(err->status, cases[i].status);
 		end(t);
 	}
@@ -222,7 +220,7 @@ static void one_that_hangs(void **state)
 	cJSON *j = NULL;
 	struct tslocal *t = begin(NULL, true);
 	int64_t began = clock_mono_ms();
-	fails(PERRY_ETIMEOUT, "tailscaled: status", tslocal_status(t, false, &j, &err));
+	fails_saying(PERRY_ETIMEOUT, "tailscaled: status", tslocal_status(t, false, &j, &err));
 	assert_in_range(clock_mono_ms() - began, 2500, 30000);
 	perry_err_free(err);
 	end(t);
@@ -244,13 +242,13 @@ static void serve(void **state)
 	assert_non_null(strstr(at_rest()->request, "\r\nIf-Match: 74234e98\r\n"));
 	assert_non_null(strstr(at_rest()->request, "\r\n\r\n{\"TCP\":{\"443\":{\"HTTPS\":true}}}"));
 	at_rest()->answer = ANSWER("412 Precondition Failed", "", "etag mismatch");
-	fails(PERRY_ECONFLICT, "etag mismatch", tslocal_serve_set(t, j, etag, &err));
+	fails_saying(PERRY_ECONFLICT, "etag mismatch", tslocal_serve_set(t, j, etag, &err));
 	at_rest()->answer = ANSWER("403 Forbidden", "", "serve config denied");
-	fails(PERRY_EFORBIDDEN, "serve config denied", tslocal_serve_set(t, j, etag, &err));
+	fails_saying(PERRY_EFORBIDDEN, "serve config denied", tslocal_serve_set(t, j, etag, &err));
 	cJSON_Delete(j);
 	j = NULL;
 	at_rest()->answer = ANSWER("200 OK", "", "\"text\"");
-	fails(PERRY_EUNAVAILABLE, "expected an object", tslocal_serve_get(t, &j, etag, &err));
+	fails_saying(PERRY_EUNAVAILABLE, "expected an object", tslocal_serve_get(t, &j, etag, &err));
 	assert_null(j);
 	perry_err_free(err);
 	end(t);
@@ -290,25 +288,25 @@ static void watching(void **state)
 				  "25\r\n{\"SessionID\":\"s1\",\"State\":6}\n{\"a\":1}\r\n"
 				  "11\r\n\n\n{\"broken\n{\"b\":2\r\n2\r\n}\n\r\n",
 				  true);
-	fails(PERRY_ECANCELLED, "", watch(t, &s, &err));
+	fails_saying(PERRY_ECANCELLED, "", watch(t, &s, &err));
 	assert_true(str_starts(at_rest()->request, "GET /localapi/v0/watch-ipn-bus?mask=2 "));
 	assert_string_equal(buf_str(&s.text), "{\"SessionID\":\"s1\",\"State\":6};{\"a\":1};{\"b\":2};");
 	/* Told to stop before it begins; so are all other calls. */
 	cJSON *j = NULL;
-	fails(PERRY_ECANCELLED, "", watch(t, &s, &err));
-	fails(PERRY_ECANCELLED, "", tslocal_status(t, false, &j, &err));
+	fails_saying(PERRY_ECANCELLED, "", watch(t, &s, &err));
+	fails_saying(PERRY_ECANCELLED, "", tslocal_status(t, false, &j, &err));
 	end(t);
 	close(s.stop_fd);
 
 	/* The stream ends by itself, in order and in the middle of a chunk. */
 	struct seen e = { .stop_fd = eventfd(0, EFD_NONBLOCK) };
 	t = begin(ANSWER("200 OK", "", "{\"a\":1}\n"), false);
-	fails(PERRY_EUNAVAILABLE, "ended the watch", watch(t, &e, &err));
+	fails_saying(PERRY_EUNAVAILABLE, "ended the watch", watch(t, &e, &err));
 	at_rest()->answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{\"b\":1}\n";
-	fails(PERRY_EUNAVAILABLE, "broke off", watch(t, &e, &err));
+	fails_saying(PERRY_EUNAVAILABLE, "broke off", watch(t, &e, &err));
 	assert_string_equal(buf_str(&e.text), "{\"a\":1};{\"b\":1};");
 	at_rest()->answer = ANSWER("403 Forbidden", "", "watch denied");
-	fails(PERRY_EFORBIDDEN, "watch denied", watch(t, &e, &err));
+	fails_saying(PERRY_EFORBIDDEN, "watch denied", watch(t, &e, &err));
 	end(t);
 	buf_free(&s.text);
 	buf_free(&e.text);
@@ -328,7 +326,7 @@ static void a_long_line(void **state)
 	b.len += n;
 	buf_adds(&b, "\n{\"next\":1}\n");
 	struct tslocal *t = begin(b.data, true);
-	fails(PERRY_ECANCELLED, "", watch(t, &s, &err));
+	fails_saying(PERRY_ECANCELLED, "", watch(t, &s, &err));
 	assert_string_equal(buf_str(&s.text), "(long);{\"next\":1};");
 	end(t);
 	buf_free(&s.text);
