@@ -5,7 +5,6 @@
 
 #include "base/buf.h"
 
-
 char *label_of(const char *path, size_t max)
 {
 	struct buf out = { 0 };
