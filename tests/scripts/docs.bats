@@ -21,3 +21,10 @@ setup() {
 	[ "$status" = 0 ]
 	[[ "$output" == 1[0-9]" commands" ]]
 }
+
+@test "who may include whom is drawn as make layers has it" {
+	sed -nE 's/^\t([a-z]+)\) echo "?([a-z ]*)"? ;;$/\1 \2/p' scripts/layers.sh >"$BATS_TEST_TMPDIR/script"
+	sed -n '/^## Who may include whom/,/^## /p' docs/architecture.md | sed -nE '/^```$/,/^```$/ { s/^([a-z]+) +([a-z ]+)$/\1 \2/p; }' >"$BATS_TEST_TMPDIR/drawn"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/script")" -ge 12 ]
+	diff <(sort "$BATS_TEST_TMPDIR/script") <(sort "$BATS_TEST_TMPDIR/drawn")
+}
