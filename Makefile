@@ -1,4 +1,5 @@
 # Perry: one file. `make help` lists the targets, which are those with "## ..." behind them.
+MAKEFLAGS += --no-print-directory
 BUILD ?= build
 ifeq ($(origin CC),default)
   CC = gcc
@@ -82,10 +83,12 @@ $(BUILD)/obj/%.o: core/%.c
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 M ?= $(MODULES)
+UNIT_TESTS = $(foreach m,$(M),$(TEST_$(m)))
 test-unit: ## the C tests; M="base net": only of these modules; UNIT=pure: only those without an engine
 	@CC="$(CC)" scripts/need.sh $@
-	@$(MAKE) $(foreach m,$(M),$(TEST_$(m)))
-	@fail=0; for t in $(foreach m,$(M),$(TEST_$(m))); do echo "# $$t"; $$t || fail=1; done; exit $$fail
+	@[ -n "$(UNIT_TESTS)" ] || { echo "there is no unit test of \"$(M)\" in \"$(UNIT)\"" >&2; exit 1; }
+	@$(MAKE) $(UNIT_TESTS)
+	@fail=0; for t in $(UNIT_TESTS); do echo "# $$t"; $$t || fail=1; done; exit $$fail
 
 # Every test that needs neither root nor an engine (the fuzzers set aside), and every one that needs an engine. `make check` runs everything.
 test: ## every test that needs neither root nor an engine; under a minute

@@ -64,7 +64,7 @@ test-engine)
 	;;
 asan | ubsan | tsan)
 	unit
-	engine
+	case ${UNIT:-engine} in *engine*) engine ;; esac
 	;;
 test-tailnet*)
 	build
