@@ -43,7 +43,10 @@ tables() {
 	cat >"$work/t.c" <<'C'
 #include <stdio.h>
 #include "policy/points.h"
-#define P(name, kind, result, rule, cpu, wall, extra, since, summary) printf("%s|%s|%s|%d|%d|%s|%d|%s\n", #name, #kind, #rule, cpu, wall, extra, since, summary);
+#define LIMITS_DECISION DECISION_LIMITS
+#define LIMITS_CONSENT  DECISION_LIMITS
+#define LIMITS_ACTION   ACTION_LIMITS
+#define P(name, kind, result, rule, extra, since, summary) printf("%s|%s|%s|%d|%d|%s|%d|%s\n", #name, #kind, #rule, (int)(LIMITS_##kind.instructions / 1000000), LIMITS_##kind.cpu_ms, extra, since, summary);
 #define C(name, cls, need, summary) printf("%s|%s|%s|%s\n", name, #cls, need, summary);
 #define L(name, summary) printf("%s|ALL||%s\n", name, summary);
 int main(int argc, char **argv)
@@ -72,7 +75,7 @@ rule() {
 	esac
 }
 
-point() { # name kind rule cpu wall extra since summary
+point() { # name kind rule instructions cpu extra since summary
 	file=hooks/$1.lua
 	alias=$(sed -n "s/^---@alias perry\.hook\.$1 fun(\(.*\)$/\1/p" $types)
 	args=$(printf '%s' "$alias" | awk '{ depth = 1; for (i = 1; i <= length($0); i++) { c = substr($0, i, 1); if (c ~ /[({<]/) depth++; if (c ~ /[)}>]/) depth--; if (!depth) { print substr($0, 1, i - 1); exit } } }')
@@ -83,7 +86,7 @@ point() { # name kind rule cpu wall extra since summary
 	printf '| arguments | `%s` |\n' "$(printf '%s' "$args" | sed 's/|/\\|/g')"
 	[ -z "$answer" ] || printf '| answers | `%s` |\n' "$(printf '%s' "$answer" | sed 's/|/\\|/g')"
 	printf '| an error | %s |\n' "$(rule "$3")"
-	printf '| limits | %s ms of CPU, %s s in all |\n' "$4" "$(($5 / 1000))"
+	printf '| limits | %s million instructions of Lua, %s s of CPU |\n' "$4" "$(($5 / 1000))"
 	if [ -e "$file" ]; then
 		printf '| built in | [%s](../../%s): %s |\n' "$file" "$file" "$(about "$file" | tr '\n' ' ' | sed 's/ *$//; s/|/\\|/g')"
 	else

@@ -10,8 +10,8 @@
 static const char *const kind_names[] = { "decision", "consent", "action" };
 static const char *const rule_names[] = { "stop", "refuse", "degrade", "built-in", "report" };
 
-#define X(name_, kind_, result_, rule_, cpu_, wall_, extra_, since_, summary_) \
-	{ #name_, #result_, POINT_##kind_, RULE_##rule_, cpu_, wall_, extra_, since_, summary_ },
+#define X(name_, kind_, result_, rule_, extra_, since_, summary_) \
+	{ #name_, #result_, POINT_##kind_, RULE_##rule_, extra_, since_, summary_ },
 const struct point policy_point_table[] = { POLICY_POINTS(X){ 0 } };
 #undef X
 
@@ -69,8 +69,9 @@ cJSON *policy_points(void)
 		json_set_str(row, "kind", kind_names[p->kind]);
 		json_set_str(row, "result", p->result);
 		json_set_str(row, "on_error", rule_names[p->rule]);
-		json_set_int(row, "cpu_ms", p->cpu_ms);
-		json_set_int(row, "deadline_ms", p->wall_ms);
+		json_set_int(row, "instructions", point_limits(p).instructions);
+		json_set_int(row, "cpu_ms", point_limits(p).cpu_ms);
+		json_set_int(row, "deadline_ms", point_limits(p).wall_ms);
 		json_set_str(row, "argument", *p->extra ? p->extra : NULL);
 		json_set_int(row, "since", p->since);
 		json_set_str(row, "summary", p->summary);
@@ -82,6 +83,11 @@ cJSON *policy_points(void)
 const char *point_kind_name(enum point_kind kind)
 {
 	return kind_names[kind];
+}
+
+struct hook_limits point_limits(const struct point *p)
+{
+	return p->kind == POINT_ACTION ? ACTION_LIMITS : DECISION_LIMITS;
 }
 
 char *point_arguments(const struct point *p)

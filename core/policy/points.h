@@ -4,6 +4,7 @@
 #define PERRY_POLICY_POINTS_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum point_kind { POINT_DECISION, POINT_CONSENT, POINT_ACTION };
 enum point_rule {
@@ -14,49 +15,55 @@ enum point_rule {
 	RULE_REPORT,  /* shown on the workspace, nothing is undone */
 };
 
-#define DECISION_CPU  100
-#define DECISION_WALL 10000
-#define ACTION_CPU    5000
-#define ACTION_WALL   60000
+/* What one hook may use. Its work is counted in instructions, so that the same hook with the same facts ends the same
+ * way on every machine. CPU time is for what is not counted, library functions: ten times what the work costs on the
+ * machine that docs/hooks/confinement.md was measured on. The clock is for a process that does not get to run at all.
+ */
+struct hook_limits {
+	int64_t instructions;
+	int cpu_ms, wall_ms;
+};
+#define DECISION_LIMITS ((struct hook_limits){ 30000000, 1000, 120000 })
+#define ACTION_LIMITS   ((struct hook_limits){ 300000000, 10000, 120000 })
 
-/* X(name, kind, result, rule, cpu ms, wall ms, further argument or "", since, summary) */
+/* X(name, kind, result, rule, further argument or "", since, summary) */
 /* clang-format off */
 #define POLICY_POINTS(X) \
-	X(admit, CONSENT, consent, REFUSE, DECISION_CPU, DECISION_WALL, "", 1, \
+	X(admit, CONSENT, consent, REFUSE, "", 1, \
 	  "may this happen at all: who, what, which workspace") \
-	X(image, DECISION, image, STOP, DECISION_CPU, DECISION_WALL, "", 1, "the image that the workspace runs") \
-	X(auth_key, DECISION, join, DEGRADE, DECISION_CPU, DECISION_WALL, "", 1, \
+	X(image, DECISION, image, STOP, "", 1, "the image that the workspace runs") \
+	X(auth_key, DECISION, join, DEGRADE, "", 1, \
 	  "whether and how the workspace joins a tailnet; never the key itself") \
-	X(hostname, DECISION, hostname, DEGRADE, DECISION_CPU, DECISION_WALL, "", 1, \
+	X(hostname, DECISION, hostname, DEGRADE, "", 1, \
 	  "the name on the tailnet, a DNS label") \
-	X(env, DECISION, env, STOP, DECISION_CPU, DECISION_WALL, "", 1, \
+	X(env, DECISION, env, STOP, "", 1, \
 	  "environment of the shells, services and execs of the workspace") \
-	X(container, DECISION, container, STOP, DECISION_CPU, DECISION_WALL, "plan", 1, \
+	X(container, DECISION, container, STOP, "plan", 1, \
 	  "mounts, limits, capabilities, devices, runtime and network") \
-	X(review, CONSENT, consent, REFUSE, DECISION_CPU, DECISION_WALL, "plan", 1, "may this final plan run") \
-	X(authorize, CONSENT, consent, REFUSE, DECISION_CPU, DECISION_WALL, "", 1, \
+	X(review, CONSENT, consent, REFUSE, "plan", 1, "may this final plan run") \
+	X(authorize, CONSENT, consent, REFUSE, "", 1, \
 	  "may this caller do this kind of thing; no looking") \
-	X(tailscale_up, DECISION, up, DEGRADE, DECISION_CPU, DECISION_WALL, "", 1, "flags of the join") \
-	X(collision, DECISION, collision, BUILTIN, DECISION_CPU, DECISION_WALL, "ev", 1, \
+	X(tailscale_up, DECISION, up, DEGRADE, "", 1, "flags of the join") \
+	X(collision, DECISION, collision, BUILTIN, "ev", 1, \
 	  "the name is taken on the tailnet: keep, replace_offline or refuse") \
-	X(deregister, DECISION, deregister, BUILTIN, DECISION_CPU, DECISION_WALL, "", 1, \
+	X(deregister, DECISION, deregister, BUILTIN, "", 1, \
 	  "how a deleted workspace leaves the tailnet") \
-	X(ports, DECISION, ports, BUILTIN, DECISION_CPU, DECISION_WALL, "port", 1, \
+	X(ports, DECISION, ports, BUILTIN, "port", 1, \
 	  "a listener appeared: announce, label, expose") \
-	X(idle, DECISION, idle, BUILTIN, DECISION_CPU, DECISION_WALL, "activity", 1, \
+	X(idle, DECISION, idle, BUILTIN, "activity", 1, \
 	  "keep an idle workspace or stop it") \
-	X(on_created, ACTION, none, REPORT, ACTION_CPU, ACTION_WALL, "ev", 1, "a workspace was created") \
-	X(on_started, ACTION, none, REPORT, ACTION_CPU, ACTION_WALL, "ev", 1, "a workspace is running") \
-	X(on_joined, ACTION, none, REPORT, ACTION_CPU, ACTION_WALL, "ev", 1, "a workspace joined the tailnet") \
-	X(on_stopping, ACTION, none, REPORT, ACTION_CPU, ACTION_WALL, "ev", 1, \
+	X(on_created, ACTION, none, REPORT, "ev", 1, "a workspace was created") \
+	X(on_started, ACTION, none, REPORT, "ev", 1, "a workspace is running") \
+	X(on_joined, ACTION, none, REPORT, "ev", 1, "a workspace joined the tailnet") \
+	X(on_stopping, ACTION, none, REPORT, "ev", 1, \
 	  "a workspace is about to stop; waited for") \
-	X(on_stopped, ACTION, none, REPORT, ACTION_CPU, ACTION_WALL, "ev", 1, "a workspace has stopped") \
-	X(on_deleting, ACTION, none, REPORT, ACTION_CPU, ACTION_WALL, "ev", 1, \
+	X(on_stopped, ACTION, none, REPORT, "ev", 1, "a workspace has stopped") \
+	X(on_deleting, ACTION, none, REPORT, "ev", 1, \
 	  "a workspace is about to be deleted; waited for") \
-	X(on_deleted, ACTION, none, REPORT, ACTION_CPU, ACTION_WALL, "ev", 1, "a workspace is gone") \
-	X(on_failed, ACTION, none, REPORT, ACTION_CPU, ACTION_WALL, "ev", 1, "an operation failed") \
-	X(on_agent_start, ACTION, none, REPORT, ACTION_CPU, ACTION_WALL, "ev", 1, "the agent has started") \
-	X(on_agent_stop, ACTION, none, REPORT, ACTION_CPU, ACTION_WALL, "ev", 1, \
+	X(on_deleted, ACTION, none, REPORT, "ev", 1, "a workspace is gone") \
+	X(on_failed, ACTION, none, REPORT, "ev", 1, "an operation failed") \
+	X(on_agent_start, ACTION, none, REPORT, "ev", 1, "the agent has started") \
+	X(on_agent_stop, ACTION, none, REPORT, "ev", 1, \
 	  "the agent is about to stop; waited for")
 /* clang-format on */
 
@@ -104,7 +111,6 @@ struct point {
 	const char *name, *result;
 	enum point_kind kind;
 	enum point_rule rule;
-	int cpu_ms, wall_ms;
 	const char *extra;
 	int since;
 	const char *summary;
@@ -113,6 +119,7 @@ extern const struct point policy_point_table[];   /* ends with name NULL */
 const struct point *point_find(const char *name); /* or NULL */
 const char *point_nearest(const char *name);      /* or NULL */
 const char *point_kind_name(enum point_kind kind);
+struct hook_limits point_limits(const struct point *p);
 char *point_arguments(const struct point *p); /* "ws, base, plan"; the caller's */
 
 enum call_class { CALL_LOOK, CALL_TOUCH };

@@ -200,7 +200,7 @@ int session_begin(struct policy *p, cJSON *opening, struct policy_session **out,
 		}
 	}
 	if (policy_child(p, &s->fd, &s->status_fd, err) < 0 ||
-	    (frame_send_until(s->fd, opening, clock_mono_ms() + DECISION_WALL, err) < 0 &&
+	    (frame_send_until(s->fd, opening, clock_mono_ms() + DECISION_LIMITS.wall_ms, err) < 0 &&
 	     (*err)->code != PERRY_EUNAVAILABLE)) {
 		policy_close(s);
 		return perry_wrap(err, "policy process");
@@ -250,6 +250,11 @@ int policy_open(struct policy *p, const struct policy_setup *setup, struct polic
 	json_set(opening, "config", setup->config ? cJSON_Duplicate(setup->config, 1) : cJSON_CreateObject());
 	expand_mounts(opening);
 	mute_builtin(setup, opening);
+	if (setup->limits) {
+		cJSON *limits = json_obj(opening, "limits");
+		json_set_int(limits, "instructions", setup->limits->instructions);
+		json_set_int(limits, "cpu_ms", setup->limits->cpu_ms);
+	}
 	for (size_t i = 0; i < setup->nlayers; i++)
 		if (open_layer(setup, &setup->layers[i], opening, hashes, &mine) < 0)
 			return perry_move(err, mine);
@@ -263,6 +268,8 @@ int policy_open(struct policy *p, const struct policy_setup *setup, struct polic
 		session_restrict(s, &setup->layers[i]);
 	const cJSON *mounts = json_at(setup->config, "allowedMounts");
 	s->allowed_mounts = mounts ? cJSON_Duplicate(mounts, 1) : cJSON_CreateArray();
+	if (setup->limits)
+		s->limits = *setup->limits;
 	s->call = setup->call;
 	s->ctx = setup->ctx;
 	*out = s;
@@ -302,7 +309,7 @@ static bool probe(struct policy *p, const char *what)
 		cleanup_json cJSON *msg = cJSON_CreateObject();
 		json_set_str(msg, "probe", what);
 		s->heard = true; /* its death is the answer, not a mishap */
-		ended = session_exchange(s, msg, DECISION_WALL, &reply, &err) < 0 && err &&
+		ended = session_exchange(s, msg, DECISION_LIMITS.wall_ms, &reply, &err) < 0 && err &&
 			json_int_or(err->data, "signal", 0) == 31;
 		policy_close(s);
 	}
@@ -339,7 +346,9 @@ cJSON *policy_confinement(const struct policy *p)
 		fclose(status);
 	json_set_int(out, "pid", policy_zygote_pid(p));
 	json_set_int(out, "memory_mib", 32);
-	json_set_int(out, "decision_cpu_ms", DECISION_CPU);
-	json_set_int(out, "action_cpu_ms", ACTION_CPU);
+	json_set_int(out, "decision_instructions", DECISION_LIMITS.instructions);
+	json_set_int(out, "decision_cpu_ms", DECISION_LIMITS.cpu_ms);
+	json_set_int(out, "action_instructions", ACTION_LIMITS.instructions);
+	json_set_int(out, "action_cpu_ms", ACTION_LIMITS.cpu_ms);
 	return out;
 }

@@ -10,6 +10,7 @@
 
 struct policy;
 struct policy_session;
+struct hook_limits;
 
 /* Forks the zygote. Call first thing in main: before configuration, threads and sockets exist. */
 int policy_new(struct policy **out, struct perry_err **err);
@@ -38,6 +39,9 @@ struct policy_setup {
 	size_t nlayers;
 	const cJSON *config;         /* the public configuration for perry.config */
 	const char *const *disabled; /* "acme/on_deleted", NULL-terminated, or NULL */
+	/* Instead of those of the points (policy/points.h), or NULL. A test of one limit sets the others out of reach.
+	 */
+	const struct hook_limits *limits;
 	/* Does what a hook asked for and that its kind and layer may: name "docker.inspect", "http.get", "kv.set", ...
 	 * Called on the asking thread. */
 	int (*call)(void *ctx, const char *layer, const char *name, const cJSON *args, cJSON **out,
@@ -62,8 +66,8 @@ int policy_ask(struct policy_session *s, const char *point, const cJSON *facts, 
  * auth_key). */
 int policy_plan(struct policy_session *s, const cJSON *facts, cJSON **plan, cJSON *decisions, struct perry_err **err);
 
-/* The table of hook points (policy/points.h, an X-macro): [{name, kind, result, on_error, deadline_ms, since,
- * summary}]. Caller frees. */
+/* The table of hook points (policy/points.h, an X-macro): [{name, kind, result, on_error, instructions, cpu_ms,
+ * deadline_ms, since, summary}]. Caller frees. */
 cJSON *policy_points(void);
 /* Which files answer what: [{point, kind, layers: [{layer, file, hash, state}]}], and problems (misspelt names, refused
  * files). Needs no process. */

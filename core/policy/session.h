@@ -29,6 +29,7 @@ struct policy_session {
 	int (*call)(void *ctx, const char *layer, const char *name, const cJSON *args, cJSON **out,
 		    struct perry_err **err);
 	void *ctx;
+	struct hook_limits limits; /* instead of the points' own, when the clock's is not 0 */
 	const struct point *point; /* being asked, for the checks; NULL in a plan */
 	char *workspace;
 };

@@ -19,11 +19,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define DEMOTE_AFTER_MS 5
 #define YIELD_AFTER_US  2000
 #define YIELD_EVERY_US  50
+#define YIELD_MOST_US   100
+#define YIELD_SHARE     4
 #define ADDRESS_ROOM    (96u << 20) /* over what the zygote maps: 32 MiB of Lua, messages, and the allocator's slack */
 
 static struct sock_filter filter[256];
@@ -156,11 +159,13 @@ static void demote(int sig)
 
 void confine_yield(int64_t cpu_us)
 {
-	static int64_t yielded_at;
-	if (cpu_us < YIELD_AFTER_US || cpu_us - yielded_at < YIELD_EVERY_US)
+	static int64_t next = YIELD_AFTER_US;
+	if (cpu_us < next)
 		return;
-	yielded_at = cpu_us;
+	int64_t began = clock_mono_us();
 	sched_yield();
+	int64_t wait = (clock_mono_us() - began) / YIELD_SHARE;
+	next = cpu_us + (wait < YIELD_EVERY_US ? YIELD_EVERY_US : wait > YIELD_MOST_US ? YIELD_MOST_US : wait);
 }
 
 int confine_apply(void)

@@ -14,7 +14,9 @@ void confine_timer(int cpu_ms);
 int64_t confine_cpu_us(void); /* CPU time of this process so far */
 /* A hook that goes on for long offers the processor to others again and again (cpu_us: its CPU time so far): whatever
  * its priority, one that wakes up might else wait until the next tick, 4 ms. SCHED_IDLE would do that too, but on a
- * machine that compiles a hook then never gets to its limit, nor says where it was. */
+ * machine that compiles a hook then never gets to its limit, nor says where it was. Who wakes up is done soon; beside
+ * others that compute, each offer costs their whole turn, so the next one comes later then, but soon enough for who
+ * wakes up: else an honest hook of 20 ms takes 10 s there. */
 void confine_yield(int64_t cpu_us);
 /* Tries what the filter must forbid: "open", "socket", "fork", "exec", "kill", "ptrace", "mmap-exec", "signal". Returns
  * errno or 0 if it survives. */

@@ -56,6 +56,8 @@ int host_open(struct host *h, cJSON *opened)
 	h->config = cJSON_GetObjectItemCaseSensitive(opened, "config");
 	h->coverage = json_str(opened, "coverage");
 	h->time = json_num_or(opened, "time", 0);
+	h->own_limits.instructions = json_int_or(opened, "limits.instructions", 0);
+	h->own_limits.cpu_ms = (int)json_int_or(opened, "limits.cpu_ms", 0);
 	const cJSON *layers = cJSON_GetObjectItemCaseSensitive(opened, "layers"), *j;
 	int n = cJSON_IsArray(layers) ? cJSON_GetArraySize(layers) : -1;
 	if (n < 0 || n > HOST_MAX_LAYERS)

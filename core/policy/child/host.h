@@ -40,6 +40,9 @@ struct layer {
 	unsigned facts_of; /* ... which is this one */
 };
 
+/* Once one of them is spent, the hook and the base() calls around it are over. */
+enum spent { SPENT_NONE, SPENT_INSTRUCTIONS, SPENT_TIME };
+
 struct host {
 	int fd;
 	cJSON *opened; /* what the session began with; layers borrow from it */
@@ -55,9 +58,12 @@ struct host {
 	const char *loading;       /* a lib file being compiled, as shown */
 	size_t logged;
 	/* limits */
+	struct hook_limits own_limits; /* of this session, instead of the points', when CPU time is not 0 */
+	struct hook_limits limits;     /* of the hook that is running */
 	size_t memory;
-	int64_t cpu_end_us;
-	bool out_of_time, out_of_memory;
+	int64_t instructions, cpu_end_us;
+	enum spent spent;
+	bool out_of_memory;
 	char limit_file[256];
 	int limit_line;
 	volatile sig_atomic_t in_io; /* the socket is in the middle of a message */

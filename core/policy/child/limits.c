@@ -68,20 +68,19 @@ static void watch(lua_State *L, lua_Debug *ar)
 			h->hook->line = ar->currentline;
 		return;
 	}
-	if (!h->out_of_time) {
+	if (!h->spent) {
 		int64_t now = confine_cpu_us();
-		if (now < h->cpu_end_us) {
+		h->instructions += COUNT_EVERY;
+		if (h->instructions <= h->limits.instructions && now < h->cpu_end_us) {
 			confine_yield(now);
 			return;
 		}
-		h->out_of_time = true;
+		h->spent = now < h->cpu_end_us ? SPENT_INSTRUCTIONS : SPENT_TIME;
 		note_place(h, L);
-		/* From now on at each instruction, so that no pcall() can go on. */
-		lua_sethook(L, watch, LUA_MASKCOUNT, 1);
-	} else {
-		lua_sethook(L, watch, LUA_MASKCOUNT, 1);
 	}
-	lua_pushliteral(L, "time is up");
+	/* From now on at each instruction, so that no pcall() can go on. */
+	lua_sethook(L, watch, LUA_MASKCOUNT, 1);
+	lua_pushliteral(L, "it is over");
 	lua_error(L);
 }
 
@@ -93,8 +92,11 @@ void limits_watch(lua_State *L)
 
 void limits_begin(struct host *h, const struct point *point)
 {
-	h->out_of_time = h->out_of_memory = false;
-	int ms = point->cpu_ms * (CONFINE_SANITIZED ? 4 : 1); /* a sanitizer makes honest code slow */
+	h->out_of_memory = false;
+	h->spent = SPENT_NONE;
+	h->instructions = 0;
+	h->limits = h->own_limits.cpu_ms ? h->own_limits : point_limits(point);
+	int ms = h->limits.cpu_ms * (CONFINE_SANITIZED ? 4 : 1); /* a sanitizer makes honest code slow */
 	h->cpu_end_us = confine_cpu_us() + (int64_t)ms * 1000;
 	confine_timer(ms + GRACE_MS);
 }
@@ -106,8 +108,13 @@ void limits_end(void)
 
 const char *limits_text(const struct host *h, char out[160])
 {
-	if (h->out_of_time)
-		snprintf(out, 160, "the hook used more than %d ms of CPU time", h->point->cpu_ms);
+	const long long million = 1000000, n = h->limits.instructions;
+	bool even = n % million == 0;
+	if (h->spent == SPENT_INSTRUCTIONS)
+		snprintf(out, 160, "the hook used more than %lld%s instructions of Lua", even ? n / million : n,
+			 even ? " million" : "");
+	else if (h->spent == SPENT_TIME)
+		snprintf(out, 160, "the hook used more than %d ms of CPU time", h->limits.cpu_ms);
 	else if (h->out_of_memory)
 		snprintf(out, 160, "the hook used more than %u MiB of memory", HOST_MEMORY >> 20);
 	else
@@ -150,11 +157,13 @@ __attribute__((unused)) static void time_is_up(int sig)
 	/* Between two instructions of Lua its list of calls may be half made. Lua's own check has noted the place then;
 	 * what is in C has left it whole. */
 	ending = 1;
-	if (!h->out_of_time)
+	if (!h->spent) {
+		h->spent = SPENT_TIME;
 		note_place(h, h->hook->layer->L);
-	char line[16], ms[16];
+	}
+	char line[16], text[160];
 	snprintf(line, sizeof line, "%d", h->limit_line);
-	snprintf(ms, sizeof ms, "%d", h->point->cpu_ms);
+	limits_text(h, text);
 	size_t n = 4, max = sizeof msg - 8;
 #define RAW(s) (memcpy(msg + n, s, strlen(s)), n += strlen(s))
 	RAW("{\"died\":{\"point\":\"");
@@ -165,9 +174,8 @@ __attribute__((unused)) static void time_is_up(int sig)
 	n = put(msg, n, 700, h->limit_file[0] ? h->limit_file : h->hook->file);
 	RAW("\",\"line\":");
 	n = put(msg, n, 720, line);
-	RAW(",\"message\":\"the hook used more than ");
-	n = put(msg, n, max, ms);
-	RAW(" ms of CPU time");
+	RAW(",\"message\":\"");
+	n = put(msg, n, max, text);
 	if (in_library(h->hook->layer->L))
 		RAW(" (inside a library function)");
 	RAW("\"}}");

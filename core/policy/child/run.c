@@ -239,7 +239,7 @@ static cJSON *error_record(struct host *h, struct hook *k, lua_State *L, int sta
 {
 	char text[160];
 	bool memory = status == LUA_ERRMEM || status == LUA_ERRERR;
-	if (h->out_of_time || (memory && h->out_of_memory))
+	if (h->spent || (memory && h->out_of_memory))
 		return limit_record(h, k, limits_text(h, text));
 	if (memory)
 		return record_new(h, k, NULL, 0, "an error while an error was being handled");
@@ -286,8 +286,9 @@ int run_hook(struct host *h, struct run *run, cJSON **record)
 		h->hook = outer;
 		return -1;
 	}
-	if (h->out_of_time) { /* a layer above asked for its base and has used up the time already */
-		*record = limit_record(h, k, "time is up");
+	if (h->spent) { /* a layer above asked for its base and has used up what there was already */
+		char text[160];
+		*record = limit_record(h, k, limits_text(h, text));
 		h->hook = outer;
 		return -1;
 	}
@@ -309,7 +310,7 @@ int run_hook(struct host *h, struct run *run, cJSON **record)
 	if (run->base)
 		h->bases = run->base->outer;
 	h->loading = NULL;
-	if (status != LUA_OK || h->out_of_time)
+	if (status != LUA_OK || h->spent)
 		*record = error_record(h, k, L, status);
 	else if (run->load_only)
 		result = 0;
