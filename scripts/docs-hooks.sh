@@ -42,7 +42,7 @@ H
 tables() {
 	cat >"$work/t.c" <<'C'
 #include <stdio.h>
-#include "policy/points.h"
+#include "policy/contract/points.h"
 #define LIMITS_DECISION DECISION_LIMITS
 #define LIMITS_CONSENT  DECISION_LIMITS
 #define LIMITS_ACTION   ACTION_LIMITS

@@ -47,6 +47,15 @@ char *path_expand_home(const char *path)
 	return path[1] ? path_join(home, path + 1) : take_ptr(home);
 }
 
+char *path_shown(const char *path)
+{
+	cleanup_free char *home = path_home();
+	size_t n = home ? strlen(home) : 0;
+	if (n > 1 && strncmp(path, home, n) == 0 && path[n] == '/')
+		return xasprintf("~%s", path + n);
+	return xstrdup(path);
+}
+
 /* A process may change its folder later, so a relative path is made absolute here. */
 static char *absolute(const char *path)
 {

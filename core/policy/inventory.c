@@ -1,7 +1,11 @@
-/* Which files answer what, and what is wrong with them. Needs no policy process. */
+#include "policy/inventory.h"
+
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
+#include "policy/builtin.h"
+#include "policy/contract/points.h"
 #include "policy/layers.h"
 
 static void add_layer(cJSON *point, const char *layer, const struct layer_file *f, const char *hash, const char *state)
@@ -68,11 +72,11 @@ static void add_files(const struct policy_setup *setup, const char *layer, const
 static void add_builtin(const struct policy_setup *setup, cJSON **entries)
 {
 	for (const struct point *p = policy_point_table; p->name; p++) {
-		char hash[65];
+		const char *hash = builtin_hash(p->name);
 		cJSON *entry = entries[p - policy_point_table];
 		cleanup_free char *file = xasprintf("built-in/%s.lua", p->name);
 		struct layer_file f = { .shown = file, .point = p };
-		if (layer_builtin_hash(p, hash))
+		if (hash)
 			add_layer(entry, "built-in", &f, hash, state_of(setup, "built-in", p, entry, &f));
 	}
 }
@@ -125,4 +129,24 @@ cJSON *policy_inventory(const struct policy_setup *setup)
 	add_builtin(setup, entries);
 	check_muted(setup, problems);
 	return out;
+}
+
+cJSON *policy_points(void)
+{
+	cJSON *list = cJSON_CreateArray();
+	for (const struct point *p = policy_point_table; p->name; p++) {
+		cJSON *row = cJSON_CreateObject();
+		json_set_str(row, "name", p->name);
+		json_set_str(row, "kind", point_kind_name(p->kind));
+		json_set_str(row, "result", p->result);
+		json_set_str(row, "on_error", point_rule_name(p->rule));
+		json_set_int(row, "instructions", point_limits(p).instructions);
+		json_set_int(row, "cpu_ms", point_limits(p).cpu_ms);
+		json_set_int(row, "deadline_ms", point_limits(p).wall_ms);
+		json_set_str(row, "argument", *p->extra ? p->extra : NULL);
+		json_set_int(row, "since", p->since);
+		json_set_str(row, "summary", p->summary);
+		json_push(list, row);
+	}
+	return list;
 }

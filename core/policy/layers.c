@@ -7,22 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/embed.h"
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/sha256.h"
 #include "base/str.h"
 #include "base/utf8.h"
 #include "policy/pack/pack.h"
-
-char *layer_shown(const char *path)
-{
-	cleanup_free char *home = path_home();
-	size_t n = home ? strlen(home) : 0;
-	if (n > 1 && strncmp(path, home, n) == 0 && path[n] == '/')
-		return xasprintf("~%s", path + n);
-	return xstrdup(path);
-}
 
 /* Who could have written it decides whether it is run. */
 static int judge(const struct policy_layer *layer, const struct stat *st, const char *shown, struct perry_err **err)
@@ -107,7 +97,7 @@ static void add_file(struct layer_files *out, const struct policy_layer *layer, 
 	bool off = str_ends(name, ".lua.off");
 	struct layer_file f = { .path = path_join(dir, name), .off = off };
 	f.stem = xstrndup(name, strlen(name) - (off ? 8 : 4));
-	f.shown = layer_shown(f.path);
+	f.shown = path_shown(f.path);
 	f.point = point ? point : point_find(f.stem);
 	if (!off && f.point && read_file(layer, f.path, f.shown, &f.text, &f.len, &f.error) == 0)
 		sha256_hex(f.text, f.len, f.hash);
@@ -119,7 +109,7 @@ static void add_file(struct layer_files *out, const struct policy_layer *layer, 
 static DIR *open_folder(const struct policy_layer *layer, const char *dir, struct perry_err **err)
 {
 	struct stat st;
-	cleanup_free char *shown = layer_shown(dir);
+	cleanup_free char *shown = path_shown(dir);
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (layer->follow_links ? 0 : O_NOFOLLOW));
 	if (fd < 0) {
 		if (errno == ENOTDIR || errno == ELOOP)
@@ -176,7 +166,7 @@ static void scan_pack(const struct policy_layer *layer, struct layer_files *out)
 		    str_ends(leaf, "_test.lua") || (!off && !str_ends(leaf, ".lua")))
 			continue;
 		struct layer_file f = { .path = path_join(layer->pack->dir, pf->path), .off = off };
-		f.shown = layer_shown(f.path);
+		f.shown = path_shown(f.path);
 		f.stem = xstrndup(leaf, strlen(leaf) - (off ? 8 : 4));
 		f.point = point ? point : point_find(f.stem);
 		if (!off && f.point && check_text(f.shown, pf->data, pf->len, &f.error) == 0) {
@@ -238,7 +228,7 @@ static int lib_folder(const struct policy_layer *layer, const char *dir, const c
 	for (struct dirent *e; r == 0 && (e = readdir(d));) {
 		if (e->d_name[0] == '.')
 			continue;
-		cleanup_free char *path = path_join(dir, e->d_name), *shown = layer_shown(path), *text = NULL;
+		cleanup_free char *path = path_join(dir, e->d_name), *shown = path_shown(path), *text = NULL;
 		if (!str_ends(e->d_name, ".lua")) {
 			cleanup_free char *below = xasprintf("%s%s.", prefix, e->d_name);
 			if (depth < 4 && e->d_type == DT_DIR)
@@ -265,7 +255,7 @@ static int pack_lib(const struct pack *p, cJSON *out, struct perry_err **err)
 		const struct pack_file *f = &p->files[i];
 		if (!str_starts(f->path, "lib/") || !str_ends(f->path, ".lua"))
 			continue;
-		cleanup_free char *path = path_join(p->dir, f->path), *shown = layer_shown(path);
+		cleanup_free char *path = path_join(p->dir, f->path), *shown = path_shown(path);
 		cleanup_free char *name = xstrndup(f->path + 4, strlen(f->path) - 8);
 		for (char *c = name; *c; c++)
 			*c = *c == '/' ? '.' : *c;
@@ -297,20 +287,4 @@ bool layer_muted(const struct policy_setup *setup, const char *layer, const char
 		if (strcmp(*d, name) == 0)
 			return true;
 	return false;
-}
-
-const char *policy_builtin_source(const char *point)
-{
-	cleanup_free char *path = xasprintf("hooks/%s.lua", point);
-	const struct embedded *f = embed_find(path);
-	return f ? f->data : NULL;
-}
-
-const char *layer_builtin_hash(const struct point *point, char out[65])
-{
-	const char *text = policy_builtin_source(point->name);
-	if (!text)
-		return NULL;
-	sha256_hex(text, strlen(text), out);
-	return out;
 }

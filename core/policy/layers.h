@@ -1,8 +1,8 @@
 /* The agent's side: the hook files of the layers, read and judged once for a session. */
 #ifndef PERRY_POLICY_LAYERS_H
 #define PERRY_POLICY_LAYERS_H
-#include "policy/points.h"
-#include "policy/policy.h"
+#include "policy/contract/points.h"
+#include "policy/setup.h"
 
 #define LAYER_MAX_FILE (256u << 10)
 #define LAYER_MAX_LIB  (1u << 20)
@@ -28,8 +28,5 @@ void layer_files_free(struct layer_files *f);
 /* {"net.slack": {"file", "text"}}: what require finds. NULL when there is none. */
 int layer_lib(const struct policy_layer *layer, cJSON **out, struct perry_err **err);
 bool layer_muted(const struct policy_setup *setup, const char *layer, const char *point);
-/* path with the home folder as ~; the caller's. */
-char *layer_shown(const char *path);
-const char *layer_builtin_hash(const struct point *point, char out[65]); /* or NULL */
 
 #endif

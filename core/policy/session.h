@@ -1,17 +1,14 @@
 /* The agent's side of one session. */
 #ifndef PERRY_POLICY_SESSION_H
 #define PERRY_POLICY_SESSION_H
-#include <pthread.h>
+#include <stdbool.h>
 
-#include "policy/points.h"
-#include "policy/policy.h"
-#include "policy/zygote.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "policy/contract/points.h"
+#include "policy/setup.h"
 
-struct policy {
-	pthread_mutex_t lock; /* of the zygote's replacement */
-	struct zygote zygote;
-	char hashes[64][65]; /* of the built-in hooks, by position in the table of points; "" when there is none */
-};
+struct policy;
 
 struct policy_session {
 	struct policy *policy;
@@ -34,8 +31,6 @@ struct policy_session {
 	char *workspace;
 };
 
-/* A child of the zygote, which is replaced first when it is gone. */
-int policy_child(struct policy *p, int *fd, int *status_fd, struct perry_err **err);
 /* Sends one request and serves the hooks' own until the reply is in; PERRY_EPOLICY with a record when the process ended
  * instead. wall_ms excludes the time that our own answers took. */
 int session_exchange(struct policy_session *s, const cJSON *msg, int wall_ms, cJSON **reply, struct perry_err **err);
@@ -43,12 +38,9 @@ int session_exchange(struct policy_session *s, const cJSON *msg, int wall_ms, cJ
 int record_fail(const struct policy_session *s, cJSON *take_record, struct perry_err **err);
 /* How a process ended: {"message", "limit"?} in words. */
 const char *session_death(int status, bool known, char out[160]);
-/* For tool.c: asks with more than policy_ask shows. */
-int session_ask(struct policy_session *s, const struct point *point, const cJSON *facts, const cJSON *extra, bool each,
-		cJSON **reply, struct perry_err **err);
-int session_load(struct policy_session *s, const char *layer, const struct point *point, struct perry_err **err);
-/* One text as the only hook of a layer named "test", whatever files there are; for tests of hooks. */
+/* Starts a process for it and sends the opening message; nothing has been asked yet. */
 int session_begin(struct policy *p, cJSON *take_opening, struct policy_session **out, struct perry_err **err);
+void session_end(struct policy_session *s); /* NULL is fine */
 /* From here on the layer of this name gets what it needs only; nothing when it has no needs. */
 void session_restrict(struct policy_session *s, const struct policy_layer *layer);
 

@@ -13,10 +13,13 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "policy/contract/points.h"
+#include "policy/pack/pack.h"
 #include "policy/pack/packs.h"
+#include "policy/pack/packs_lock.h"
 #include "policy/policy.h"
+#include "policy/tool/fixture.h"
 #include "policy/tool/tool.h"
-#include "policy/points.h"
 
 #define PLANS    400
 #define RUNAWAYS 9

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/points.h"
+#include "policy/contract/points.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 #include "policy/child/luajson.h"
-#include "policy/result.h"
+#include "policy/contract/result.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -13,8 +13,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "policy/frame.h"
 #include "policy/child/host.h"
+#include "policy/contract/frame.h"
 #include "policy/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

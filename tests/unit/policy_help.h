@@ -21,7 +21,7 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "open_fds.h"
-#include "policy/points.h"
+#include "policy/contract/points.h"
 #include "policy/policy.h"
 
 #if defined(PERRY_SAN_address) || defined(PERRY_SAN_undefined) || defined(PERRY_SAN_thread)

@@ -4,7 +4,9 @@
 #include "agent/rpc/call.h"
 #include "agent/rpc/handlers.h"
 #include "base/log.h"
+#include "policy/pack/pack.h"
 #include "policy/pack/packs.h"
+#include "policy/pack/packs_lock.h"
 #include "store/store.h"
 
 static cJSON *public_config(struct call *c)

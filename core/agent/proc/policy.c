@@ -12,6 +12,7 @@
 #include "lua/lua.h"
 #include "ops/ops.h"
 #include "policy/policy.h"
+#include "policy/tool/fields.h"
 #include "policy/tool/preview.h"
 #include "policy/tool/tool.h"
 #include "store/store.h"

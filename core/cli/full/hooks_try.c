@@ -12,7 +12,9 @@
 #include "cli/out.h"
 #include "cli/plan_out.h"
 #include "cli/text.h"
+#include "policy/policy.h"
 #include "policy/tool/tool.h"
+#include "policy/tool/tool_test.h"
 
 char *hooks_dir(void)
 {

@@ -15,7 +15,8 @@
 #include "cli/full/hooks_try.h"
 #include "cli/full/preview.h"
 #include "cli/out.h"
-#include "policy/points.h"
+#include "policy/contract/points.h"
+#include "policy/policy.h"
 #include "policy/tool/preview.h"
 
 static const struct point *find_point(const char *name, struct perry_err **err)

@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "cli/out.h"
 #include "cli/text.h"
+#include "policy/pack/pack.h"
 
 #define REPOSITORY_MAX (64u << 20) /* of what a server sends */
 #define LISTING_MAX    (4u << 20)

@@ -4,7 +4,9 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "config/config.h"
+#include "policy/pack/pack.h"
 #include "policy/pack/packs.h"
+#include "policy/pack/packs_lock.h"
 
 int target_open(struct target *t, struct perry_err **err)
 {

@@ -17,6 +17,7 @@
 #include "cli/full/pack_target.h"
 #include "cli/out.h"
 #include "cli/text.h"
+#include "policy/pack/pack.h"
 
 #define TIMEOUT_S 60
 

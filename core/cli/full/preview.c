@@ -11,6 +11,7 @@
 #include "cli/full/packs.h"
 #include "cli/out.h"
 #include "cli/plan_out.h"
+#include "policy/policy.h"
 #include "policy/tool/preview.h"
 
 static void print_change(struct table *t, const char *name, const cJSON *change)

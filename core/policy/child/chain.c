@@ -3,9 +3,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "policy/access.h"
 #include "policy/child/host.h"
-#include "policy/result.h"
+#include "policy/contract/access.h"
+#include "policy/contract/result.h"
 
 #define MAX_HOOKS 128
 
@@ -50,7 +50,7 @@ static void row_failed(cJSON *row, const cJSON *record)
 /* Some answers make the agent read or send something: a pack names only what it declared. */
 static int pack_may_answer(struct host *h, const struct hook *k, const cJSON *answer, const cJSON *base, cJSON **record)
 {
-	struct policy_layer about = { .name = k->layer->name,
+	struct access_layer about = { .name = k->layer->name,
 				      .needs = k->layer->needs,
 				      .settings = k->layer->settings };
 	cleanup_err struct perry_err *why = NULL;

@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include "policy/child/confine.h"
-#include "policy/frame.h"
 #include "policy/child/host.h"
+#include "policy/contract/frame.h"
 
 static struct host host;
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "base/json.h"
-#include "policy/points.h"
+#include "policy/contract/points.h"
 
 #define HOST_MEMORY     (32u << 20)
 #define HOST_MAX_LAYERS 64

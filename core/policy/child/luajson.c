@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "policy/facts.h"
+#include "policy/child/facts.h"
 
 /* Registry keys are the addresses of these. */
 static char array_mt, view_mt, opaque_mt;

@@ -8,9 +8,10 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/sha256.h"
-#include "policy/frame.h"
+#include "base/str.h"
 #include "policy/child/host.h"
 #include "policy/child/luajson.h"
+#include "policy/contract/frame.h"
 
 #define MAX_LOG (64u << 10)
 

@@ -15,8 +15,11 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/sha256.h"
+#include "base/str.h"
 #include "base/utf8.h"
+#include "policy/contract/points.h"
 #include "policy/layers.h"
+#include "policy/pack/pack_json.h"
 
 #define MAX_DEPTH 16
 
@@ -276,7 +279,7 @@ static int read_folder(struct reading *r, int fd, const char *prefix, int depth,
 
 int pack_read(const char *dir, uid_t owner, struct pack **out, struct perry_err **err)
 {
-	cleanup_free char *shown = layer_shown(dir);
+	cleanup_free char *shown = path_shown(dir);
 	cleanup_pack struct pack *p = pack_new();
 	struct reading r = { p, owner, shown };
 	p->dir = xstrdup(dir);
@@ -343,4 +346,63 @@ const char *pack_differs(const struct pack *p, const cJSON *manifest, const char
 		if (!pack_find(p, line->string))
 			return line->string;
 	return NULL;
+}
+
+cJSON *pack_hooks(const struct pack *p)
+{
+	cJSON *out = cJSON_CreateArray();
+	for (size_t i = 0; i < p->n; i++) {
+		const char *path = p->files[i].path, *rest = path + 6;
+		if (!str_starts(path, "hooks/") || !str_ends(path, ".lua") || str_ends(path, "_test.lua"))
+			continue;
+		cleanup_free char *stem = xstrndup(rest, strcspn(rest, "/."));
+		const struct point *point = point_find(stem);
+		if (!point)
+			continue;
+		cJSON *row = cJSON_CreateObject();
+		json_set_str(row, "point", point->name);
+		json_set_str(row, "kind", point_kind_name(point->kind));
+		json_set_str(row, "file", path);
+		json_set_str(row, "summary", point->summary);
+		json_push(out, row);
+	}
+	return out;
+}
+
+/* -- on the way -- */
+
+cJSON *pack_to_json(const struct pack *p)
+{
+	cJSON *out = cJSON_CreateArray();
+	for (size_t i = 0; i < p->n; i++) {
+		const struct pack_file *f = &p->files[i];
+		cJSON *row = cJSON_CreateObject();
+		struct buf data = { 0 };
+		base64_encode(&data, f->data, f->len);
+		json_set_str(row, "path", f->path);
+		if (f->exec)
+			json_set_bool(row, "exec", true);
+		json_set_str(row, "data", buf_str(&data));
+		buf_free(&data);
+		json_push(out, row);
+	}
+	return out;
+}
+
+int pack_from_json(const cJSON *files, struct pack **out, struct perry_err **err)
+{
+	cleanup_pack struct pack *p = pack_new();
+	const cJSON *row;
+	cJSON_ArrayForEach(row, files) {
+		const char *path = json_str_or(row, "path", ""), *data = json_str_or(row, "data", "");
+		cleanup_buf struct buf bytes = { 0 };
+		if (base64_decode(&bytes, data, strlen(data)) < 0)
+			return perry_fail(err, PERRY_EINPUT, "%s: not base64", path);
+		if (pack_add(p, path, json_bool_or(row, "exec", false), bytes.data, bytes.len, err) < 0)
+			return -1;
+	}
+	if (pack_finish(p, "upload", err) < 0)
+		return -1;
+	*out = take_ptr(p);
+	return 0;
 }

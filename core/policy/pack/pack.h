@@ -60,14 +60,10 @@ cJSON *pack_manifest(const struct pack *p);
  * gone", "was added", "has another mode"). */
 const char *pack_differs(const struct pack *p, const cJSON *manifest, const char **what);
 
-/* pack.json (pack_json.c): every field checked, "SHOWN:LINE: settings[1].type: ...". *out is the caller's. */
-int pack_parse(const char *text, size_t n, const char *shown, cJSON **out, struct perry_err **err);
 /* The hooks in it: [{"point", "kind", "file"}]; files of no point are left out. Caller frees. */
 cJSON *pack_hooks(const struct pack *p);
-/* Values of the pack's settings: those of config.json ("packs.NAME") over the defaults, types checked. A secret one
- * becomes {"$secret": name}. */
-int pack_settings(const cJSON *meta, const cJSON *config, cJSON **out, struct perry_err **err);
-/* The needs with "setting:NAME" replaced by the host of that setting's value. Caller frees. */
-cJSON *pack_needs(const cJSON *meta, const cJSON *settings);
+/* A pack as it travels: [{"path", "exec", "data": base64}]. */
+cJSON *pack_to_json(const struct pack *p);
+int pack_from_json(const cJSON *files, struct pack **out, struct perry_err **err);
 
 #endif

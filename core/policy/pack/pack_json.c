@@ -1,13 +1,13 @@
-/* pack.json: what a pack is called, what can be set, what it needs. */
+#include "policy/pack/pack_json.h"
+
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "policy/access.h"
-#include "policy/pack/pack.h"
-#include "policy/points.h"
+#include "policy/contract/access.h"
+#include "policy/contract/points.h"
 
 #define MAX_SETTINGS 100
 #define MAX_NEEDS    100
@@ -289,27 +289,6 @@ int pack_parse(const char *text, size_t n, const char *shown, cJSON **out, struc
 		return -1;
 	*out = take_ptr(j);
 	return 0;
-}
-
-cJSON *pack_hooks(const struct pack *p)
-{
-	cJSON *out = cJSON_CreateArray();
-	for (size_t i = 0; i < p->n; i++) {
-		const char *path = p->files[i].path, *rest = path + 6;
-		if (!str_starts(path, "hooks/") || !str_ends(path, ".lua") || str_ends(path, "_test.lua"))
-			continue;
-		cleanup_free char *stem = xstrndup(rest, strcspn(rest, "/."));
-		const struct point *point = point_find(stem);
-		if (!point)
-			continue;
-		cJSON *row = cJSON_CreateObject();
-		json_set_str(row, "point", point->name);
-		json_set_str(row, "kind", point_kind_name(point->kind));
-		json_set_str(row, "file", path);
-		json_set_str(row, "summary", point->summary);
-		json_push(out, row);
-	}
-	return out;
 }
 
 /* -- values -- */

@@ -1,11 +1,11 @@
-/* Layers from approved packs. */
 #include "policy/pack/packs.h"
 
 #include <sys/file.h>
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "policy/pack/packs_priv.h"
+#include "policy/pack/pack_json.h"
+#include "policy/pack/packs_lock.h"
 
 struct one {
 	struct pack *pack;

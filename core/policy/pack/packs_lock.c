@@ -1,5 +1,5 @@
-/* hooks.lock and packs/: what was approved, changed by one process at a time. The lock file is replaced in one step and
- * names the folder by its hash, so that a crash leaves the old state or the new one. */
+#include "policy/pack/packs_lock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,8 +16,6 @@
 #include "base/paths.h"
 #include "base/str.h"
 #include "config/config.h"
-#include "policy/layers.h"
-#include "policy/pack/packs_priv.h"
 
 #define LOCK_MAX (4u << 20)
 
@@ -80,7 +78,7 @@ static char *folder_of(const char *config_dir, const char *name, const char *has
 static int judge_lock(const char *path, struct perry_err **err)
 {
 	struct stat st;
-	cleanup_free char *shown = layer_shown(path);
+	cleanup_free char *shown = path_shown(path);
 	if (lstat(path, &st) < 0)
 		return perry_fail_errno(err, errno, "%s", shown);
 	if (!S_ISREG(st.st_mode))
@@ -103,7 +101,7 @@ static bool entry_is_whole(const cJSON *e)
 
 int packs_approved(const char *config_dir, cJSON **out, struct perry_err **err)
 {
-	cleanup_free char *path = path_join(config_dir, "hooks.lock"), *shown = layer_shown(path);
+	cleanup_free char *path = path_join(config_dir, "hooks.lock"), *shown = path_shown(path);
 	cleanup_buf struct buf text = { 0 };
 	const cJSON *e;
 	if (access(path, F_OK) < 0 && errno == ENOENT) {
@@ -137,7 +135,7 @@ const cJSON *packs_entry(const cJSON *approved, const char *name)
 int packs_read(const char *config_dir, const cJSON *entry, struct pack **out, struct perry_err **err)
 {
 	const char *name = json_str_or(entry, "name", "?"), *hash = json_str_or(entry, "hash", ""), *what = NULL;
-	cleanup_free char *dir = folder_of(config_dir, name, hash), *shown = layer_shown(dir);
+	cleanup_free char *dir = folder_of(config_dir, name, hash), *shown = path_shown(dir);
 	cleanup_pack struct pack *p = NULL;
 	cleanup_err struct perry_err *why = NULL;
 	if (pack_read(dir, geteuid(), &p, &why) < 0)
@@ -361,43 +359,5 @@ int packs_remove(const char *config_dir, const char *name, struct perry_err **er
 	    write_lock(config_dir, cJSON_Duplicate(approved, 1), err) < 0)
 		return -1;
 	remove_others(config_dir, name, NULL);
-	return 0;
-}
-
-/* -- on the way -- */
-
-cJSON *pack_to_json(const struct pack *p)
-{
-	cJSON *out = cJSON_CreateArray();
-	for (size_t i = 0; i < p->n; i++) {
-		const struct pack_file *f = &p->files[i];
-		cJSON *row = cJSON_CreateObject();
-		struct buf data = { 0 };
-		base64_encode(&data, f->data, f->len);
-		json_set_str(row, "path", f->path);
-		if (f->exec)
-			json_set_bool(row, "exec", true);
-		json_set_str(row, "data", buf_str(&data));
-		buf_free(&data);
-		json_push(out, row);
-	}
-	return out;
-}
-
-int pack_from_json(const cJSON *files, struct pack **out, struct perry_err **err)
-{
-	cleanup_pack struct pack *p = pack_new();
-	const cJSON *row;
-	cJSON_ArrayForEach(row, files) {
-		const char *path = json_str_or(row, "path", ""), *data = json_str_or(row, "data", "");
-		cleanup_buf struct buf bytes = { 0 };
-		if (base64_decode(&bytes, data, strlen(data)) < 0)
-			return perry_fail(err, PERRY_EINPUT, "%s: not base64", path);
-		if (pack_add(p, path, json_bool_or(row, "exec", false), bytes.data, bytes.len, err) < 0)
-			return -1;
-	}
-	if (pack_finish(p, "upload", err) < 0)
-		return -1;
-	*out = take_ptr(p);
 	return 0;
 }

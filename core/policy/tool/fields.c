@@ -1,8 +1,8 @@
-/* A plan, field by field, with the layer that each comes from. */
+#include "policy/tool/fields.h"
+
 #include <string.h>
 
 #include "base/mem.h"
-#include "policy/tool/preview.h"
 
 /* The answer of one decision, from the lowest layer that was asked to the one whose answer counts. */
 struct ladder {

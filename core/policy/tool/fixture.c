@@ -1,7 +1,9 @@
-/* A made-up workspace for checks and tests: every field of the facts is there. */
+#include "policy/tool/fixture.h"
 
-#include "policy/points.h"
-#include "policy/tool/tool.h"
+#include <string.h>
+
+#include "base/mem.h"
+#include "policy/contract/points.h"
 
 static const char facts_text[] =
 	"{\"ws\":{\"name\":\"web\",\"labels\":{},\"created\":1700000000,\"owner\":\"alice\",\"branch\":\"main\","

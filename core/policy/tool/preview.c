@@ -8,9 +8,14 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "policy/ask.h"
+#include "policy/contract/points.h"
 #include "policy/layers.h"
+#include "policy/opening.h"
 #include "policy/pack/pack.h"
+#include "policy/pack/pack_json.h"
 #include "policy/session.h"
+#include "policy/tool/fields.h"
 #include "policy/tool/tooling.h"
 
 /* So many plans share a process: forking costs more than planning. A hook that keeps something from call to call could

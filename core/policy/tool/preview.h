@@ -1,13 +1,9 @@
-/* Plans as lists of fields with who decided each, and what a change of policy would do to the plans of many workspaces.
- */
+/* What a change of policy would do to the plans of many workspaces. */
 #ifndef PERRY_POLICY_PREVIEW_H
 #define PERRY_POLICY_PREVIEW_H
-#include "policy/policy.h"
+#include "policy/setup.h"
 
-/* The fields of a plan, [{"field","value","layer"?,"file"?,"line"?,"over"?: {"value","layer"}}]: "image", "join",
- * "hostname", "env.NAME", "container.memory" ... A field is its layer's that last changed it; over: what stood below.
- * rows are the decisions that made the plan. The caller's. */
-cJSON *policy_fields(const cJSON *plan, const cJSON *rows);
+struct policy;
 
 /* Makes each plan with two policies. subjects: [{"name", "facts": {"ws": {...}}, "plan"?}]; today NULL: the subject's
  * own "plan" (the one that its container was made by) is what the change is compared with. Touches nothing. *out:

@@ -6,60 +6,14 @@
 
 #include "base/mem.h"
 #include "base/paths.h"
+#include "policy/ask.h"
+#include "policy/contract/points.h"
 #include "policy/layers.h"
+#include "policy/opening.h"
 #include "policy/pack/pack.h"
 #include "policy/session.h"
+#include "policy/tool/fixture.h"
 #include "policy/tool/tooling.h"
-
-bool tool_is_dir(const char *path)
-{
-	struct stat st;
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* DIR itself, or a pack's hooks/ below it. Both texts are the caller's. */
-void tool_folders(const char *dir, char **hooks, char **lib)
-{
-	char *below = path_join(dir, "hooks");
-	*lib = path_join(dir, "lib");
-	if (tool_is_dir(below)) {
-		*hooks = below;
-		return;
-	}
-	free(below);
-	*hooks = xstrdup(dir);
-}
-
-cJSON *tool_opening(const cJSON *config)
-{
-	cJSON *opening = cJSON_CreateObject();
-	json_set(opening, "layers", cJSON_CreateArray());
-	json_set_num(opening, "time", 1700000000);
-	json_set(opening, "config", config ? cJSON_Duplicate(config, 1) : cJSON_CreateObject());
-	return opening;
-}
-
-cJSON *tool_add_layer(cJSON *opening, const char *name, const char *point, const char *file, const char *text,
-		      const cJSON *lib)
-{
-	cJSON *layer = cJSON_CreateObject(), *files = cJSON_CreateArray();
-	json_set_str(layer, "name", name);
-	json_set(layer, "files", files);
-	tool_add_file(layer, point, file, text);
-	if (lib)
-		json_set(layer, "lib", cJSON_Duplicate(lib, 1));
-	json_push(cJSON_GetObjectItemCaseSensitive(opening, "layers"), layer);
-	return layer;
-}
-
-void tool_add_file(cJSON *layer, const char *point, const char *file, const char *text)
-{
-	cJSON *f = cJSON_CreateObject();
-	json_set_str(f, "point", point);
-	json_set_str(f, "file", file);
-	json_set_str(f, "text", text);
-	json_push(cJSON_GetObjectItemCaseSensitive(layer, "files"), f);
-}
 
 /* -- check -- */
 

@@ -1,5 +1,5 @@
-/* Table tests of hooks. A test file returns a list of cases; it runs in the policy process like a hook, so it can do no
- * more than one. */
+#include "policy/tool/tool_test.h"
+
 #include <dirent.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,10 +9,13 @@
 #include "base/number.h"
 #include "base/paths.h"
 #include "base/str.h"
+#include "policy/ask.h"
+#include "policy/contract/points.h"
 #include "policy/layers.h"
+#include "policy/opening.h"
 #include "policy/pack/pack.h"
 #include "policy/session.h"
-#include "policy/tool/tool.h"
+#include "policy/tool/fixture.h"
 #include "policy/tool/tooling.h"
 
 #define UNDER_TEST "tested"
@@ -263,7 +266,7 @@ static void run_file(struct suite *s, const char *dir, const char *name)
 	static const char *const known[] = { "name",    "point",    "ws",     "req",      "plan",    "ev",
 					     "port",    "activity", "config", "settings", "time",    "base",
 					     "replies", "calls",    "expect", "error",    "refused", NULL };
-	cleanup_free char *path = path_join(dir, name), *shown = layer_shown(path),
+	cleanup_free char *path = path_join(dir, name), *shown = path_shown(path),
 			  *stem = xstrndup(name, strlen(name) - strlen("_test.lua"));
 	cleanup_buf struct buf text = { 0 }, why = { 0 };
 	struct perry_err *err = NULL;

@@ -1,8 +1,10 @@
-/* Shared by tool.c and tool_test.c: sessions from texts instead of layers' folders. */
+/* Sessions from texts instead of layers' folders. Hooks of a pack under check and test get what they would get in an
+ * agent: their settings, and what pack.json needs. */
 #ifndef PERRY_POLICY_TOOLING_H
 #define PERRY_POLICY_TOOLING_H
 #include <stdbool.h>
 
+#include "base/err.h"
 #include "base/json.h"
 
 bool tool_is_dir(const char *path);

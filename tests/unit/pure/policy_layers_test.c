@@ -1,7 +1,7 @@
 /* Hook files on disk: whose they are, who may write to them, links, names; what a pack may ask for. */
 #include <errno.h>
 
-#include "policy/access.h"
+#include "policy/contract/access.h"
 #include "policy/layers.h"
 #include "policy_help.h"
 

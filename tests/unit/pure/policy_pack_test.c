@@ -3,7 +3,10 @@
 #include <sys/file.h>
 #include <sys/wait.h>
 
+#include "policy/pack/pack.h"
+#include "policy/pack/pack_json.h"
 #include "policy/pack/packs.h"
+#include "policy/pack/packs_lock.h"
 #include "policy_help.h"
 
 static char conf[160], src[160];

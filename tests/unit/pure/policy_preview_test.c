@@ -1,4 +1,5 @@
 /* Plans field by field, and what a change of policy would do to many workspaces. */
+#include "policy/tool/fields.h"
 #include "policy/tool/preview.h"
 #include "policy/tool/tool.h"
 #include "policy_help.h"

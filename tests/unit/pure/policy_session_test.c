@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "policy/tool/fixture.h"
 #include "policy/tool/tool.h"
 #include "policy_help.h"
 

@@ -1,8 +1,10 @@
 /* Hooks without an agent: check, run, test; and that points, primitives and facts are documented, typed and shown by
  * examples. Runs in the project's folder. */
-#include "policy/points.h"
-#include "policy/facts.h"
+#include "policy/child/facts.h"
+#include "policy/contract/points.h"
+#include "policy/tool/fixture.h"
 #include "policy/tool/tool.h"
+#include "policy/tool/tool_test.h"
 #include "policy_help.h"
 
 static cJSON *check(bool strict)

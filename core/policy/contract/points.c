@@ -1,11 +1,9 @@
-#include "policy/points.h"
+#include "policy/contract/points.h"
 
 #include <string.h>
 
-#include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "policy/policy.h"
 
 static const char *const kind_names[] = { "decision", "consent", "action" };
 static const char *const rule_names[] = { "stop", "refuse", "degrade", "built-in", "report" };
@@ -60,29 +58,14 @@ const char *call_denied(const struct call_row *call, const struct point *point)
 	return NULL;
 }
 
-cJSON *policy_points(void)
-{
-	cJSON *list = cJSON_CreateArray();
-	for (const struct point *p = policy_point_table; p->name; p++) {
-		cJSON *row = cJSON_CreateObject();
-		json_set_str(row, "name", p->name);
-		json_set_str(row, "kind", kind_names[p->kind]);
-		json_set_str(row, "result", p->result);
-		json_set_str(row, "on_error", rule_names[p->rule]);
-		json_set_int(row, "instructions", point_limits(p).instructions);
-		json_set_int(row, "cpu_ms", point_limits(p).cpu_ms);
-		json_set_int(row, "deadline_ms", point_limits(p).wall_ms);
-		json_set_str(row, "argument", *p->extra ? p->extra : NULL);
-		json_set_int(row, "since", p->since);
-		json_set_str(row, "summary", p->summary);
-		json_push(list, row);
-	}
-	return list;
-}
-
 const char *point_kind_name(enum point_kind kind)
 {
 	return kind_names[kind];
+}
+
+const char *point_rule_name(enum point_rule rule)
+{
+	return rule_names[rule];
 }
 
 struct hook_limits point_limits(const struct point *p)

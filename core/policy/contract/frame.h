@@ -1,7 +1,7 @@
 /* The exchange between the agent and a policy process: JSON values, each behind its length in four bytes (little
  * endian). */
-#ifndef PERRY_POLICY_FRAME_H
-#define PERRY_POLICY_FRAME_H
+#ifndef PERRY_POLICY_CONTRACT_FRAME_H
+#define PERRY_POLICY_CONTRACT_FRAME_H
 #include <stdint.h>
 
 #include "base/err.h"

@@ -1,9 +1,10 @@
-/* The container spec: what a container hook answers, checked field by field and made canonical. */
+#include "policy/contract/result_container.h"
+
 #include <ctype.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "policy/result.h"
+#include "policy/contract/result_fields.h"
 
 static const struct field spec_fields[] = {
 	{ "cpus", "number" },    { "memory", "size" },        { "shm", "size" },

@@ -1,7 +1,7 @@
 /* The table of hook points. `hooks list`, the checks of answers, docs/hooks/reference.md,
  * lua/types/perry.d.lua and the tests come from it. */
-#ifndef PERRY_POLICY_POINTS_H
-#define PERRY_POLICY_POINTS_H
+#ifndef PERRY_POLICY_CONTRACT_POINTS_H
+#define PERRY_POLICY_CONTRACT_POINTS_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -119,6 +119,7 @@ extern const struct point policy_point_table[];   /* ends with name NULL */
 const struct point *point_find(const char *name); /* or NULL */
 const char *point_nearest(const char *name);      /* or NULL */
 const char *point_kind_name(enum point_kind kind);
+const char *point_rule_name(enum point_rule rule);
 struct hook_limits point_limits(const struct point *p);
 char *point_arguments(const struct point *p); /* "ws, base, plan"; the caller's */
 

@@ -1,4 +1,4 @@
-#include "policy/access.h"
+#include "policy/contract/access.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -88,7 +88,7 @@ static bool occurs(const cJSON *value, const char *name)
 	return false;
 }
 
-int access_secrets(const struct policy_layer *layer, const cJSON *value, const cJSON *passed, struct perry_err **err)
+int access_secrets(const struct access_layer *layer, const cJSON *value, const cJSON *passed, struct perry_err **err)
 {
 	if (!value)
 		return 0;
@@ -107,8 +107,8 @@ int access_secrets(const struct policy_layer *layer, const cJSON *value, const c
 	return 0;
 }
 
-int access_check(const struct policy_layer *layer, const char *layer_name, const struct point *point, const char *name,
-		 const cJSON *args, struct perry_err **err)
+int access_check(const struct access_layer *layer, const struct point *point, const char *name, const cJSON *args,
+		 struct perry_err **err)
 {
 	const struct call_row *call = call_find(name);
 	char host[256];
@@ -123,11 +123,11 @@ int access_check(const struct policy_layer *layer, const char *layer_name, const
 	const char *url = network ? json_str_or(args, "url", "") : NULL;
 	if (network && access_url_host(url, host) < 0)
 		return perry_fail(err, PERRY_EPOLICY, "not an http or https address of a host: \"%.200s\"", url);
-	if (!layer || !layer->needs)
+	if (!layer->needs)
 		return 0;
 	const cJSON *need = cJSON_GetObjectItemCaseSensitive(layer->needs, call->need);
 	if (network && !listed(need, host))
-		return perry_fail(err, PERRY_EPOLICY, "the pack '%s' does not list %s in needs.network", layer_name,
+		return perry_fail(err, PERRY_EPOLICY, "the pack '%s' does not list %s in needs.network", layer->name,
 				  host);
 	const char *dot = strchr(name, '.'), *what = dot ? dot + 1 : NULL;
 	if (!dot) { /* run: the command */
@@ -135,7 +135,7 @@ int access_check(const struct policy_layer *layer, const char *layer_name, const
 		what = cJSON_GetStringValue(cJSON_GetArrayItem(argv, 0));
 	}
 	if (!network && !cJSON_IsTrue(need) && (!what || !member(need, what)))
-		return perry_fail(err, PERRY_EPOLICY, "the pack '%s' does not list %s in needs.%s", layer_name,
+		return perry_fail(err, PERRY_EPOLICY, "the pack '%s' does not list %s in needs.%s", layer->name,
 				  what ? what : "it", call->need);
 	return 0;
 }
@@ -151,7 +151,7 @@ static bool is_setting(const cJSON *settings, const char *text)
 	return false;
 }
 
-static int check_host(const struct policy_layer *layer, const char *url, struct perry_err **err)
+static int check_host(const struct access_layer *layer, const char *url, struct perry_err **err)
 {
 	char host[256];
 	if (access_url_host(url, host) < 0)
@@ -163,7 +163,7 @@ static int check_host(const struct policy_layer *layer, const char *url, struct 
 }
 
 /* The agent would read a file or a variable, or send a request, on the pack's word. */
-static int check_key(const struct policy_layer *layer, const cJSON *key, struct perry_err **err)
+static int check_key(const struct access_layer *layer, const cJSON *key, struct perry_err **err)
 {
 	const char *kind = json_str_or(key, "kind", ""), *where = NULL;
 	if (strcmp(kind, "http") == 0)
@@ -179,7 +179,7 @@ static int check_key(const struct policy_layer *layer, const cJSON *key, struct 
 	return 0;
 }
 
-int access_answer(const struct policy_layer *layer, const struct point *point, const cJSON *answer, const cJSON *base,
+int access_answer(const struct access_layer *layer, const struct point *point, const cJSON *answer, const cJSON *base,
 		  struct perry_err **err)
 {
 	if (!layer->needs || !answer || (base && json_equal(answer, base)))

@@ -1,4 +1,4 @@
-#include "policy/frame.h"
+#include "policy/contract/frame.h"
 
 #include <errno.h>
 #include <poll.h>
