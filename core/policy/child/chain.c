@@ -1,9 +1,11 @@
-/* The chain of a hook point: which hooks answer, in which order, and what comes of it. */
+#include "policy/child/chain.h"
+
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "policy/child/host.h"
+#include "policy/child/limits.h"
+#include "policy/child/run.h"
 #include "policy/contract/access.h"
 #include "policy/contract/result.h"
 
@@ -61,11 +63,13 @@ static int pack_may_answer(struct host *h, const struct hook *k, const cJSON *an
 	return -1;
 }
 
+static int base_compute(struct host *h, struct base *b, cJSON **record);
+
 static int answer_from(struct host *h, struct hook **hooks, size_t n, size_t level, const cJSON *extra, cJSON **out,
 		       cJSON **record)
 {
 	struct hook *k = hooks[level];
-	struct base base = { .hooks = hooks, .n = n, .level = level + 1, .extra = extra };
+	struct base base = { .compute = base_compute, .hooks = hooks, .n = n, .level = level + 1, .extra = extra };
 	struct run run = { .hook = k, .extra = extra, .base = k->point->kind == POINT_DECISION ? &base : NULL };
 	struct buf why = { 0 };
 	int64_t began = clock_mono_us();
@@ -97,7 +101,7 @@ static int answer_from(struct host *h, struct hook **hooks, size_t n, size_t lev
 	return r;
 }
 
-int base_compute(struct host *h, struct base *b, cJSON **record)
+static int base_compute(struct host *h, struct base *b, cJSON **record)
 {
 	if (b->level < b->n)
 		return answer_from(h, b->hooks, b->n, b->level, b->extra, &b->answer, record);

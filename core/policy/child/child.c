@@ -2,8 +2,12 @@
 
 #include <unistd.h>
 
+#include "base/mem.h"
+#include "policy/child/chain.h"
 #include "policy/child/confine.h"
+#include "policy/child/coverage.h"
 #include "policy/child/host.h"
+#include "policy/child/limits.h"
 #include "policy/contract/frame.h"
 
 static struct host host;
@@ -51,8 +55,7 @@ static void serve(struct host *h, cJSON *msg)
 void child_main(int fd)
 {
 	host.fd = fd;
-	the_host = &host;
-	limits_signals();
+	limits_signals(&host);
 	if (confine_apply() < 0)
 		_exit(87);
 	cJSON *opened = frame_recv(fd);
@@ -62,7 +65,8 @@ void child_main(int fd)
 		cleanup_json cJSON *msg = frame_recv(fd);
 		if (!msg) {
 #if CONFINE_SANITIZED
-			host_close(&host); /* so that leaks show */
+			coverage_free(&host); /* so that leaks show */
+			host_close(&host);
 #endif
 			_exit(0);
 		}

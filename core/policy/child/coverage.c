@@ -1,13 +1,13 @@
-/* Which lines of the hooks under test can run, and which did. Only `hooks test` asks for it.
- * Lua says which lines of a function have code only when that function exists; one that no test calls never does. So
- * the lines are read from what lua_dump writes of the whole file (Lua 5.4's ldump.c), of text that we have just
- * compiled ourselves. */
+#include "policy/child/coverage.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "policy/child/host.h"
 
+/* Lua says which lines of a function have code only when that function exists; one that no test calls never does. So
+ * the lines are read from what lua_dump writes of the whole file (Lua 5.4's ldump.c), of text that we have just
+ * compiled ourselves. */
 #define MAX_LINES 20000
 #define NO_CODE   ' '
 #define NOT_RUN   '-'

@@ -1,10 +1,12 @@
 #include "policy/child/host.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/embed.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "policy/contract/frame.h"
 
 static void add_hook(struct layer *layer, const struct point *point, const char *file, const char *text, size_t n)
 {
@@ -101,5 +103,13 @@ void host_close(struct host *h)
 	cJSON_Delete(h->opened);
 	cJSON_Delete(h->raised);
 	free(h->raised_text);
-	coverage_free(h);
+}
+
+void host_send(struct host *h, const cJSON *j)
+{
+	h->in_io = 1;
+	int r = frame_send(h->fd, j);
+	h->in_io = 0;
+	if (r < 0)
+		_exit(0);
 }

@@ -1,4 +1,6 @@
-/* Limits of a hook, twice: here in Lua for a good message, and by signals for what Lua cannot interrupt. */
+#include "policy/child/limits.h"
+
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,12 +8,12 @@
 
 #include "base/mem.h"
 #include "policy/child/confine.h"
-#include "policy/child/host.h"
+#include "policy/child/coverage.h"
 
 #define COUNT_EVERY 2000                          /* instructions; about 20 us */
 #define GRACE_MS    (CONFINE_SANITIZED ? 200 : 2) /* of CPU, between the hook's own end and the signal */
 
-struct host *the_host;
+static struct host *the_host;
 
 /* The nearest Lua frame. Reads only: fit for the allocator and for a signal handler that is about to end the process.
  */
@@ -187,8 +189,9 @@ __attribute__((unused)) static void time_is_up(int sig)
 	_exit(write(h->fd, msg, n) == (ssize_t)n ? 85 : 86);
 }
 
-void limits_signals(void)
+void limits_signals(struct host *h)
 {
+	the_host = h;
 	struct sigaction sa = { .sa_handler = time_is_up, .sa_flags = (int)SA_RESETHAND };
 #if defined(PERRY_SAN_thread) /* which holds back handlers until the next system call: there the default action ends \
 				 the process */

@@ -34,8 +34,4 @@ void lj_mark_array(lua_State *L, int idx);
 /* The value at idx as JSON, the caller's; NULL with the reason in why ("answer.mounts[2]: ..."). Does not raise. */
 cJSON *lj_get(lua_State *L, int idx, const char *path, struct buf *why);
 
-/* pairs and next in sorted order: numbers, then texts, then booleans. */
-int lj_pairs(lua_State *L);
-int lj_next(lua_State *L);
-
 #endif

@@ -1,5 +1,5 @@
-/* pairs and next in a fixed order: Lua's own differs from state to state, and with it every answer that is built in a
- * loop. */
+#include "policy/child/luapairs.h"
+
 #include <stdlib.h>
 #include <string.h>
 

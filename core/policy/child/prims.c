@@ -1,5 +1,5 @@
-/* perry.*: what hooks can ask. Requests to the agent are values in and values out; the agent checks each again and does
- * it. */
+#include "policy/child/prims.h"
+
 #include <ctype.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +9,6 @@
 #include "base/number.h"
 #include "base/sha256.h"
 #include "base/str.h"
-#include "policy/child/host.h"
 #include "policy/child/luajson.h"
 #include "policy/contract/frame.h"
 
@@ -56,17 +55,8 @@ static cJSON *take_value(lua_State *L, int idx, struct box *b, const char *path)
 
 /* -- requests -- */
 
-int host_send(struct host *h, const cJSON *j)
-{
-	h->in_io = 1;
-	int r = frame_send(h->fd, j);
-	h->in_io = 0;
-	if (r < 0)
-		_exit(0); /* the agent has closed the session */
-	return r;
-}
-
-cJSON *host_request(struct host *h, const char *name, cJSON *args, char **why)
+/* NULL with *why (caller's). */
+static cJSON *host_request(struct host *h, const char *name, cJSON *args, char **why)
 {
 	cleanup_json cJSON *msg = cJSON_CreateObject();
 	json_set_str(msg, "call", name);

@@ -1,11 +1,16 @@
-/* One hook: loaded when first needed, called in protected mode, its error made into the one record that everybody
- * shows. */
+#include "policy/child/run.h"
+
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/str.h"
+#include "policy/child/coverage.h"
 #include "policy/child/host.h"
+#include "policy/child/limits.h"
 #include "policy/child/luajson.h"
+#include "policy/child/prims.h"
+#include "policy/child/sandbox.h"
 
 #define MAX_MESSAGE 4000
 
@@ -131,7 +136,7 @@ static int base_call(lua_State *L)
 	if (!b->asked) {
 		struct hook *self = h->hook;
 		cJSON *record = NULL;
-		int r = base_compute(h, b, &record);
+		int r = b->compute(h, b, &record);
 		h->hook = self;
 		if (r < 0) {
 			cJSON_Delete(h->raised);

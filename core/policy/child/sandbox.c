@@ -1,12 +1,15 @@
-/* What hooks find in Lua: an allow-list, each table of it read-only, and an environment per file in which every
- * undefined name is an error. */
+#include "policy/child/sandbox.h"
+
 #include <lualib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "policy/child/host.h"
+#include "policy/child/coverage.h"
+#include "policy/child/limits.h"
 #include "policy/child/luajson.h"
+#include "policy/child/luapairs.h"
+#include "policy/child/prims.h"
 
 static char globals_key, modules_key;
 
@@ -260,11 +263,4 @@ lua_State *sandbox_new(struct host *h, struct layer *layer)
 		return NULL;
 	}
 	return L;
-}
-
-struct layer *layer_of(lua_State *L)
-{
-	struct layer *layer;
-	memcpy(&layer, lua_getextraspace(L), sizeof layer);
-	return layer;
 }

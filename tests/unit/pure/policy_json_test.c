@@ -2,6 +2,7 @@
 #include <lualib.h>
 
 #include "policy/child/luajson.h"
+#include "policy/child/luapairs.h"
 #include "policy_help.h"
 
 static lua_State *L;
