@@ -18,7 +18,6 @@
 #include "base/str.h"
 #include "base/utf8.h"
 #include "policy/contract/points.h"
-#include "policy/layers.h"
 #include "policy/pack/pack_json.h"
 
 #define MAX_DEPTH 16
