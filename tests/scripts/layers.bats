@@ -33,7 +33,7 @@ refused() {
 	refused core/base/str.c net/http.h base
 	refused core/store/store.h docker/docker.h store
 	refused core/ops/op.c lua/lua.h ops
-	refused core/step/main.c base/mem.h step
+	refused core/step/main.c store/store.h step
 }
 
 @test "an include says its folder" {
