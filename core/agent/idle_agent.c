@@ -236,16 +236,6 @@ static void on_event(void *ctx, const cJSON *ev)
 
 /* --- is there a hook? --- */
 
-static bool has_hook(const cJSON *inventory)
-{
-	const cJSON *point, *layer;
-	cJSON_ArrayForEach(point, cJSON_GetObjectItemCaseSensitive(inventory, "points"))
-		cJSON_ArrayForEach(layer, cJSON_GetObjectItemCaseSensitive(point, "layers"))
-			if (str_eq(json_str(point, "point"), "idle") && !str_eq(json_str(layer, "layer"), "built-in"))
-				return true;
-	return false;
-}
-
 /* The folder, or what there is of the way to it: then its making is seen. */
 static void follow(struct idle_agent *ia, const char *dir)
 {
@@ -274,7 +264,7 @@ static void read_hooks(struct idle_agent *ia)
 		follow(ia, setup->layers[i].dir);
 	cleanup_json cJSON *inventory = lua_hooks_inventory(s);
 	lua_hooks_close(s);
-	bool before = atomic_exchange(&ia->hooked, has_hook(inventory));
+	bool before = atomic_exchange(&ia->hooked, policy_others_have(inventory, "idle"));
 	if (before || atomic_load(&ia->hooked))
 		idle_changed(ia->idle);
 }

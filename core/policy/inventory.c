@@ -150,3 +150,16 @@ cJSON *policy_points(void)
 	}
 	return list;
 }
+
+bool policy_others_have(const cJSON *inventory, const char *name)
+{
+	const cJSON *point, *layer;
+	cJSON_ArrayForEach(point, cJSON_GetObjectItemCaseSensitive(inventory, "points")) {
+		if (!str_eq(json_str(point, "point"), name))
+			continue;
+		cJSON_ArrayForEach(layer, cJSON_GetObjectItemCaseSensitive(point, "layers"))
+			if (!str_eq(json_str(layer, "layer"), "built-in"))
+				return true;
+	}
+	return false;
+}

@@ -10,5 +10,7 @@ cJSON *policy_points(void);
 /* Which files answer what: [{point, kind, layers: [{layer, file, hash, state}]}], and problems (misspelt names, refused
  * files). Needs no process. */
 cJSON *policy_inventory(const struct policy_setup *setup);
+/* Has any layer but the built-in one a hook for this point? */
+bool policy_others_have(const cJSON *inventory, const char *point);
 
 #endif

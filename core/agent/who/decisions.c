@@ -234,20 +234,6 @@ bool decisions_limit_known(struct decisions *d, struct caller *c)
 	return known;
 }
 
-/* Has anybody but us a word in this? Then a policy that cannot be read refuses; the built-in hook alone allows these
- * callers. */
-static bool others_decide(struct lua_hooks *hooks)
-{
-	cleanup_json cJSON *inventory = lua_hooks_inventory(hooks);
-	const cJSON *point, *layer;
-	cJSON_ArrayForEach(point, json_at(inventory, "points"))
-		if (str_eq(json_str(point, "point"), "authorize"))
-			cJSON_ArrayForEach(layer, json_at(point, "layers"))
-				if (!str_eq(json_str(layer, "layer"), "built-in"))
-					return true;
-	return false;
-}
-
 void decisions_limit_find(struct decisions *d, struct caller *c)
 {
 	struct limit *kept = limit_of(d, c->kind);
@@ -259,7 +245,10 @@ void decisions_limit_find(struct decisions *d, struct caller *c)
 	struct config *config = agent_config(d->a);
 	struct lua_hooks *hooks = lua_hooks_open(d->a->lua);
 	begin(d, config, lua_hooks_setup(hooks));
-	if (others_decide(hooks)) {
+	/* Where others have a word in this, a policy that cannot be read refuses; the built-in hook alone allows these
+	 * callers. */
+	cleanup_json cJSON *inventory = lua_hooks_inventory(hooks);
+	if (policy_others_have(inventory, "authorize")) {
 		cleanup_json cJSON *facts = cJSON_CreateObject();
 		cJSON *req = json_obj(facts, "req"), *caller = json_obj(req, "caller"), *own = json_obj(req, "node");
 		tailnet_node(d->a->tailnet, &self);

@@ -175,6 +175,8 @@ static void the_inventory_says_what_answers_and_what_does_not(void **state)
 	};
 	struct policy_setup setup = { .layers = layers, .nlayers = 2, .disabled = disabled };
 	cleanup_json cJSON *got = policy_inventory(&setup);
+	assert_true(policy_others_have(got, "image"));
+	assert_false(policy_others_have(got, "authorize"));
 	assert_string_equal(
 		json_str(problem_with(got, "hostnam.lua: no hook point has this name (did you mean hostname.lua?)"),
 			 "nearest"),
