@@ -2,9 +2,8 @@
 # Every test target says what it lacks and the command that brings it, before it does anything else.
 bats_require_minimum_version 1.5.0
 
-setup() {
-	cd "$BATS_TEST_DIRNAME/../.." || return 1
-	BIN=$BATS_TEST_TMPDIR/bin
+setup_file() {
+	export BIN=$BATS_FILE_TMPDIR/bin
 	mkdir "$BIN"
 	# The whole PATH, from which a test takes away.
 	local IFS=: folder
@@ -14,10 +13,20 @@ setup() {
 	[ -e "$BIN/bats" ]
 	[ -e "$BIN/make" ]
 }
+setup() { cd "$BATS_TEST_DIRNAME/../.." || return 1; }
+# instead COMMAND: in this file's PATH it fails from now on.
+instead() {
+	printf '#!/bin/sh\nexit 1\n' >"$BATS_TEST_TMPDIR/$1"
+	chmod +x "$BATS_TEST_TMPDIR/$1"
+	ln -sfn "$BATS_TEST_TMPDIR/$1" "$BIN/$1"
+}
 # lacks TARGET COMMAND LINE: make TARGET without COMMAND says LINE and fails.
 lacks() {
+	local was
+	was=$(readlink "$BIN/$2") || was=
 	rm -f "$BIN/$2"
-	run timeout 20 env -u MAKEFLAGS -u MAKELEVEL -u CC PATH="$BIN" make -s BUILD="$BATS_TEST_TMPDIR/build" "$1"
+	run timeout 60 env -u MAKEFLAGS -u MAKELEVEL -u CC PATH="$BIN" make -s BUILD="$BATS_TEST_TMPDIR/build" "$1"
+	[ -z "$was" ] || ln -s "$was" "$BIN/$2"
 	echo "make $1: $output"
 	[ "$status" != 0 ] || return 1
 	[[ $'\n'$output$'\n' == *$'\n'"$3"$'\n'* ]] || return 1
@@ -42,11 +51,7 @@ lacks() {
 }
 
 @test "an engine that does not answer" {
-	export DOCKER_HOST=unix://$BATS_TEST_TMPDIR/no.sock
-	[ -e "$BIN/docker" ] || ln -s "$(command -v true)" "$BIN/docker"
-	printf '#!/bin/sh\nexit 1\n' >"$BATS_TEST_TMPDIR/docker"
-	chmod +x "$BATS_TEST_TMPDIR/docker"
-	ln -sf "$BATS_TEST_TMPDIR/docker" "$BIN/docker"
+	instead docker
 	lacks bench nothing "a Docker Engine that answers is missing: scripts/docker.sh $(id -un) (as root)"
 }
 
@@ -67,9 +72,7 @@ lacks() {
 
 @test "a library's headers" {
 	# A compiler that finds nothing.
-	printf '#!/bin/sh\nexit 1\n' >"$BATS_TEST_TMPDIR/gcc"
-	chmod +x "$BATS_TEST_TMPDIR/gcc"
-	ln -sf "$BATS_TEST_TMPDIR/gcc" "$BIN/gcc"
+	instead gcc
 	lacks test nothing "cmocka.h is missing: scripts/packages.sh check"
 	[[ $output == *"curl/curl.h is missing: scripts/packages.sh build"* ]]
 }
