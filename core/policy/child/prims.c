@@ -8,7 +8,6 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/sha256.h"
-#include "base/str.h"
 #include "policy/child/luajson.h"
 #include "policy/contract/frame.h"
 

@@ -4,7 +4,6 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "policy/child/coverage.h"
 #include "policy/child/host.h"
 #include "policy/child/limits.h"

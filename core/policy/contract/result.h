@@ -2,8 +2,8 @@
  * wrongly, and the agent, because it believes nothing the child says. */
 #ifndef PERRY_POLICY_CONTRACT_RESULT_H
 #define PERRY_POLICY_CONTRACT_RESULT_H
+#include "base/buf.h"
 #include "base/json.h"
-#include "base/str.h"
 
 /* Checks *answer against a result type of policy/contract/points.h and brings it into its canonical form (sizes in
  * bytes, defaults filled in, lists sorted where order means nothing). 0, or -1 with "answer.memory: expected size, got

@@ -1,8 +1,8 @@
 /* Closed tables: which members an answer may have, and of which types. */
 #ifndef PERRY_POLICY_CONTRACT_RESULT_FIELDS_H
 #define PERRY_POLICY_CONTRACT_RESULT_FIELDS_H
+#include "base/buf.h"
 #include "base/json.h"
-#include "base/str.h"
 
 struct field {
 	const char *name;
