@@ -191,3 +191,21 @@ list() { tcp /rpc/workspaces/list -X POST "$@"; }
 	chmod 700 "$DIR"
 	[ "$output" = Unauthorized ]
 }
+
+@test "with authentication off a token is still asked for where bind listens" {
+	local address dir=$BATS_TEST_TMPDIR/bound
+	address=$(ip -4 -o addr show scope global | awk '{ sub("/.*", "", $4); print $4; exit }')
+	[ -n "$address" ] || skip "this machine has no address but loopback"
+	mkdir -m 700 "$dir"
+	printf '{"auth":{"token":""},"bind":["%s"],"allowedHosts":["%s"]}\n' "$address" "$address" >"$dir/config.json"
+	(
+		unset PID TOKEN
+		DIR=$dir PORT=$(free_port)
+		agent_start
+		tcp /rpc/workspaces/list -X POST
+		expect 200 '{"json":[]}'
+		CODE=$(curl -s -m 60 -o /dev/null -w '%{http_code}' -X POST "http://$address:$PORT/rpc/workspaces/list")
+		expect 401
+		agent_stop
+	)
+}

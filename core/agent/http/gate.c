@@ -13,6 +13,7 @@
 #include "agent/who/auth.h"
 #include "agent/who/decisions.h"
 #include "agent/who/identity.h"
+#include "agent/who/networks.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "net/server.h"
@@ -21,7 +22,7 @@
 /*
  *   request
  *      |
- *   gate_admits ................ the agent stops: 503; Host, Origin: 403
+ *   gate_admits ................ the agent stops: 503; a workspace's network, Host, Origin: 403
  *      |
  *      |----------------------> what is for everybody (routes.c)
  *      |
@@ -44,6 +45,8 @@
  * A pass is the token, a session, a ticket, or being our own user on the unix socket.
  */
 /* clang-format on */
+
+static const char workspaces_may_not[] = "This is a workspace of a Perry agent; workspaces may not use agents";
 
 /* A request on its way: on the stack, and on the heap once it has to wait. */
 struct visit {
@@ -104,6 +107,7 @@ void gate_request_of(const struct server_req *r, struct auth_request *out)
 		.authorization = req_header(r, "Authorization"),
 		.cookie = req_header(r, "Cookie"),
 		.websocket = upgrade && strcasecmp(upgrade, "websocket") == 0,
+		.loopback = !peer->is_unix && address_is_loopback(peer->addr),
 		.forwarded = req_header(r, "X-Forwarded-For") || req_header(r, "Forwarded"),
 	};
 	/* Serve says localhost to a socket, and what the client said beside it. Only tailscaled reaches that listener.
@@ -191,7 +195,7 @@ static void approve_soon(struct agent *a, const struct caller *device)
 static void enter_as(struct visit *v, const struct identity_answer *node)
 {
 	if (node->who == WHO_WORKSPACE) {
-		reply_forbidden(v->a, v->r, "This is a workspace of a Perry agent; workspaces may not use agents");
+		reply_forbidden(v->a, v->r, workspaces_may_not);
 	} else if (shows_pass(v)) {
 		if (node->who == WHO_TAILNET && !node->approved && (v->c.rights & RIGHT_ADMIN) &&
 		    strcmp(v->c.kind, "tailnet") != 0)
@@ -233,6 +237,8 @@ bool gate_admits(struct agent *a, struct server_req *r)
 	atomic_fetch_add_explicit(&a->requests, 1, memory_order_relaxed);
 	if (atomic_load(&a->stopping))
 		reply_stopping(a, r);
+	else if (!req_peer(r)->is_unix && !who.loopback && networks_have(a, req_peer(r)->addr))
+		reply_forbidden(a, r, workspaces_may_not);
 	else if (!auth_host_ok(a->auth, &who))
 		reply_plain(a, r, 403,
 			    "This agent is not known by that Host name. If it should be, add the name to allowedHosts "

@@ -11,8 +11,9 @@ struct server_req;
 /* Answers a request whose caller is known; c is borrowed for the call. */
 typedef void (*gate_then)(struct agent *a, struct server_req *r, const struct caller *c);
 
-/* Counts it, and asks what even everybody's requests must pass: the agent is not stopping, Host is one of our names,
- * Origin is none that may not do this. False: it was answered. */
+/* Counts it, and asks what even everybody's requests must pass: the agent is not stopping, it comes
+ * from no workspace's network, Host is one of our names, Origin is none that may not do this. False: it was answered.
+ */
 bool gate_admits(struct agent *a, struct server_req *r);
 /* Finds out who asks and calls then, at once or later and on another thread; or answers 401, 403 or 503. */
 void gate_enter(struct agent *a, struct server_req *r, gate_then then);

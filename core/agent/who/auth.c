@@ -321,8 +321,8 @@ bool auth_check(struct auth *a, const struct auth_request *r, struct caller *out
 		return local_caller(r, out);
 	pthread_mutex_lock(&a->lock);
 	bool ok = true;
-	/* Without a token this machine is trusted, not who comes through a proxy of it. */
-	if (!a->token && r->listener == LISTENER_TCP && !r->forwarded)
+	/* Without a token this machine is trusted, not who comes from elsewhere or through a proxy of it. */
+	if (!a->token && r->listener == LISTENER_TCP && r->loopback && !r->forwarded)
 		set_caller(out, "open", RIGHT_READ | RIGHT_USE | RIGHT_MANAGE, false);
 	else if (a->token && r->authorization && str_starts(r->authorization, "Bearer ") &&
 		 secret_equal(r->authorization + 7, a->token))

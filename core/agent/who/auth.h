@@ -21,7 +21,7 @@ const char *right_name(enum right r);
 /* Which trust rules a listener has (the tag of its connections). */
 enum listener {
 	LISTENER_SOCKET,  /* agent.sock: our own user */
-	LISTENER_TCP,     /* loopback and what "bind" names: a token */
+	LISTENER_TCP,     /* loopback and what "bind" names: a token, where the caller is not on loopback always */
 	LISTENER_TAILNET, /* an address of this machine on the tailnet: whose node calls */
 	LISTENER_SERVE,   /* the target of Tailscale Serve: what tailscaled says who calls */
 };
@@ -48,9 +48,8 @@ bool caller_json_is(const cJSON *caller, const char *name); /* of the tailnet, b
 struct auth;
 struct auth *auth_new(void);
 void auth_free(struct auth *a);
-/* Takes effect at once. token NULL or "": authentication is off (sockets of our own user and web pages of ours stay
- * trusted, admin needs the socket). Another token than before ends all sessions. hosts, origins: arrays of strings, or
- * NULL. */
+/* Takes effect at once. token NULL or "": authentication is off for who comes by loopback (admin needs the socket).
+ * Another token than before ends all sessions. hosts, origins: arrays of strings, or NULL. */
 void auth_configure(struct auth *a, const char *token, uint16_t port, const cJSON *hosts, const cJSON *origins);
 
 /* The names and addresses ("[v6]") that this machine has on its tailnet; a copy is taken. */
@@ -62,6 +61,7 @@ struct auth_request {
 	uid_t uid;
 	const char *method, *host, *origin, *fetch_site, *authorization, *cookie;
 	bool websocket;
+	bool loopback;  /* by 127.0.0.0/8 or ::1: of this machine */
 	bool forwarded; /* a proxy brought it */
 };
 /* May a browser have come here by this name (DNS rebinding)? Always true on the unix socket. */

@@ -1,6 +1,5 @@
 #include "agent/who/identity.h"
 
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "agent/tailnet/tailnet.h"
 #include "agent/who/approvals.h"
 #include "agent/who/decisions.h"
+#include "agent/who/networks.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -66,24 +66,6 @@ static struct basis basis_now(struct identity *i, const struct tailnet_node *sel
 }
 
 /* --- our own workspaces --- */
-
-/* Is the address in one of the networks that workspaces' containers have? */
-static bool in_our_networks(struct identity *i, const char *address)
-{
-	cleanup_json cJSON *subnets = NULL;
-	const cJSON *row;
-	struct in_addr addr, net;
-	if (inet_pton(AF_INET, address, &addr) != 1 || store_subnets(i->a->store, &subnets, NULL) < 0)
-		return false;
-	cJSON_ArrayForEach(row, subnets) {
-		const char *text = json_str_or(row, "subnet", "");
-		cleanup_free char *base = xstrndup(text, strcspn(text, "/"));
-		if (inet_pton(AF_INET, base, &net) == 1 &&
-		    ((ntohl(addr.s_addr) ^ ntohl(net.s_addr)) & 0xfffffff0u) == 0)
-			return true;
-	}
-	return false;
-}
 
 /* A tag that keys for workspaces are made with: whoever has it is a workspace, of this agent or another one's. */
 static bool has_workspace_tag(struct identity *i, const cJSON *tags)
@@ -211,7 +193,7 @@ void identity_find(struct identity *i, const struct identity_question *q, struct
 	for (int k = 0; k < self.nips; k++)
 		if (strcmp(self.ips[k], q->address) == 0)
 			out->who = WHO_OWN;
-	if (out->who == WHO_NOBODY && in_our_networks(i, q->address))
+	if (out->who == WHO_NOBODY && networks_have(i->a, q->address))
 		out->who = WHO_WORKSPACE;
 	if (out->who == WHO_NOBODY && self.running && *q->address) {
 		if (tslocal_whois(tailnet_local(i->a->tailnet), q->address, &whois, &e) == 0 &&

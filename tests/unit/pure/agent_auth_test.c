@@ -25,6 +25,7 @@ static struct auth *make(const char *token)
 static bool tcp(struct auth *a, const char *authorization, const char *cookie, const char *site, struct caller *c)
 {
 	const struct auth_request r = { .listener = LISTENER_TCP,
+					.loopback = true,
 					.uid = geteuid(),
 					.method = "POST",
 					.host = "localhost:7391",
@@ -258,14 +259,19 @@ static void off_is_for_this_machine(void **state)
 	struct auth *a = make(NULL);
 	struct caller c;
 	(void)state;
-	struct auth_request r = {
-		.listener = LISTENER_TCP, .method = "POST", .host = "localhost", .authorization = "Bearer "
-	};
+	struct auth_request r = { .listener = LISTENER_TCP,
+				  .loopback = true,
+				  .method = "POST",
+				  .host = "localhost",
+				  .authorization = "Bearer " };
 	assert_true(auth_check(a, &r, &c));
 	assert_string_equal(c.kind, "open");
 	r.forwarded = true;
 	assert_false(auth_check(a, &r, &c));
 	r.forwarded = false;
+	r.loopback = false; /* what "bind" listens on */
+	assert_false(auth_check(a, &r, &c));
+	r.loopback = true;
 	r.listener = LISTENER_TAILNET;
 	assert_false(auth_check(a, &r, &c));
 	r.listener = LISTENER_SERVE;

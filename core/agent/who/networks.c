@@ -1,0 +1,48 @@
+#include "agent/who/networks.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/internal.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "store/store.h"
+
+static bool in_subnet(struct in_addr addr, const char *cidr)
+{
+	struct in_addr net;
+	size_t n = strcspn(cidr, "/");
+	cleanup_free char *base = xstrndup(cidr, n);
+	int bits = cidr[n] ? atoi(cidr + n + 1) : 32;
+	if (inet_pton(AF_INET, base, &net) != 1 || bits < 1 || bits > 32)
+		return false;
+	return ((ntohl(addr.s_addr) ^ ntohl(net.s_addr)) & 0xffffffffu << (32 - bits)) == 0;
+}
+
+bool networks_have(struct agent *a, const char *address)
+{
+	cleanup_json cJSON *subnets = NULL;
+	cleanup_err struct perry_err *e = NULL;
+	const cJSON *row;
+	struct in_addr addr;
+	if (inet_pton(AF_INET, address, &addr) != 1)
+		return false; /* they have IPv4 alone */
+	if (store_subnets(a->store, &subnets, &e) < 0) {
+		log_error("agent", "workspaces' networks are not known, so %s is refused: %s", address, perry_msg(e));
+		return true;
+	}
+	cJSON_ArrayForEach(row, subnets)
+		if (in_subnet(addr, json_str_or(row, "subnet", "")))
+			return true;
+	return false;
+}
+
+bool address_is_loopback(const char *address)
+{
+	struct in_addr addr;
+	if (inet_pton(AF_INET, address, &addr) == 1)
+		return ntohl(addr.s_addr) >> 24 == 127;
+	return strcmp(address, "::1") == 0;
+}
