@@ -151,6 +151,7 @@ static size_t keep_escaped(void *arg, struct MHD_Connection *mhd, char *text)
 }
 
 struct seen {
+	const char *host;
 	int hosts, lengths, encodings;
 	bool chunked;
 	unsigned long long length;
@@ -163,7 +164,10 @@ static enum MHD_Result see_header(void *arg, enum MHD_ValueKind kind, const char
 	/* A header's first letter decides whether it is one of the four. */
 	switch (name[0] | 0x20) {
 	case 'h':
-		seen->hosts += strcasecmp(name, "host") == 0;
+		if (strcasecmp(name, "host") == 0) {
+			seen->hosts++;
+			seen->host = value;
+		}
 		break;
 	case 'c':
 		if (strcasecmp(name, "content-length") == 0) {
@@ -202,6 +206,41 @@ static enum MHD_Result queue_error(struct MHD_Connection *mhd, int status, const
 	return rc;
 }
 
+struct written {
+	struct buf text;
+	size_t empty; /* headers without a value */
+	bool cut;     /* a NUL in one */
+};
+
+static enum MHD_Result write_header(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_size,
+				    const char *value, size_t size)
+{
+	struct written *w = arg;
+	(void)kind;
+	w->empty += !size;
+	w->cut |= strlen(name) != name_size || (value && strlen(value) != size);
+	buf_addf(&w->text, size ? "%s: %s\r\n" : "%s:\r\n", name, value);
+	return MHD_YES;
+}
+
+/* libmicrohttpd read this head from the socket by itself, and forgives much (bare line feeds, lines that go on, blanks
+ * before a colon). So the head is written down again from what it understood, must pass the same judge as a
+ * connection's first, and be as long as what came. */
+static int judge_later_head(struct server *s, struct server_req *r, const char *version, size_t came, const char **text)
+{
+	struct written w = { 0 };
+	buf_addf(&w.text, "%s %s %s\r\n", r->method, r->target, version);
+	MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, write_header, &w);
+	buf_adds(&w.text, "\r\n");
+	int verdict = head_judge(w.text.data, w.text.len, s->limits.max_head, text);
+	if (verdict == 1 && (w.cut || came < w.text.len || came > w.text.len + w.empty)) {
+		verdict = 400;
+		*text = "a header is not written as 'Name: value' with CR LF";
+	}
+	buf_free(&w.text);
+	return verdict == 1 ? 0 : verdict ? verdict : 400;
+}
+
 /* The head is in. Sets early_status when the answer is clear already; true: answer without waiting for the body. */
 static bool judge(struct server *s, struct server_req *r, const char *version)
 {
@@ -210,14 +249,21 @@ static bool judge(struct server *s, struct server_req *r, const char *version)
 	const union MHD_ConnectionInfo *size = MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	const char *text = NULL;
 	int status = 400;
-	bool now = false;
+	bool now = false, later = r->conn->judged;
+	int verdict = 0;
+	r->conn->judged = true;
 	if (size && size->header_size > s->limits.max_head) {
 		status = 431;
 		text = "request header too large";
+	} else if (later && size && (verdict = judge_later_head(s, r, version, size->header_size, &text))) {
+		status = verdict;
+		now = true;
 	} else if (r->bad_uri) {
 		text = "malformed percent-escape";
 	} else if (seen.hosts > 1 || (!seen.hosts && strcmp(version, "HTTP/1.1") == 0)) {
 		text = "exactly one Host header is needed";
+	} else if (r->authority && (!seen.host || strcasecmp(r->authority, seen.host) != 0)) {
+		text = "the request's target names another host than its Host header";
 	} else if (seen.encodings + seen.lengths > 1 || seen.bad_length || (seen.encodings && !seen.chunked)) {
 		/* Two ways to tell where the body ends are how one request is smuggled inside another. */
 		text = "ambiguous body length";
@@ -231,6 +277,7 @@ static bool judge(struct server *s, struct server_req *r, const char *version)
 		r->early_status = status;
 		r->early_text = text;
 	}
+	free(take_ptr(r->target));
 	return text && now;
 }
 

@@ -62,6 +62,7 @@ const char *req_path(const struct server_req *r);                     /* decoded
 const char *req_header(const struct server_req *r, const char *name); /* or NULL */
 const char *req_query(const struct server_req *r, const char *name);  /* decoded, or NULL */
 const struct buf *req_body(const struct server_req *r);
+bool req_is_upgrade(const struct server_req *r); /* it asks for another protocol, whatever else it lists */
 
 /* Extra response headers: pairs name, value, ending with NULL; or NULL. */
 void reply(struct server_req *r, int status, const char *content_type, const void *body, size_t n,

@@ -96,6 +96,24 @@ int head_judge(const char *bytes, size_t n, size_t max_head, const char **text)
 	}
 }
 
+void head_target(const char *text, struct target *out)
+{
+	*out = (struct target){ 0 };
+	/* A proxy's form. What follows the authority may be a query without a path. */
+	if (strncasecmp(text, "http://", 7) == 0) {
+		out->authority = text + 7;
+		out->authority_len = strcspn(out->authority, "/?#");
+		text = out->authority + out->authority_len;
+	}
+	out->path = text;
+	out->path_len = strcspn(text, "?#");
+	text += out->path_len;
+	if (*text == '?') {
+		out->query = text + 1;
+		out->query_len = strcspn(out->query, "#");
+	}
+}
+
 bool head_has_token(const char *value, const char *token)
 {
 	size_t len = strlen(token);

@@ -31,6 +31,7 @@ struct conn {
 	enum conn_state state; /* under server.lock */
 	bool started;          /* libmicrohttpd announced it; under server.lock */
 	bool slow;             /* cut off by the sweep; under server.lock */
+	bool judged;           /* its first head was, by head_judge; a later one is judged by libmicrohttpd's thread */
 	struct server_peer peer;
 	int64_t since;  /* CONN_HEAD, CONN_LINGER: mono ms; accept thread only */
 	size_t drained; /* CONN_LINGER: bytes thrown away; accept thread only */
@@ -86,6 +87,8 @@ struct server_req {
 	struct server_peer peer;
 	char *method; /* a copy once suspended, else libmicrohttpd's */
 	bool method_owned;
+	char *target;    /* as it came; until the head was judged */
+	char *authority; /* of an absolute target, or NULL */
 	char *path;      /* decoded */
 	char *raw_query; /* "" when there is none */
 	bool bad_uri;
@@ -156,6 +159,12 @@ void sse_ping_all(struct server *s);
 /* Judges the bytes of a head that may be incomplete. 0: wait for more; 1: complete and well-formed; else the status to
  * answer, with *text. */
 int head_judge(const char *bytes, size_t n, size_t max_head, const char **text);
+/* Takes a request's target ("/path?query", "http://host/path?query") apart; borrowed pieces. */
+struct target {
+	const char *authority, *path, *query; /* authority NULL: it names none; path "" and query NULL likewise */
+	size_t authority_len, path_len, query_len;
+};
+void head_target(const char *text, struct target *out);
 bool head_has_token(const char *value, const char *token); /* in a comma-separated list, case-insensitively */
 
 #endif

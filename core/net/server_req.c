@@ -17,21 +17,23 @@ struct server_req *req_new(struct server *s, struct conn *c, struct MHD_Connecti
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->quiet, NULL);
 
-	/* A proxy's form, "http://host/path": the path counts. */
-	if (strncasecmp(uri, "http://", 7) == 0) {
-		const char *slash = strchr(uri + 7, '/');
-		uri = slash ? slash : "/";
+	struct target t;
+	head_target(uri, &t);
+	r->target = xstrdup(uri);
+	if (t.authority)
+		r->authority = xstrndup(t.authority, t.authority_len);
+	if (!t.path_len) {
+		t.path = "/";
+		t.path_len = 1;
 	}
-	size_t len = strcspn(uri, "?#");
-	r->path = xmalloc(len + 1);
-	const char *query = uri[len] == '?' ? uri + len + 1 : "";
-	size_t qlen = strcspn(query, "#");
-	cleanup_free char *probe = xmalloc(qlen + 1);
-	r->bad_uri = percent_decode(uri, len, false, r->path) < 0 || percent_decode(query, qlen, true, probe) < 0;
+	r->path = xmalloc(t.path_len + 1);
+	cleanup_free char *probe = xmalloc(t.query_len + 1);
+	r->bad_uri = percent_decode(t.path, t.path_len, false, r->path) < 0 ||
+		     percent_decode(t.query ? t.query : "", t.query_len, true, probe) < 0;
 	for (const char *p = uri; *p; p++)
 		if ((unsigned char)*p <= ' ' || *p == 0x7f)
 			r->bad_uri = true;
-	r->raw_query = xstrndup(query, qlen);
+	r->raw_query = xstrndup(t.query ? t.query : "", t.query_len);
 	return r;
 }
 
@@ -55,6 +57,8 @@ void req_unref(struct server_req *r)
 		return;
 	if (r->method_owned)
 		free(r->method);
+	free(r->target);
+	free(r->authority);
 	free(r->path);
 	free(r->raw_query);
 	buf_free(&r->body);
@@ -106,6 +110,11 @@ const char *req_method(const struct server_req *r)
 const char *req_path(const struct server_req *r)
 {
 	return r->path;
+}
+
+bool req_is_upgrade(const struct server_req *r)
+{
+	return req_header(r, "Upgrade") != NULL;
 }
 
 const struct buf *req_body(const struct server_req *r)

@@ -100,6 +100,10 @@ list() { tcp /rpc/workspaces/list -X POST "$@"; }
 		expect_match 403 allowedOrigins
 		tcp /rpc/terminal/wire1 -H "$auth" -H "Origin: $origin" -H 'Connection: Upgrade' -H 'Upgrade: websocket'
 		expect 403
+		for upgrade in 'websocket, foo' 'foo, websocket' WebSocket 'websocket/13' h2c; do
+			tcp /rpc/terminal/wire1 -H "$auth" -H "Origin: $origin" -H 'Connection: Upgrade' -H "Upgrade: $upgrade"
+			expect_match 403 allowedOrigins
+		done
 	done
 	sed -i 's/^{/{\n  "allowedOrigins": ["https:\/\/app.example"],/' "$DIR/config.json"
 	list -H "$auth" -H "Origin: https://app.example"
@@ -164,6 +168,12 @@ list() { tcp /rpc/workspaces/list -X POST "$@"; }
 	ticket=$(sed -E 's/.*"ticket":"([^"]+)".*/\1/' <<<"$BODY")
 	tcp "/rpc/terminal/wire1?ticket=$ticket"
 	expect 404 'Not Found' # it was let in; there is no such workspace
+	tcp "/rpc/terminal/wire1?ticket=$ticket"
+	expect 401
+	rpc terminal/ticket '{"name":"wire1"}'
+	ticket=$(sed -E 's/.*"ticket":"([^"]+)".*/\1/' <<<"$BODY")
+	tcp "/rpc/terminal/@host?ticket=$ticket"
+	expect 401 # it was for another terminal, and is gone
 	tcp "/rpc/terminal/wire1?ticket=$ticket"
 	expect 401
 	rpc terminal/ticket '{}'

@@ -3,7 +3,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "agent/http/reply.h"
 #include "agent/internal.h"
@@ -96,7 +95,6 @@ static void gate_later(struct visit *v, void (*fn)(struct visit *v))
 void gate_request_of(const struct server_req *r, struct auth_request *out)
 {
 	const struct server_peer *peer = req_peer(r);
-	const char *upgrade = req_header(r, "Upgrade");
 	*out = (struct auth_request){
 		.listener = (enum listener)peer->tag,
 		.uid = peer->is_unix ? peer->uid : (uid_t)-1,
@@ -106,7 +104,7 @@ void gate_request_of(const struct server_req *r, struct auth_request *out)
 		.fetch_site = req_header(r, "Sec-Fetch-Site"),
 		.authorization = req_header(r, "Authorization"),
 		.cookie = req_header(r, "Cookie"),
-		.websocket = upgrade && strcasecmp(upgrade, "websocket") == 0,
+		.upgrade = req_is_upgrade(r),
 		.loopback = !peer->is_unix && address_is_loopback(peer->addr),
 		.forwarded = req_header(r, "X-Forwarded-For") || req_header(r, "Forwarded"),
 	};
@@ -121,9 +119,11 @@ static bool shows_pass(struct visit *v)
 {
 	struct auth_request who;
 	/* A browser's WebSocket can bring no header. */
-	const char *ticket = str_starts(req_path(v->r), "/rpc/terminal/") ? req_query(v->r, "ticket") : NULL;
+	static const char terminal[] = "/rpc/terminal/";
+	const char *path = req_path(v->r), *ticket = str_starts(path, terminal) ? req_query(v->r, "ticket") : NULL;
 	gate_request_of(v->r, &who);
-	return (ticket && auth_use_ticket(v->a->auth, ticket, &v->c)) || auth_check(v->a->auth, &who, &v->c);
+	return (ticket && auth_use_ticket(v->a->auth, ticket, path + strlen(terminal), &v->c)) ||
+	       auth_check(v->a->auth, &who, &v->c);
 }
 
 static void enter_limited(struct visit *v)

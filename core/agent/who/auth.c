@@ -25,6 +25,7 @@ struct pass {
 	char secret[SECRET_LEN + 1]; /* "" when free */
 	int64_t until;               /* monotonic ms */
 	struct caller caller;        /* of a ticket */
+	char name[64 + 1];           /* whose terminal a ticket opens; "": any workspace's */
 };
 
 struct auth {
@@ -201,7 +202,7 @@ bool auth_origin_ok(struct auth *a, const struct auth_request *r)
 {
 	bool safe = !r->method || strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0 ||
 		    strcmp(r->method, "OPTIONS") == 0;
-	if ((safe && !r->websocket) || !r->origin)
+	if ((safe && !r->upgrade) || !r->origin)
 		return true;
 	const char *at = strstr(r->origin, "://");
 	bool web = str_starts(r->origin, "http://") || str_starts(r->origin, "https://");
@@ -228,7 +229,7 @@ static struct pass *find_pass(struct auth *a, enum pass_kind kind, const char *s
 	return found;
 }
 
-static void add_pass(struct auth *a, enum pass_kind kind, int64_t lifetime, const struct caller *c,
+static void add_pass(struct auth *a, enum pass_kind kind, int64_t lifetime, const struct caller *c, const char *name,
 		     char out[SECRET_LEN + 1])
 {
 	struct pass *free_one = &a->passes[kind][0];
@@ -248,6 +249,7 @@ static void add_pass(struct auth *a, enum pass_kind kind, int64_t lifetime, cons
 	free_one->until = now + lifetime;
 	if (c)
 		free_one->caller = *c;
+	snprintf(free_one->name, sizeof free_one->name, "%s", name ? name : "");
 	pthread_mutex_unlock(&a->lock);
 }
 
@@ -339,7 +341,7 @@ static void new_session(struct auth *a, char out[192])
 {
 	char secret[SECRET_LEN + 1], name[32];
 	cookie_name(a, name);
-	add_pass(a, PASS_SESSION, session_ms, NULL, secret);
+	add_pass(a, PASS_SESSION, session_ms, NULL, NULL, secret);
 	snprintf(out, 192, "%s=%s; Path=/; Max-Age=%lld; HttpOnly; SameSite=Strict", name, secret,
 		 (long long)(session_ms / 1000));
 }
@@ -354,13 +356,13 @@ bool auth_login_token(struct auth *a, const char *token, char out[192])
 	return ok;
 }
 
-static bool use_up(struct auth *a, enum pass_kind kind, const char *secret, struct caller *out)
+static bool use_up(struct auth *a, enum pass_kind kind, const char *secret, struct pass *out)
 {
 	pthread_mutex_lock(&a->lock);
 	struct pass *p = find_pass(a, kind, secret);
 	bool ok = p;
 	if (ok && out)
-		*out = p->caller;
+		*out = *p;
 	if (ok)
 		wipe(p, sizeof *p);
 	pthread_mutex_unlock(&a->lock);
@@ -386,15 +388,22 @@ void auth_logout(struct auth *a, const struct auth_request *r, char out[192])
 
 void auth_new_link(struct auth *a, char out[65])
 {
-	add_pass(a, PASS_LINK, LINK_MS, NULL, out);
+	add_pass(a, PASS_LINK, LINK_MS, NULL, NULL, out);
 }
 
-void auth_new_ticket(struct auth *a, const struct caller *c, char out[65])
+void auth_new_ticket(struct auth *a, const struct caller *c, const char *name, char out[65])
 {
-	add_pass(a, PASS_TICKET, TICKET_MS, c, out);
+	add_pass(a, PASS_TICKET, TICKET_MS, c, name, out);
 }
 
-bool auth_use_ticket(struct auth *a, const char *ticket, struct caller *out)
+bool auth_use_ticket(struct auth *a, const char *ticket, const char *name, struct caller *out)
 {
-	return use_up(a, PASS_TICKET, ticket, out);
+	struct pass p;
+	if (!use_up(a, PASS_TICKET, ticket, &p))
+		return false;
+	bool fits = p.name[0] ? strcmp(p.name, name) == 0 : name[0] != '@';
+	if (fits)
+		*out = p.caller;
+	wipe(&p, sizeof p);
+	return fits;
 }

@@ -60,7 +60,7 @@ struct auth_request {
 	enum listener listener;
 	uid_t uid;
 	const char *method, *host, *origin, *fetch_site, *authorization, *cookie;
-	bool websocket;
+	bool upgrade;   /* to another protocol: a WebSocket */
 	bool loopback;  /* by 127.0.0.0/8 or ::1: of this machine */
 	bool forwarded; /* a proxy brought it */
 };
@@ -78,8 +78,11 @@ bool auth_login_token(struct auth *a, const char *token, char out[192]);
 bool auth_login_link(struct auth *a, const char *link, char out[192]); /* uses the link up */
 /* Ends the session; out: a cookie line that removes it. */
 void auth_logout(struct auth *a, const struct auth_request *r, char out[192]);
-void auth_new_link(struct auth *a, char out[65]);                           /* valid for two minutes, once */
-void auth_new_ticket(struct auth *a, const struct caller *c, char out[65]); /* valid for thirty seconds, once */
-bool auth_use_ticket(struct auth *a, const char *ticket, struct caller *out);
+void auth_new_link(struct auth *a, char out[65]); /* valid for two minutes, once */
+/* Valid for thirty seconds, once, and for the terminal of this name alone; NULL or "": of any workspace, and not the
+ * host's. */
+void auth_new_ticket(struct auth *a, const struct caller *c, const char *name, char out[65]);
+/* The ticket is used up by a wrong name, too. */
+bool auth_use_ticket(struct auth *a, const char *ticket, const char *name, struct caller *out);
 
 #endif

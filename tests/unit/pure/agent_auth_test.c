@@ -154,7 +154,7 @@ static void origins(void **state)
 					  .method = rows[i].method,
 					  .host = "localhost:7391",
 					  .origin = rows[i].origin,
-					  .websocket = rows[i].websocket };
+					  .upgrade = rows[i].websocket };
 		if (auth_origin_ok(a, &r) != rows[i].ok)
 			fail_msg("%s %s", rows[i].method, rows[i].origin ? rows[i].origin : "-");
 	}
@@ -208,20 +208,34 @@ static void once_only(void **state)
 	char link[65], ticket[65], line[192];
 	(void)state;
 	auth_new_link(a, link);
-	assert_false(auth_use_ticket(a, link, &got)); /* a link is no ticket */
+	assert_false(auth_use_ticket(a, link, "w", &got)); /* a link is no ticket */
 	assert_true(auth_login_link(a, link, line));
 	assert_false(auth_login_link(a, link, line));
-	auth_new_ticket(a, &c, ticket);
-	assert_true(auth_use_ticket(a, ticket, &got));
+	auth_new_ticket(a, &c, NULL, ticket);
+	assert_true(auth_use_ticket(a, ticket, "w", &got));
 	assert_int_equal(got.rights, RIGHT_USE);
-	assert_false(auth_use_ticket(a, ticket, &got));
-	assert_false(auth_use_ticket(a, "", &got));
+	assert_false(auth_use_ticket(a, ticket, "w", &got));
+	assert_false(auth_use_ticket(a, "", "w", &got));
+	/* Of one name: for it alone, and gone when another was tried. */
+	static const struct {
+		const char *made_for, *used_for;
+		bool ok;
+	} rows[] = {
+		{ "w", "w", true },      { "w", "@host", false },    { "w", "v", false }, { "w", "", false },
+		{ "@host", "w", false }, { "@host", "@host", true }, { NULL, "w", true }, { NULL, "@host", false },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auth_new_ticket(a, &c, rows[i].made_for, ticket);
+		if (auth_use_ticket(a, ticket, rows[i].used_for, &got) != rows[i].ok)
+			fail_msg("a ticket for %s, used for %s", rows[i].made_for, rows[i].used_for);
+		assert_false(auth_use_ticket(a, ticket, "w", &got));
+	}
 	/* Many tickets push out the oldest, never a newer one. */
 	char first[65], last[65];
-	auth_new_ticket(a, &c, first);
+	auth_new_ticket(a, &c, NULL, first);
 	for (int i = 0; i < 64; i++)
-		auth_new_ticket(a, &c, last);
-	assert_true(auth_use_ticket(a, last, &got));
+		auth_new_ticket(a, &c, NULL, last);
+	assert_true(auth_use_ticket(a, last, "w", &got));
 	auth_free(a);
 }
 

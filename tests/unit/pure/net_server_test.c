@@ -187,7 +187,12 @@ static void bodies_and_queries(void **state)
 	       200, "abcde");
 	expect(GET("/query?a=1%202&b+c=%C3%A4&&x=&a=second"), 200, "{\"a\":\"1 2\",\"b c\":\"\xc3\xa4\"}");
 	expect(GET("/he%61lth?x"), 200, "ok");
-	expect("GET http://elsewhere/health?q HTTP/1.1\r\nHost: x\r\n\r\n", 200, "ok");
+	expect("GET http://x/health?q HTTP/1.1\r\nHost: x\r\n\r\n", 200, "ok");
+	expect("GET HTTP://X/health HTTP/1.1\r\nHost: x\r\n\r\n", 200, "ok");
+	/* A query without a path is a query. */
+	expect("GET http://x?/health HTTP/1.1\r\nHost: x\r\n\r\n", 404, "{\"error\":\"Not found\"}");
+	expect("GET http://x?a=/health HTTP/1.1\r\nHost: x\r\n\r\n", 404, "{\"error\":\"Not found\"}");
+	expect("GET http://x#/health HTTP/1.1\r\nHost: x\r\n\r\n", 404, "{\"error\":\"Not found\"}");
 	cleanup_answer struct answer a =
 		client_call(port, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
 	assert_int_equal(a.status, 200);
@@ -205,6 +210,14 @@ static void malformed_requests(void **state)
 	expect("GET / HTTP/1.1\r\n\r\n", 400, "{\"error\":\"exactly one Host header is needed\"}");
 	expect("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400,
 	       "{\"error\":\"exactly one Host header is needed\"}");
+	static const char *const elsewhere[] = { "http://y/health",    "http://",           "http:///health",
+						 "http://x:80/health", "http://u@x/health", "http://x.y?/health" };
+	for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++) {
+		cleanup_free char *request = xasprintf("GET %s HTTP/1.1\r\nHost: x\r\n\r\n", elsewhere[i]);
+		cleanup_answer struct answer a = client_call(port, request);
+		if (a.status != 400)
+			fail_msg("%d: %s", a.status, elsewhere[i]);
+	}
 	expect("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 	       400, "{\"error\":\"ambiguous body length\"}");
 	expect("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400,
@@ -219,6 +232,52 @@ static void malformed_requests(void **state)
 	assert_int_equal(bad.status, 400);
 	assert_string_equal(bad.body, escape);
 	close(fd);
+}
+
+/* libmicrohttpd reads them from the socket by itself, and it is forgiving. */
+static void later_heads_are_judged_like_the_first(void **state)
+{
+#define HEAD "GET /health HTTP/1.1\r\nHost: x\r\n"
+	static const char *const bad[] = {
+		"GET /health HTTP/1.1\nHost: x\n\n",
+		HEAD "A: b\nC: d\r\n\r\n",
+		HEAD "A: b\r\n c\r\n\r\n",
+		HEAD "A: b\r\n\tc\r\n\r\n",
+		HEAD "A: b\rc\r\n\r\n",
+		HEAD "A: \x01\r\n\r\n",
+		HEAD "A b: c\r\n\r\n",
+		HEAD ": c\r\n\r\n",
+		HEAD "A\r\n\r\n",
+		HEAD "Transfer-Encoding : chunked\r\n\r\n",
+		HEAD "Content-Length : 5\r\n\r\n",
+		HEAD "Content-Length: 0, 0\r\n\r\n",
+		"GET /health HTTP/1.1\r\nHost : x\r\n\r\n",
+		"GET /health HTTP/1.1\r\n Host: x\r\n\r\n",
+		"GET /health  HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET x HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET http://y/health HTTP/1.1\r\nHost: x\r\n\r\n",
+		"G\xc3T /health HTTP/1.1\r\nHost: x\r\n\r\n",
+	};
+	static const char *const good[] = {
+		HEAD "\r\n",
+		HEAD "Empty:\r\nA: b c\r\n\r\n",
+		HEAD "Empty: \r\nA: b\tc\r\n\r\n",
+		HEAD "Cookie: a=b; c=d\r\nAccept: */*\r\nUser-Agent: x/1 (y; z)\r\n\r\n",
+		"GET http://x/health?a=b HTTP/1.1\r\nhost: x\r\n\r\n",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(bad) + ARRAY_LEN(good); i++) {
+		const char *text = i < ARRAY_LEN(bad) ? bad[i] : good[i - ARRAY_LEN(bad)];
+		int fd = client_connect(port);
+		client_send(fd, HEAD "\r\n");
+		cleanup_answer struct answer first = client_answer(fd, LONG);
+		client_send(fd, text);
+		cleanup_answer struct answer second = client_answer(fd, LONG);
+		assert_int_equal(first.status, 200);
+		if (second.status != (i < ARRAY_LEN(bad) ? 400 : 200))
+			fail_msg("%d: %s", second.status, text);
+		close(fd);
+	}
+#undef HEAD
 }
 
 static void head_too_large(void **state)
@@ -715,6 +774,7 @@ int main(void)
 		WITH(keep_alive_and_pipelining),
 		WITH(bodies_and_queries),
 		WITH(malformed_requests),
+		WITH(later_heads_are_judged_like_the_first),
 		WITH(head_too_large),
 		WITH(body_too_large),
 		cmocka_unit_test(slow_clients_are_dropped),
