@@ -64,13 +64,15 @@ struct boot {
 
 static int port_error(struct perry_err **err, struct perry_err *take_why, const char *addr, uint16_t port)
 {
-	cleanup_free char *who = port_holder(port);
+	cleanup_free char *who = port_holder(addr, port);
 	if (!who)
 		return perry_move(err, take_why);
 	perry_err_free(take_why);
 	return perry_fail(err, PERRY_ECONFLICT,
-			  "%s:%u is taken by %s; choose another port with -p or \"port\" in config.json", addr, port,
-			  who);
+			  strchr(addr, ':')
+				  ? "[%s]:%u is taken by %s; choose another port with -p or \"port\" in config.json"
+				  : "%s:%u is taken by %s; choose another port with -p or \"port\" in config.json",
+			  addr, port, who);
 }
 
 /* Of Tailscale's ranges. Who calls there is asked of tailscaled; where it knows nothing of the address, a token is, as
@@ -83,6 +85,14 @@ static bool is_tailnet_address(const char *addr)
 	return inet_pton(AF_INET6, addr, b6) == 1 && memcmp(b6, "\xfd\x7a\x11\x5c\xa1\xe0", 6) == 0;
 }
 
+static bool is_any(const char *addr)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+	return (inet_pton(AF_INET, addr, &v4) == 1 && v4.s_addr == INADDR_ANY) ||
+	       (inet_pton(AF_INET6, addr, &v6) == 1 && IN6_IS_ADDR_UNSPECIFIED(&v6));
+}
+
 static int add_tcp(struct boot *b, const char *addr, uint16_t port, struct perry_err **err)
 {
 	struct perry_err *why = NULL;
@@ -91,7 +101,7 @@ static int add_tcp(struct boot *b, const char *addr, uint16_t port, struct perry
 	if (b->nlisteners == MAX_LISTENERS)
 		return perry_fail(err, PERRY_EINPUT, "config.json: bind: at most %d addresses", MAX_LISTENERS - 3);
 	if (listen_tcp(addr, port, &fd, &bound, &why) < 0)
-		return port_error(err, why, addr, port);
+		return why->code == PERRY_ECONFLICT ? port_error(err, why, addr, port) : perry_move(err, why);
 	b->listeners[b->nlisteners].fd = fd;
 	b->listeners[b->nlisteners++].tag = is_tailnet_address(addr) ? LISTENER_TAILNET : LISTENER_TCP;
 	return 0;
@@ -119,12 +129,24 @@ static int open_listeners(struct boot *b, struct perry_err **err)
 		a->port = (uint16_t)config_int(a->config, "port");
 	if (add_tcp(b, "127.0.0.1", a->port, err) < 0)
 		return -1;
-	if (add_tcp(b, "::1", a->port, &why) < 0)
+	/* A machine without IPv6 does without. But whoever else listens there would be who answers at "localhost", and
+	 * be handed what is meant for us. */
+	if (add_tcp(b, "::1", a->port, &why) < 0) {
+		if (why->code == PERRY_ECONFLICT)
+			return perry_move(err, take_ptr(why));
 		log_info("agent", "not listening on [::1]: %s", perry_msg(why));
-	cJSON_ArrayForEach(addr, config_get(a->config, "bind"))
+	}
+	cJSON_ArrayForEach(addr, config_get(a->config, "bind")) {
+		if (is_any(addr->valuestring))
+			return perry_fail(
+				err, PERRY_EINPUT,
+				"config.json: bind: %s is every address of this machine; name those that the agent "
+				"should listen on",
+				addr->valuestring);
 		if (strcmp(addr->valuestring, "127.0.0.1") != 0 && strcmp(addr->valuestring, "::1") != 0 &&
 		    add_tcp(b, addr->valuestring, a->port, err) < 0)
 			return -1;
+	}
 	return add_socket(b, err);
 }
 

@@ -1,10 +1,13 @@
 #include "agent/lock.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -58,19 +61,34 @@ int lock_note(int fd, uint16_t port, struct perry_err **err)
 	return 0;
 }
 
-/* The inode of the socket that listens on the port, from /proc/net/tcp or tcp6; 0 when there is none. */
-static unsigned long listener_inode(const char *table, uint16_t port)
+struct holder {
+	unsigned long inode; /* 0: none */
+	unsigned uid;
+};
+
+/* The address as /proc/net/tcp and tcp6 write it. */
+static bool table_address(const char *addr, char out[33])
+{
+	uint32_t words[4];
+	int n = inet_pton(AF_INET, addr, words) == 1 ? 1 : inet_pton(AF_INET6, addr, words) == 1 ? 4 : 0;
+	for (int i = 0; i < n; i++)
+		snprintf(out + (ptrdiff_t)i * 8, 9, "%08X", words[i]);
+	return n;
+}
+
+/* Who listens on the address, or on all. */
+static struct holder listener_of(const char *table, const char *address, uint16_t port)
 {
 	FILE *f = fopen(table, "re");
-	char line[512];
-	unsigned long found = 0;
-	while (f && !found && fgets(line, sizeof line, f)) {
-		unsigned local, state;
+	char line[512], local[33];
+	struct holder found = { 0 };
+	while (f && !found.inode && fgets(line, sizeof line, f)) {
+		unsigned at, state, uid;
 		unsigned long inode;
-		if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*d %*d %lu", &local, &state,
-			   &inode) == 3 &&
-		    local == port && state == 0x0a)
-			found = inode;
+		if (sscanf(line, " %*d: %32[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s %u %*d %lu", local, &at, &state,
+			   &uid, &inode) == 5 &&
+		    at == port && state == 0x0a && (strcmp(local, address) == 0 || strspn(local, "0") == strlen(local)))
+			found = (struct holder){ inode, uid };
 	}
 	if (f)
 		fclose(f);
@@ -96,18 +114,33 @@ static bool holds(const char *pid, unsigned long inode)
 	return found;
 }
 
-char *port_holder(uint16_t port)
+/* Whose descriptors another user may not see: his name at least. */
+static char *program_of_user(unsigned uid)
 {
-	unsigned long inode = listener_inode("/proc/net/tcp", port);
-	if (!inode)
-		inode = listener_inode("/proc/net/tcp6", port);
-	DIR *d = inode ? opendir("/proc") : NULL;
+	struct passwd pw, *found = NULL;
+	char text[1024];
+	if (uid == geteuid())
+		return NULL;
+	if (getpwuid_r(uid, &pw, text, sizeof text, &found) == 0 && found)
+		return xasprintf("a program of the user %s", found->pw_name);
+	return xasprintf("a program of the user with the id %u", uid);
+}
+
+char *port_holder(const char *addr, uint16_t port)
+{
+	char address[33];
+	if (!table_address(addr, address))
+		return NULL;
+	struct holder h = listener_of("/proc/net/tcp", address, port);
+	if (!h.inode)
+		h = listener_of("/proc/net/tcp6", address, port);
+	DIR *d = h.inode ? opendir("/proc") : NULL;
 	struct dirent *e;
 	char *who = NULL;
 	while (d && !who && (e = readdir(d)))
-		if (isdigit((unsigned char)e->d_name[0]) && holds(e->d_name, inode))
+		if (isdigit((unsigned char)e->d_name[0]) && holds(e->d_name, h.inode))
 			who = program_of(e->d_name);
 	if (d)
 		closedir(d);
-	return who;
+	return who || !h.inode ? who : program_of_user(h.uid);
 }

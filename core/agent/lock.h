@@ -7,7 +7,8 @@
 
 int lock_take(const char *dir, int *fd, struct perry_err **err); /* PERRY_ECONFLICT names the holder */
 int lock_note(int fd, uint16_t port, struct perry_err **err);
-/* "node (pid 123)" of who listens on a TCP port, or NULL. Caller frees. */
-char *port_holder(uint16_t port);
+/* Who listens on the port at this address or at all: "node (pid 123)", "a program of the user eve", or NULL. Caller
+ * frees. */
+char *port_holder(const char *addr, uint16_t port);
 
 #endif

@@ -35,6 +35,39 @@ again() { run env DOCKER_HOST=unix:///nonexistent/docker.sock PERRY_CONFIG_DIR="
 	[[ $output == *"$PORT is taken by "*"pid $PID"* ]]
 }
 
+@test "who listens on [::1] or on every address would answer at localhost: no start, and its name" {
+	[ -e /proc/net/if_inet6 ] && grep -q ' lo$' /proc/net/if_inet6 || skip "no IPv6 here"
+	local other port squatter address
+	for address in ::1 ::; do
+		other=$(agent_dir api)
+		port=$(free_port)
+		python3 -c 'import os, socket, sys, time
+if os.getuid() == 0: os.setgid(65534); os.setuid(65534)
+s = socket.socket(socket.AF_INET6); s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+s.bind((sys.argv[1], int(sys.argv[2]))); s.listen(); print("up", flush=True); time.sleep(300)' $address "$port" >"$BATS_TEST_TMPDIR/squat" 3>&- &
+		squatter=$!
+		eventually 30 grep -q up "$BATS_TEST_TMPDIR/squat"
+		again "$other" "$port"
+		kill $squatter
+		rm -rf "$other" "$BATS_TEST_TMPDIR/squat"
+		[ "$status" != 0 ]
+		[[ $output == *"[::1]:$port is taken by "*"pid $squatter"* || $output == *"[::1]:$port is taken by a program of the user"* ]]
+		[[ $output != *perry-agent\ \(pid* ]]
+	done
+}
+
+@test "bind names addresses, not all of them" {
+	local other address
+	for address in 0.0.0.0 ::; do
+		other=$(agent_dir api)
+		printf '{"bind":["%s"]}' "$address" >"$other/config.json"
+		again "$other" "$(free_port)"
+		rm -rf "$other"
+		[ "$status" != 0 ]
+		[[ $output == *"bind: $address is every address"* ]]
+	done
+}
+
 @test "after kill -9 the next one starts: no stale lock, no stale socket" {
 	agent_start
 	kill -9 "$PID"
