@@ -8,6 +8,7 @@
 
 #include "agent/agent.h"
 #include "agent/config.h"
+#include "agent/http/gate.h"
 #include "agent/idle_agent.h"
 #include "agent/internal.h"
 #include "agent/jobs.h"
@@ -177,6 +178,7 @@ static int open_server(struct boot *b, struct perry_err **err)
 	struct agent *a = &b->a;
 	if (server_new(&a->server, NULL, routes_handle, a, err) < 0)
 		return -1;
+	server_set_screen(a->server, gate_screen);
 	while (b->nlisteners) {
 		int i = --b->nlisteners;
 		if (server_listen(a->server, b->listeners[i].fd, (int)b->listeners[i].tag, err) < 0)

@@ -40,6 +40,8 @@ int server_new(struct server **out, const struct server_limits *limits, server_h
 		l->max_per_peer = 64;
 	if (!l->max_connections)
 		l->max_connections = 512;
+	if (!l->max_bodies)
+		l->max_bodies = 16 * l->max_body;
 	if (!l->threads) {
 		long cores = sysconf(_SC_NPROCESSORS_ONLN);
 		l->threads = cores > 0 && cores < 64 ? (int)cores : 1;
@@ -60,6 +62,11 @@ int server_new(struct server **out, const struct server_limits *limits, server_h
 	}
 	*out = s;
 	return 0;
+}
+
+void server_set_screen(struct server *s, server_screen fn)
+{
+	s->screen = fn;
 }
 
 int server_listen(struct server *s, int take_fd, int tag, struct perry_err **err)
@@ -276,23 +283,46 @@ static bool judge(struct server *s, struct server_req *r, const char *version)
 	if (text) {
 		r->early_status = status;
 		r->early_text = text;
+	} else if (s->screen && (seen.chunked || seen.length > SERVER_SMALL_BODY)) {
+		s->screen(s->ctx, r);
+		r->screened = r->state == REQ_ANSWERED;
+		now = seen.expects;
 	}
 	free(take_ptr(r->target));
-	return text && now;
+	if (text || r->screened)
+		conn_phase(r->conn, PHASE_REFUSED);
+	return (text || r->screened) && now;
+}
+
+static void refuse_body(struct server_req *r, int status, const char *text)
+{
+	r->early_status = status;
+	r->early_text = text;
+	buf_free(&r->body);
+	r->body = (struct buf){ 0 };
+	conn_phase(r->conn, PHASE_REFUSED);
+}
+
+/* Many bodies at once are as much memory as one without an end. */
+static bool has_room(struct server *s, struct server_req *r, size_t n)
+{
+	if (r->peer.is_unix)
+		return true;
+	r->counted += n;
+	return atomic_fetch_add(&s->bodies, n) + n <= s->limits.max_bodies;
 }
 
 static enum MHD_Result take_body(struct server *s, struct server_req *r, const char *data, size_t *n)
 {
 	r->body_seen += *n;
-	if (r->body_seen > s->limits.max_body && !r->early_status) {
-		r->early_status = 413;
-		r->early_text = "request body too large";
-		buf_free(&r->body);
-		r->body = (struct buf){ 0 };
-	}
+	bool kept = !r->early_status && !r->screened;
+	if (kept && r->body_seen > s->limits.max_body)
+		refuse_body(r, 413, "request body too large");
+	else if (kept && !has_room(s, r, *n))
+		refuse_body(r, 503, "too many request bodies at once");
 	if (r->body_seen / SWALLOW > s->limits.max_body)
 		return MHD_NO;
-	if (!r->early_status)
+	if (!r->early_status && !r->screened)
 		buf_add(&r->body, data, *n);
 	*n = 0;
 	return MHD_YES;
@@ -332,13 +362,15 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
 		r->at = clock_mono_ms();
 		r->method = (char *)(uintptr_t)method; /* a copy is made before the request outlives it */
 		conn_phase(r->conn, PHASE_BODY);
-		return judge(s, r, version) ? queue_error(mhd, r->early_status, r->early_text, true) : MHD_YES;
+		if (!judge(s, r, version))
+			return MHD_YES;
+		return r->screened ? queue_answer(s, r) : queue_error(mhd, r->early_status, r->early_text, true);
 	}
 	if (*n)
 		return take_body(s, r, data, n);
 	if (r->early_status)
 		return queue_error(mhd, r->early_status, r->early_text, r->early_status != 413);
-	if (r->entered)
+	if (r->entered || r->screened)
 		return queue_answer(s, r);
 	r->entered = true;
 	conn_phase(r->conn, PHASE_HANDLER);

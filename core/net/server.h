@@ -30,8 +30,9 @@ struct server_limits {
 	int head_timeout_ms; /* the whole request head must arrive within; default 10 s */
 	int body_timeout_ms; /* and the whole body; default 30 s */
 	int idle_timeout_s;  /* kept-alive connections; default 60 */
-	int max_per_peer;    /* connections per address or uid; default 64 */
-	int max_connections; /* in all; default 512 */
+	int max_per_peer;    /* connections per address (all loopback ones are one) or uid; default 64 */
+	int max_connections; /* in all; default 512. A quarter is for unix sockets alone */
+	size_t max_bodies;   /* bytes of all bodies that came by TCP, together; 503 beyond. Default 16 of the largest */
 	int threads;         /* default: cores */
 };
 
@@ -39,8 +40,14 @@ struct server_limits {
  * returns. */
 typedef void (*server_handler)(void *ctx, struct server_req *req);
 
+/* Called with the head alone where more than SERVER_SMALL_BODY bytes shall follow, or nobody knows how many. Replies
+ * now (the body is thrown away), or leaves the request for the handler. Must not suspend. */
+typedef void (*server_screen)(void *ctx, struct server_req *req);
+enum { SERVER_SMALL_BODY = 4096 };
+
 int server_new(struct server **out, const struct server_limits *limits, server_handler fn, void *ctx,
 	       struct perry_err **err);
+void server_set_screen(struct server *s, server_screen fn); /* before the start */
 /* Takes over a listening, non-blocking socket. Connections are accepted from server_start on, or at once after that. */
 int server_listen(struct server *s, int take_fd, int tag, struct perry_err **err);
 /* Closes one of them. Connections that it brought stay. */

@@ -21,6 +21,8 @@
 #define MAX_LINGERING 64
 #define SENDING_MS    (300 * 1000)
 #define PING_MS       (20 * 1000)
+#define REFUSED_MS    5000
+#define PATIENCE_MS   250 /* with a silent client, where others want its place */
 /* In epoll's data: a listener's index, or a connection's descriptor with its generation; the wake descriptor has its
  * own. */
 #define DATA_LISTENER (1ull << 63)
@@ -43,6 +45,8 @@ static void peer_key(const struct server_peer *p, char key[72])
 {
 	if (p->is_unix) /* one listener's callers do not use up another's connections */
 		snprintf(key, 72, "uid %u of %d", (unsigned)p->uid, p->tag);
+	else if (strncmp(p->addr, "127.", 4) == 0 || strcmp(p->addr, "::1") == 0)
+		snprintf(key, 72, "loopback"); /* any program here has all of those addresses */
 	else
 		snprintf(key, 72, "%s", p->addr);
 }
@@ -77,41 +81,48 @@ static void peer_remove(struct server *s, const struct server_peer *p)
 		}
 }
 
+static void uncount(struct server *s, struct conn *c)
+{
+	if (!c->counted)
+		return;
+	c->counted = false;
+	peer_remove(s, &c->peer);
+	s->ncounted--;
+	s->ntcp -= !c->peer.is_unix;
+}
+
 void conn_release(struct server *s, struct conn *c)
 {
 	if (c->fd < s->nslots && s->conns[c->fd] == c)
 		s->conns[c->fd] = NULL;
-	peer_remove(s, &c->peer);
+	uncount(s, c);
 	if (--s->nconns == 0)
 		pthread_cond_broadcast(&s->emptied);
 	free(c);
 }
 
-/* A place in the table, or NULL when a cap says no. */
-static struct conn *conn_new(struct server *s, int fd, const struct server_peer *peer)
+/* A quarter is left to unix sockets, so that nobody on the network keeps our own user out. */
+static bool is_full(const struct server *s, const struct server_peer *p)
 {
-	pthread_mutex_lock(&s->lock);
-	if (fd >= s->nslots) {
-		int n = fd + 64;
-		s->conns = xrealloc(s->conns, (size_t)n * sizeof *s->conns);
-		memset(s->conns + s->nslots, 0, (size_t)(n - s->nslots) * sizeof *s->conns);
-		s->nslots = n;
-	}
-	/* libmicrohttpd may close a descriptor that it never announced; its number coming back tells. */
-	if (s->conns[fd])
-		conn_release(s, s->conns[fd]);
-	if (s->stopping || s->nconns >= s->limits.max_connections || !peer_add(s, peer)) {
-		pthread_mutex_unlock(&s->lock);
+	int max = s->limits.max_connections;
+	return s->ncounted >= max || (!p->is_unix && s->ntcp >= max - max / 4);
+}
+
+/* Under s->lock. A place in the table, or NULL when a cap says no. */
+static struct conn *add_conn(struct server *s, int fd, const struct server_peer *peer)
+{
+	if (s->stopping || is_full(s, peer) || !peer_add(s, peer))
 		return NULL;
-	}
 	struct conn *c = xcalloc(1, sizeof *c);
 	c->fd = fd;
 	c->gen = ++s->next_gen & 0x3fffffff;
 	c->peer = *peer;
+	c->counted = true;
 	c->since = clock_mono_ms();
 	s->conns[fd] = c;
 	s->nconns++;
-	pthread_mutex_unlock(&s->lock);
+	s->ncounted++;
+	s->ntcp += !peer->is_unix;
 	return c;
 }
 
@@ -126,6 +137,73 @@ static void conn_close(struct server *s, struct conn *c)
 	conn_release(s, c);
 	pthread_mutex_unlock(&s->lock);
 	close(fd);
+}
+
+/* Under s->lock. Since when it waits for its client to say more; 0: it does not. */
+static int64_t waits_since(const struct conn *c)
+{
+	if (c->state == CONN_HEAD)
+		return c->since;
+	int phase = atomic_load_explicit(&c->phase, memory_order_relaxed);
+	return c->state == CONN_MHD && c->counted && !c->slow && phase <= PHASE_REFUSED
+		       ? atomic_load_explicit(&c->phase_since, memory_order_relaxed)
+		       : 0;
+}
+
+/* Who asks now goes before who was silent for the longest: of the same peer, or of all on TCP when those are too many.
+ * False: all others are being answered. */
+static bool make_room(struct server *s, const struct server_peer *peer)
+{
+	char key[72], other[72];
+	struct conn *oldest = NULL;
+	int64_t oldest_since = 0;
+	peer_key(peer, key);
+	pthread_mutex_lock(&s->lock);
+	bool full = is_full(s, peer);
+	int64_t enough = clock_mono_ms() - PATIENCE_MS;
+	for (int i = 0; i < s->nslots; i++) {
+		struct conn *c = s->conns[i];
+		int64_t since = c ? waits_since(c) : 0;
+		if (!since || since > enough || (full && c->peer.is_unix != peer->is_unix))
+			continue;
+		peer_key(&c->peer, other);
+		if ((full || strcmp(key, other) == 0) && (!oldest || since < oldest_since)) {
+			oldest = c;
+			oldest_since = since;
+		}
+	}
+	bool ours = oldest && oldest->state == CONN_HEAD;
+	if (oldest && !ours) {
+		oldest->slow = true;
+		uncount(s, oldest);
+		shutdown(oldest->fd, SHUT_RDWR);
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (ours)
+		conn_close(s, oldest);
+	return oldest;
+}
+
+static struct conn *conn_new(struct server *s, int fd, const struct server_peer *peer)
+{
+	pthread_mutex_lock(&s->lock);
+	if (fd >= s->nslots) {
+		int n = fd + 64;
+		s->conns = xrealloc(s->conns, (size_t)n * sizeof *s->conns);
+		memset(s->conns + s->nslots, 0, (size_t)(n - s->nslots) * sizeof *s->conns);
+		s->nslots = n;
+	}
+	/* libmicrohttpd may close a descriptor that it never announced; its number coming back tells. */
+	if (s->conns[fd])
+		conn_release(s, s->conns[fd]);
+	struct conn *c = add_conn(s, fd, peer);
+	pthread_mutex_unlock(&s->lock);
+	if (c || !make_room(s, peer))
+		return c;
+	pthread_mutex_lock(&s->lock);
+	c = add_conn(s, fd, peer);
+	pthread_mutex_unlock(&s->lock);
+	return c;
 }
 
 static void send_error(int fd, int status, const char *text)
@@ -365,6 +443,8 @@ static int limit_ms(const struct server *s, enum conn_phase phase)
 		return s->limits.head_timeout_ms;
 	case PHASE_BODY:
 		return s->limits.body_timeout_ms;
+	case PHASE_REFUSED:
+		return REFUSED_MS;
 	case PHASE_SENDING:
 		return SENDING_MS;
 	case PHASE_HANDLER:

@@ -18,7 +18,14 @@ enum conn_state {
 	CONN_LINGER, /* ours: an error was written, what still arrives is thrown away until the client has read it */
 };
 /* Of a connection that was handed over; each has a limit of its own, kept by the sweep. */
-enum conn_phase { PHASE_IDLE, PHASE_HEAD, PHASE_BODY, PHASE_HANDLER, PHASE_SENDING };
+enum conn_phase {
+	PHASE_IDLE,
+	PHASE_HEAD,
+	PHASE_BODY,
+	PHASE_REFUSED, /* the answer is clear, what the client still sends is thrown away until it can read it */
+	PHASE_HANDLER,
+	PHASE_SENDING,
+};
 
 struct peer_count {
 	char key[72];
@@ -30,7 +37,8 @@ struct conn {
 	uint32_t gen;          /* tells a late event from one of the descriptor's next owner */
 	enum conn_state state; /* under server.lock */
 	bool started;          /* libmicrohttpd announced it; under server.lock */
-	bool slow;             /* cut off by the sweep; under server.lock */
+	bool slow;             /* cut off by the sweep, or for a newcomer; under server.lock */
+	bool counted;          /* among its peer's and the server's; under server.lock */
 	bool judged;           /* its first head was, by head_judge; a later one is judged by libmicrohttpd's thread */
 	struct server_peer peer;
 	int64_t since;  /* CONN_HEAD, CONN_LINGER: mono ms; accept thread only */
@@ -51,7 +59,9 @@ enum { MAX_LISTENERS = 32 };
 struct server {
 	struct server_limits limits;
 	server_handler fn;
+	server_screen screen; /* or NULL */
 	void *ctx;
+	atomic_size_t bodies; /* bytes of requests' bodies that came by TCP */
 	struct MHD_Daemon *daemon;
 	pthread_mutex_t listen_lock; /* of listeners; taken before lock */
 	struct listener listeners[MAX_LISTENERS];
@@ -64,8 +74,8 @@ struct server {
 	pthread_mutex_t lock;   /* below; taken after req.lock and sse.lock, never before */
 	pthread_cond_t emptied; /* nconns became 0 */
 	bool stopping;
-	struct conn **conns; /* by descriptor */
-	int nslots, nconns;
+	struct conn **conns;                /* by descriptor */
+	int nslots, nconns, ncounted, ntcp; /* counted: without those that were cut off for newcomers */
 	uint32_t next_gen;
 	struct peer_count *peers;
 	int npeers;
@@ -96,6 +106,8 @@ struct server_req {
 	int64_t at;   /* when, for the log */
 	bool entered; /* the handler was called */
 	uint64_t body_seen;
+	bool screened;    /* answered by the screen: the body is thrown away */
+	size_t counted;   /* its share of server.bodies */
 	int early_status; /* decided before the body came: answered when it is in */
 	const char *early_text;
 	struct buf body;
@@ -143,6 +155,7 @@ struct server_req *req_new(struct server *s, struct conn *c, struct MHD_Connecti
 void req_ref(struct server_req *r);
 void req_unref(struct server_req *r);
 void req_completed(struct server_req *r);
+void req_uncount(struct server_req *r); /* its body is no more among server.bodies */
 void req_hangup(struct server_req *r);  /* the client left a suspended request */
 void req_abandon(struct server_req *r); /* the server stops */
 /* false: nobody listens, and the response stays the caller's. After it returned gone is not running and will not be

@@ -69,6 +69,12 @@ void req_unref(struct server_req *r)
 	free(r);
 }
 
+void req_uncount(struct server_req *r)
+{
+	atomic_fetch_sub(&r->server->bodies, r->counted);
+	r->counted = 0;
+}
+
 /* libmicrohttpd is done with the request. After an upgrade it calls this under a lock of its own, which an answer may
  * hold in the other order: then everything was done in the upgrade callback already. */
 void req_completed(struct server_req *r)
@@ -79,6 +85,7 @@ void req_completed(struct server_req *r)
 	}
 	conn_unwatch(r->server, r->conn);
 	conn_phase(r->conn, PHASE_IDLE);
+	req_uncount(r);
 	pthread_mutex_lock(&r->lock);
 	r->dropped = true;
 	r->mhd = NULL;

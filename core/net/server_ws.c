@@ -19,6 +19,7 @@ static void on_upgrade(void *arg, struct MHD_Connection *mhd, void *context, con
 	if (fd >= 0 && !r->peer.is_unix)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	conn_unwatch(r->server, r->conn);
+	req_uncount(r);
 	pthread_mutex_lock(&r->lock);
 	r->dropped = true;
 	server_upgraded fn = take_ptr(r->upgraded);

@@ -230,11 +230,10 @@ static void enter_from_tailnet(struct visit *v)
 
 /* --- in --- */
 
-bool gate_admits(struct agent *a, struct server_req *r)
+static bool is_admissible(struct agent *a, struct server_req *r)
 {
 	struct auth_request who;
 	gate_request_of(r, &who);
-	atomic_fetch_add_explicit(&a->requests, 1, memory_order_relaxed);
 	if (atomic_load(&a->stopping))
 		reply_stopping(a, r);
 	else if (!req_peer(r)->is_unix && !who.loopback && networks_have(a, req_peer(r)->addr))
@@ -250,6 +249,42 @@ bool gate_admits(struct agent *a, struct server_req *r)
 	else
 		return true;
 	return false;
+}
+
+bool gate_admits(struct agent *a, struct server_req *r)
+{
+	atomic_fetch_add_explicit(&a->requests, 1, memory_order_relaxed);
+	return is_admissible(a, r);
+}
+
+/* From the tailnet, without a pass: refused where that is in memory. Who it is may still be to be asked. */
+static void screen_node(struct visit *v)
+{
+	struct identity_answer node = { .who = WHO_NOBODY };
+	if (question_of(v) && !identity_known(v->a->identity, &v->q, &node))
+		return;
+	if (node.who == WHO_WORKSPACE)
+		reply_forbidden(v->a, v->r, workspaces_may_not);
+	else if (node.who != WHO_TAILNET)
+		reply_unauthorized(v->a, v->r);
+	else if (!(node.caller.rights & RIGHT_READ))
+		reply_forbidden(v->a, v->r, node.caller.why);
+}
+
+void gate_screen(void *agent, struct server_req *r)
+{
+	struct visit v = { .a = agent, .r = r };
+	struct auth_request who;
+	int listener = req_peer(r)->tag;
+	if (!is_admissible(v.a, r))
+		return;
+	gate_request_of(r, &who);
+	if (auth_check(v.a->auth, &who, &v.c))
+		return;
+	if (listener == LISTENER_TAILNET || listener == LISTENER_SERVE)
+		screen_node(&v);
+	else
+		reply_unauthorized(v.a, r);
 }
 
 void gate_enter(struct agent *a, struct server_req *r, gate_then then)

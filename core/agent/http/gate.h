@@ -15,6 +15,8 @@ typedef void (*gate_then)(struct agent *a, struct server_req *r, const struct ca
  * from no workspace's network, Host is one of our names, Origin is none that may not do this. False: it was answered.
  */
 bool gate_admits(struct agent *a, struct server_req *r);
+/* Of a request that announces a long body: answers it here where it is refused whatever the body is. */
+void gate_screen(void *agent, struct server_req *r);
 /* Finds out who asks and calls then, at once or later and on another thread; or answers 401, 403 or 503. */
 void gate_enter(struct agent *a, struct server_req *r, gate_then then);
 /* The parts of a request that say who it is; borrowed. */

@@ -508,48 +508,6 @@ static void stopping_with_suspended_calls(void **state)
 	close(idle);
 }
 
-static void caps(void **state)
-{
-	begin_with(&(struct server_limits){ .threads = 2, .max_connections = 100, .max_per_peer = 1000 });
-	int fds[100];
-	for (int i = 0; i < 100; i++) {
-		fds[i] = client_connect(port);
-		client_send(fds[i], i % 2 ? "GET /half" : GET("/hold"));
-	}
-	EVENTUALLY(atomic_load(&nheld) == 50);
-	int extra = client_connect(port);
-	cleanup_answer struct answer a = client_answer(extra, LONG);
-	assert_int_equal(a.status, 503);
-	assert_string_equal(a.body, "{\"error\":\"too many connections\"}");
-	close(extra);
-	/* One leaves, one may come. */
-	close(fds[0]);
-	EVENTUALLY(atomic_load(&ngone) == 1);
-	close(fds[1]);
-	for (int tries = 0;; tries++) {
-		cleanup_answer struct answer b = client_call(port, GET("/health"));
-		if (b.status == 200)
-			break;
-		assert_true(tries < 500);
-		usleep(2000);
-	}
-	for (int i = 2; i < 100; i++)
-		close(fds[i]);
-	end(NULL);
-
-	begin_with(&(struct server_limits){ .threads = 1, .max_per_peer = 3 });
-	for (int i = 0; i < 3; i++) {
-		fds[i] = client_connect(port);
-		client_send(fds[i], GET("/health"));
-		cleanup_answer struct answer b = client_answer(fds[i], LONG);
-		assert_int_equal(b.status, 200);
-	}
-	expect(GET("/health"), 503, "{\"error\":\"too many connections\"}");
-	for (int i = 0; i < 3; i++)
-		close(fds[i]);
-	end(NULL);
-}
-
 static int unix_connect(const char *path)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -557,6 +515,213 @@ static int unix_connect(const char *path)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof sa), 0);
 	return fd;
+}
+
+static void caps(void **state)
+{
+	begin_with(&(struct server_limits){ .threads = 2, .max_connections = 100, .max_per_peer = 1000 });
+	char dir[] = "/tmp/perry-net-XXXXXX";
+	assert_non_null(mkdtemp(dir));
+	cleanup_free char *path = xasprintf("%s/agent.sock", dir);
+	int fds[75], fd = -1;
+	assert_int_equal(listen_unix(path, 0600, &fd, NULL), 0);
+	assert_int_equal(server_listen(server, fd, 3, NULL), 0);
+	for (int i = 0; i < 75; i++) {
+		fds[i] = client_connect(port);
+		client_send(fds[i], GET("/hold"));
+	}
+	EVENTUALLY(atomic_load(&nheld) == 75);
+	int extra = client_connect(port);
+	cleanup_answer struct answer a = client_answer(extra, LONG);
+	assert_int_equal(a.status, 503);
+	assert_string_equal(a.body, "{\"error\":\"too many connections\"}");
+	close(extra);
+	/* A quarter is for unix sockets. */
+	for (int i = 0; i < 25; i++) {
+		fd = unix_connect(path);
+		client_send(fd, GET("/health"));
+		cleanup_answer struct answer b = client_answer(fd, LONG);
+		assert_int_equal(b.status, 200);
+		close(fd);
+	}
+	/* One leaves, one may come. */
+	close(fds[0]);
+	EVENTUALLY(atomic_load(&ngone) == 1);
+	for (int tries = 0;; tries++) {
+		cleanup_answer struct answer b = client_call(port, GET("/health"));
+		if (b.status == 200)
+			break;
+		assert_true(tries < 500);
+		usleep(2000);
+	}
+	for (int i = 1; i < 75; i++)
+		close(fds[i]);
+	end(NULL);
+	unlink(path);
+	rmdir(dir);
+}
+
+static int connect_from(const char *own)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET }, to = { .sin_family = AF_INET,
+								    .sin_port = htons(port),
+								    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(inet_pton(AF_INET, own, &from.sin_addr), 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+	return fd;
+}
+
+/* Any program of this machine may call from each of them. */
+static void loopback_addresses_are_one_peer(void **state)
+{
+	static const char *const own[] = { "127.0.0.1", "127.0.0.2", "127.255.0.3" };
+	int fds[3];
+	begin_with(&(struct server_limits){ .threads = 1, .max_per_peer = 3 });
+	for (int i = 0; i < 3; i++) {
+		fds[i] = connect_from(own[i]);
+		client_send(fds[i], GET("/hold"));
+	}
+	EVENTUALLY(atomic_load(&nheld) == 3);
+	int extra = connect_from("127.0.0.9");
+	cleanup_answer struct answer a = client_answer(extra, LONG);
+	assert_int_equal(a.status, 503);
+	close(extra);
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
+	end(NULL);
+}
+
+/* However it is silent: before a first head, within one, between two requests, in a later head, in a body. */
+static void who_is_silent_gives_way(void **state)
+{
+	static const char *const silent[] = {
+		"",
+		"GET /hea",
+		GET("/health"),
+		GET("/health") "GET /hea",
+		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na",
+	};
+	enum { N = ARRAY_LEN(silent) };
+	int fds[N];
+	begin_with(&(struct server_limits){ .threads = 1, .max_per_peer = N });
+	for (int i = 0; i < N; i++) {
+		fds[i] = client_connect(port);
+		client_send(fds[i], silent[i]);
+		if (strstr(silent[i], "/health")) {
+			cleanup_answer struct answer a = client_answer(fds[i], LONG);
+			assert_int_equal(a.status, 200);
+		}
+	}
+	int busy[N];
+	for (int i = 0; i < N; i++) {
+		for (int64_t end_ = clock_mono_ms() + LONG; atomic_load(&nheld) == i;) {
+			busy[i] = client_connect(port);
+			client_send(busy[i], GET("/hold"));
+			for (int k = 0; k < 50 && atomic_load(&nheld) == i; k++)
+				usleep(2000);
+			if (atomic_load(&nheld) == i)
+				close(busy[i]);
+			assert_true(clock_mono_ms() < end_);
+		}
+	}
+	for (int i = 0; i < N; i++) {
+		assert_true(client_closed_within(fds[i], LONG));
+		close(fds[i]);
+	}
+	/* Who is being answered does not. */
+	expect(GET("/health"), 503, "{\"error\":\"too many connections\"}");
+	for (int i = 0; i < N; i++)
+		close(busy[i]);
+	end(NULL);
+}
+
+static void refuse_strangers(void *ctx, struct server_req *r)
+{
+	(void)ctx;
+	if (!req_header(r, "X-Friend"))
+		reply_text(r, 401, "text/plain", "who are you?");
+}
+
+static void begin_screened(const struct server_limits *limits)
+{
+	int fd = -1;
+	atomic_store(&nheld, 0);
+	assert_int_equal(server_new(&server, limits, handle, NULL, NULL), 0);
+	server_set_screen(server, refuse_strangers);
+	assert_int_equal(listen_tcp("127.0.0.1", 0, &fd, &port, NULL), 0);
+	assert_int_equal(server_listen(server, fd, 7, NULL), 0);
+	assert_int_equal(server_start(server, NULL), 0);
+}
+
+/* A long body is refused by its head, and none of it is kept. */
+static void bodies_of_strangers(void **state)
+{
+	begin_screened(NULL);
+	cleanup_buf struct buf big = { 0 };
+	buf_addf(&big, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 1 << 20);
+	memset(buf_reserve(&big, 1 << 20), 'x', 1 << 20);
+	big.len += 1 << 20;
+	big.data[big.len] = '\0';
+	expect(big.data, 401, "who are you?");
+	expect("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 401,
+	       "who are you?");
+	expect("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5000\r\n\r\n", 401,
+	       "who are you?");
+	/* A short one is read by itself, and the handler judges. */
+	expect("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", 200, "abc");
+	expect("POST /echo HTTP/1.1\r\nHost: x\r\nX-Friend: 1\r\nTransfer-Encoding: "
+	       "chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+	       200, "abc");
+	/* The connection goes on after what was thrown away. */
+	int fd = client_connect(port);
+	client_send(fd, big.data);
+	cleanup_answer struct answer a = client_answer(fd, LONG);
+	client_send(fd, GET("/health"));
+	cleanup_answer struct answer b = client_answer(fd, LONG);
+	assert_int_equal(a.status, 401);
+	assert_int_equal(b.status, 200);
+	close(fd);
+	end(NULL);
+}
+
+/* All bodies together have a limit, too; what was read and answered is no part of it. */
+static void bodies_together(void **state)
+{
+	enum { HALF = 50000 };
+	begin_screened(&(struct server_limits){ .threads = 1, .max_bodies = 3 * HALF });
+	cleanup_buf struct buf begun = { 0 };
+	buf_addf(&begun, "POST /echo HTTP/1.1\r\nHost: x\r\nX-Friend: 1\r\nContent-Length: %d\r\n\r\n", HALF);
+	memset(buf_reserve(&begun, HALF), 'x', HALF);
+	begun.len += HALF;
+	begun.data[begun.len] = '\0';
+	for (int i = 0; i < 10; i++) {
+		cleanup_answer struct answer a = client_call(port, begun.data);
+		assert_int_equal(a.status, 200);
+	}
+	cleanup_free char *most = xstrndup(begun.data, begun.len - 1);
+	int fds[3];
+	for (int i = 0; i < 3; i++) {
+		fds[i] = client_connect(port);
+		client_send(fds[i], most);
+	}
+	for (int64_t end_ = clock_mono_ms() + LONG;;) {
+		cleanup_answer struct answer a = client_call(port, begun.data);
+		if (a.status == 503) {
+			assert_string_equal(a.body, "{\"error\":\"too many request bodies at once\"}");
+			break;
+		}
+		assert_int_equal(a.status, 200); /* not all of the others was read yet */
+		assert_true(clock_mono_ms() < end_);
+	}
+	for (int i = 0; i < 3; i++) {
+		client_send(fds[i], "x");
+		cleanup_answer struct answer a = client_answer(fds[i], LONG);
+		assert_int_equal(a.status, 200);
+		close(fds[i]);
+	}
+	end(NULL);
 }
 
 static void unix_peers(void **state)
@@ -784,6 +949,10 @@ int main(void)
 		WITH(listening_later),
 		cmocka_unit_test(stopping_with_suspended_calls),
 		cmocka_unit_test(caps),
+		cmocka_unit_test(loopback_addresses_are_one_peer),
+		cmocka_unit_test(who_is_silent_gives_way),
+		cmocka_unit_test(bodies_of_strangers),
+		cmocka_unit_test(bodies_together),
 		cmocka_unit_test(unix_peers),
 		WITH(tcp_peers_and_ports),
 		WITH(event_streams),
