@@ -216,6 +216,6 @@ list() { tcp /rpc/workspaces/list -X POST "$@"; }
 		expect 200 '{"json":[]}'
 		CODE=$(curl -s -m 60 -o /dev/null -w '%{http_code}' -X POST "http://$address:$PORT/rpc/workspaces/list")
 		expect 401
-		agent_stop
+		agent_end
 	)
 }
