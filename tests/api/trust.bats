@@ -127,25 +127,41 @@ list() { tcp /rpc/workspaces/list -X POST "$@"; }
 	curl -si -m 5 "localhost:$PORT/" | grep -qi "^content-security-policy: default-src 'none'"
 }
 
+# What a page of ours keeps: the session's key, from where signing in leads to. sign_in JAR PATH [curl options]
+sign_in() {
+	local jar=$1 path=$2
+	shift 2
+	curl -si -m 60 -c "$jar" "$@" "http://localhost:$PORT$path" >"$jar.head"
+	grep -q '^HTTP/1.1 303' "$jar.head"
+	KEY=$(sed -n 's|^[Ll]ocation: /#session=\([0-9a-f]\{64\}\).*|\1|p' "$jar.head")
+	[ -n "$KEY" ]
+}
+
 @test "a browser signs in with the token, and out" {
 	local jar=$BATS_TEST_TMPDIR/jar
 	tcp /login -d token=wrong
 	expect 401
-	tcp /login -d "token=$TOKEN" -c "$jar"
-	expect 303
+	sign_in "$jar" /login -d "token=$TOKEN"
 	grep -q '#HttpOnly_' "$jar"
-	list -b "$jar"
+	list -b "$jar" -H "X-Perry-Session: $KEY"
 	expect 200
-	list -b "$jar" -H "Origin: http://localhost:3000"
+	list -b "$jar" -H "Sec-WebSocket-Protocol: perry.v1, perry.session.$KEY"
+	expect 200
+	# The cookie goes to every port of localhost: whoever serves there has it, and nothing else.
+	list -b "$jar"
+	expect 401
+	list -H "X-Perry-Session: $KEY"
+	expect 401
+	list -b "$jar" -H "X-Perry-Session: $KEY" -H "Origin: http://localhost:3000"
 	expect 403
-	list -b "$jar" -H "Sec-Fetch-Site: same-site"
+	list -b "$jar" -H "X-Perry-Session: $KEY" -H "Sec-Fetch-Site: same-site"
 	expect 401
 	tcp /login -d "token=$TOKEN" -H 'Origin: http://evil.example'
 	expect 403
 	cp "$jar" "$jar.kept"
 	tcp /logout -X POST -b "$jar.kept"
 	expect 303
-	list -b "$jar"
+	list -b "$jar" -H "X-Perry-Session: $KEY"
 	expect 401
 }
 
@@ -154,9 +170,8 @@ list() { tcp /rpc/workspaces/list -X POST "$@"; }
 	rpc auth/link
 	expect_match 200 '"path":"/login\?link=[0-9a-f]{64}"'
 	path=$(sed -E 's/.*"path":"([^"]+)".*/\1/' <<<"$BODY")
-	tcp "$path" -c "$jar"
-	expect 303
-	list -b "$jar"
+	sign_in "$jar" "$path"
+	list -b "$jar" -H "X-Perry-Session: $KEY"
 	expect 200
 	tcp "$path"
 	expect 401

@@ -70,8 +70,9 @@ teardown_file() {
 
 @test "a session of the browser, and the device is approved by it" {
 	INPUT='{"json":{"post_start":[]}}' calls 403 phone "$URL" config/scripts/update
-	lab_in phone curl -s -m 10 --cacert "$LAB/https/ca.crt" -c "$LAB/cookies" -d "token=$TOKEN" "$URL/login" -o "$LAB/login"
-	calls 200 phone "$URL" info -b "$LAB/cookies"
+	lab_in phone curl -s -m 10 --cacert "$LAB/https/ca.crt" -c "$LAB/cookies" -D "$LAB/login.head" -d "token=$TOKEN" "$URL/login" -o "$LAB/login"
+	grep -qi '^set-cookie: .*; Secure' "$LAB/login.head"
+	calls 200 phone "$URL" info -b "$LAB/cookies" -H "$(grep -i '^x-perry-session:' "$LAB/login.head" | tr -d '\r')"
 	INPUT='{"json":{"post_start":[]}}' lab_until 5 calls 200 phone "$URL" config/scripts/update
 	own access list --json | jq -e '.devices[0].name == "phone.https.test"'
 	own access remove phone.https.test

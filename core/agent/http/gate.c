@@ -92,6 +92,14 @@ static void gate_later(struct visit *v, void (*fn)(struct visit *v))
 
 /* --- passes --- */
 
+/* A browser's WebSocket can bring no header of the page's choice, but names of subprotocols. */
+static const char *session_key_of(const struct server_req *r)
+{
+	const char *key = req_header(r, "X-Perry-Session"), *list = req_header(r, "Sec-WebSocket-Protocol");
+	const char *among = !key && list ? strstr(list, SESSION_PROTOCOL) : NULL;
+	return among ? among + strlen(SESSION_PROTOCOL) : key;
+}
+
 void gate_request_of(const struct server_req *r, struct auth_request *out)
 {
 	const struct server_peer *peer = req_peer(r);
@@ -104,6 +112,7 @@ void gate_request_of(const struct server_req *r, struct auth_request *out)
 		.fetch_site = req_header(r, "Sec-Fetch-Site"),
 		.authorization = req_header(r, "Authorization"),
 		.cookie = req_header(r, "Cookie"),
+		.session_key = session_key_of(r),
 		.upgrade = req_is_upgrade(r),
 		.loopback = !peer->is_unix && address_is_loopback(peer->addr),
 		.forwarded = req_header(r, "X-Forwarded-For") || req_header(r, "Forwarded"),

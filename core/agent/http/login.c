@@ -42,9 +42,12 @@ static char *token_of(struct server_req *r)
 	return xstrdup(json_str(j, "token"));
 }
 
-static void signed_in(struct agent *a, struct server_req *r, const char *cookie)
+/* What follows the # stays in the browser: the page keeps it in its storage. */
+static void signed_in(struct agent *a, struct server_req *r, const struct session *s)
 {
-	const char *const headers[] = { "Set-Cookie", cookie, "Location", "/", NULL };
+	cleanup_free char *location = xasprintf("/#session=%s", s->key);
+	const char *const headers[] = { "Set-Cookie", s->cookie,       "Location", location, "X-Perry-Session",
+					s->key,       "Cache-Control", "no-store", NULL };
 	agent_reply(a, r, 303, "text/plain;charset=utf-8", xstrdup("Signed in"), headers);
 }
 
@@ -58,26 +61,27 @@ void login_handle(struct agent *a, struct server_req *r)
 {
 	const char *method = req_method(r), *link = req_query(r, "link");
 	bool post = strcmp(method, "POST") == 0;
-	char cookie[192];
+	struct session session = { 0 };
+	struct auth_request who;
+	gate_request_of(r, &who);
 	if (strcmp(req_path(r), "/logout") == 0 && post) {
-		struct auth_request who;
-		gate_request_of(r, &who);
+		char cookie[192];
 		auth_logout(a->auth, &who, cookie);
 		const char *const headers[] = { "Set-Cookie", cookie, "Location", "/", NULL };
 		agent_reply(a, r, 303, "text/plain;charset=utf-8", xstrdup("Signed out"), headers);
 	} else if (strcmp(req_path(r), "/login") == 0 && post) {
 		char *token = token_of(r);
-		bool ok = token && auth_login_token(a->auth, token, cookie);
+		bool ok = token && auth_login_token(a->auth, &who, token, &session);
 		if (token)
 			wipe(token, strlen(token));
 		free(token);
 		if (ok)
-			signed_in(a, r, cookie);
+			signed_in(a, r, &session);
 		else
 			refused(a, r, "That is not the token. `perry agent show-token` prints it.");
 	} else if (strcmp(method, "GET") == 0 && link) {
-		if (auth_login_link(a->auth, link, cookie))
-			signed_in(a, r, cookie);
+		if (auth_login_link(a->auth, &who, link, &session))
+			signed_in(a, r, &session);
 		else
 			refused(a, r, "This link was used already, or is too old. `perry open` makes a new one.");
 	} else if (strcmp(method, "GET") == 0) {

@@ -17,13 +17,17 @@ enum {
 	LINK_MS = 2 * 60 * 1000,
 	TICKET_MS = 30 * 1000,
 };
-static const int64_t session_ms = 30LL * 24 * 3600 * 1000;
+#define IDLE_MS  (SESSION_IDLE_S * 1000LL)
+#define MAX_MS   (SESSION_MAX_S * 1000LL)
+#define ADMIN_MS (SESSION_ADMIN_S * 1000LL)
 
 enum pass_kind { PASS_SESSION, PASS_LINK, PASS_TICKET, PASS_KINDS };
 
 struct pass {
 	char secret[SECRET_LEN + 1]; /* "" when free */
 	int64_t until;               /* monotonic ms */
+	char key[SECRET_LEN + 1];    /* of a session: its other half */
+	int64_t opened;              /* monotonic ms */
 	struct caller caller;        /* of a ticket */
 	char name[64 + 1];           /* whose terminal a ticket opens; "": any workspace's */
 };
@@ -247,6 +251,8 @@ static void add_pass(struct auth *a, enum pass_kind kind, int64_t lifetime, cons
 	}
 	memcpy(free_one->secret, out, SECRET_LEN + 1);
 	free_one->until = now + lifetime;
+	free_one->opened = now;
+	random_hex(free_one->key, SECRET_LEN / 2);
 	if (c)
 		free_one->caller = *c;
 	snprintf(free_one->name, sizeof free_one->name, "%s", name ? name : "");
@@ -279,17 +285,21 @@ static bool session_of(struct auth *a, const char *cookie, char out[SECRET_LEN +
 	return false;
 }
 
-static bool has_session(struct auth *a, const struct auth_request *r)
+/* Under the lock. */
+static const struct pass *session_pass(struct auth *a, const struct auth_request *r)
 {
 	char secret[SECRET_LEN + 1];
 	/* A page on another port of this machine is of the same site, so the cookie comes along. It must not count. */
 	if (r->fetch_site && strcmp(r->fetch_site, "same-origin") != 0 && strcmp(r->fetch_site, "none") != 0)
-		return false;
-	if (!r->cookie || !session_of(a, r->cookie, secret))
-		return false;
+		return NULL;
+	if (!r->cookie || !r->session_key || !session_of(a, r->cookie, secret))
+		return NULL;
 	struct pass *p = find_pass(a, PASS_SESSION, secret);
-	if (p)
-		p->until = clock_mono_ms() + session_ms;
+	cleanup_free char *key = xstrndup(r->session_key, strspn(r->session_key, "0123456789abcdef"));
+	if (!p || !secret_equal(key, p->key))
+		return NULL;
+	int64_t idle = clock_mono_ms() + IDLE_MS, end = p->opened + MAX_MS;
+	p->until = idle < end ? idle : end;
 	return p;
 }
 
@@ -317,42 +327,65 @@ static bool local_caller(const struct auth_request *r, struct caller *out)
 	return true;
 }
 
+/* A browser stays signed in for days, and is left open on desks. */
+static void session_caller(const struct pass *p, struct caller *out)
+{
+	bool fresh = clock_mono_ms() < p->opened + ADMIN_MS;
+	set_caller(out, "session", fresh ? RIGHT_ALL : RIGHT_ALL & ~(unsigned)RIGHT_ADMIN, fresh);
+	if (!fresh)
+		snprintf(out->why, sizeof out->why, "%s", "sign in again, it was too long ago");
+}
+
 bool auth_check(struct auth *a, const struct auth_request *r, struct caller *out)
 {
 	if (r->listener == LISTENER_SOCKET)
 		return local_caller(r, out);
 	pthread_mutex_lock(&a->lock);
 	bool ok = true;
+	const struct pass *session;
 	/* Without a token this machine is trusted, not who comes from elsewhere or through a proxy of it. */
 	if (!a->token && r->listener == LISTENER_TCP && r->loopback && !r->forwarded)
 		set_caller(out, "open", RIGHT_READ | RIGHT_USE | RIGHT_MANAGE, false);
 	else if (a->token && r->authorization && str_starts(r->authorization, "Bearer ") &&
 		 secret_equal(r->authorization + 7, a->token))
 		set_caller(out, "token", RIGHT_ALL, true);
-	else if (a->token && has_session(a, r))
-		set_caller(out, "session", RIGHT_ALL, true);
+	else if (a->token && (session = session_pass(a, r)))
+		session_caller(session, out);
 	else
 		ok = false;
 	pthread_mutex_unlock(&a->lock);
 	return ok;
 }
 
-static void new_session(struct auth *a, char out[192])
+static void cookie_line(const struct auth *a, const struct auth_request *r, const char *secret, int seconds,
+			char out[192])
 {
-	char secret[SECRET_LEN + 1], name[32];
+	char name[32];
 	cookie_name(a, name);
-	add_pass(a, PASS_SESSION, session_ms, NULL, NULL, secret);
-	snprintf(out, 192, "%s=%s; Path=/; Max-Age=%lld; HttpOnly; SameSite=Strict", name, secret,
-		 (long long)(session_ms / 1000));
+	/* Serve speaks https alone. */
+	snprintf(out, 192, "%s=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Strict%s", name, secret, seconds,
+		 r->listener == LISTENER_SERVE ? "; Secure" : "");
 }
 
-bool auth_login_token(struct auth *a, const char *token, char out[192])
+static void new_session(struct auth *a, const struct auth_request *r, struct session *out)
+{
+	char secret[SECRET_LEN + 1];
+	add_pass(a, PASS_SESSION, IDLE_MS, NULL, NULL, secret);
+	pthread_mutex_lock(&a->lock);
+	struct pass *p = find_pass(a, PASS_SESSION, secret);
+	if (p)
+		memcpy(out->key, p->key, sizeof out->key);
+	pthread_mutex_unlock(&a->lock);
+	cookie_line(a, r, secret, SESSION_MAX_S, out->cookie);
+}
+
+bool auth_login_token(struct auth *a, const struct auth_request *r, const char *token, struct session *out)
 {
 	pthread_mutex_lock(&a->lock);
 	bool ok = a->token && secret_equal(token, a->token);
 	pthread_mutex_unlock(&a->lock);
 	if (ok)
-		new_session(a, out);
+		new_session(a, r, out);
 	return ok;
 }
 
@@ -369,21 +402,20 @@ static bool use_up(struct auth *a, enum pass_kind kind, const char *secret, stru
 	return ok;
 }
 
-bool auth_login_link(struct auth *a, const char *link, char out[192])
+bool auth_login_link(struct auth *a, const struct auth_request *r, const char *link, struct session *out)
 {
 	if (!use_up(a, PASS_LINK, link, NULL))
 		return false;
-	new_session(a, out);
+	new_session(a, r, out);
 	return true;
 }
 
 void auth_logout(struct auth *a, const struct auth_request *r, char out[192])
 {
-	char secret[SECRET_LEN + 1], name[32];
+	char secret[SECRET_LEN + 1];
 	if (r->cookie && session_of(a, r->cookie, secret))
 		use_up(a, PASS_SESSION, secret, NULL);
-	cookie_name(a, name);
-	snprintf(out, 192, "%s=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", name);
+	cookie_line(a, r, "", 0, out);
 }
 
 void auth_new_link(struct auth *a, char out[65])

@@ -60,9 +60,10 @@ struct auth_request {
 	enum listener listener;
 	uid_t uid;
 	const char *method, *host, *origin, *fetch_site, *authorization, *cookie;
-	bool upgrade;   /* to another protocol: a WebSocket */
-	bool loopback;  /* by 127.0.0.0/8 or ::1: of this machine */
-	bool forwarded; /* a proxy brought it */
+	const char *session_key; /* up to the first that is no hex digit */
+	bool upgrade;            /* to another protocol: a WebSocket */
+	bool loopback;           /* by 127.0.0.0/8 or ::1: of this machine */
+	bool forwarded;          /* a proxy brought it */
 };
 /* May a browser have come here by this name (DNS rebinding)? Always true on the unix socket. */
 bool auth_host_ok(struct auth *a, const struct auth_request *r);
@@ -73,9 +74,18 @@ bool auth_origin_allowed(struct auth *a, const char *origin); /* listed in allow
 /* Who shows a token or a session, or calls from our own user's socket. Who calls from the tailnet is identity.h's. */
 bool auth_check(struct auth *a, const struct auth_request *r, struct caller *out);
 
-/* Signing in. A session's cookie line ("perry_7391=...; HttpOnly; ...") goes to out (at least 192 bytes). */
-bool auth_login_token(struct auth *a, const char *token, char out[192]);
-bool auth_login_link(struct auth *a, const char *link, char out[192]); /* uses the link up */
+/* Signing in: a session has two halves. The cookie comes along from the browser by itself, but to every port of the
+ * host too, so to whoever serves a page there; the key is for the page to keep in storage of its origin, which has the
+ * port, and to send with each request. Neither counts alone. Admin is for what is done soon after signing in. */
+struct session {
+	char cookie[192]; /* "perry_7391=...; HttpOnly; ..." */
+	char key[65];
+};
+enum { SESSION_ADMIN_S = 15 * 60, SESSION_IDLE_S = 12 * 3600, SESSION_MAX_S = 7 * 24 * 3600 };
+#define SESSION_PROTOCOL "perry.session." /* before the key, among a WebSocket's subprotocols */
+/* r: the request that signs in. */
+bool auth_login_token(struct auth *a, const struct auth_request *r, const char *token, struct session *out);
+bool auth_login_link(struct auth *a, const struct auth_request *r, const char *link, struct session *out);
 /* Ends the session; out: a cookie line that removes it. */
 void auth_logout(struct auth *a, const struct auth_request *r, char out[192]);
 void auth_new_link(struct auth *a, char out[65]); /* valid for two minutes, once */

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -12,6 +14,16 @@
 #include "base/mem.h"
 
 #define TOKEN "0123456789abcdef0123456789abcdef"
+
+/* The machine's clock, which nobody can put forward for a test: instead of libc's. */
+static int64_t later_ms;
+
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+	long rc = syscall(SYS_clock_gettime, id, ts);
+	ts->tv_sec += later_ms / 1000;
+	return (int)rc;
+}
 
 static struct auth *make(const char *token)
 {
@@ -31,6 +43,18 @@ static bool tcp(struct auth *a, const char *authorization, const char *cookie, c
 					.host = "localhost:7391",
 					.authorization = authorization,
 					.cookie = cookie,
+					.fetch_site = site };
+	return auth_check(a, &r, c);
+}
+
+static bool tcp_session(struct auth *a, const char *cookie, const char *key, const char *site, struct caller *c)
+{
+	const struct auth_request r = { .listener = LISTENER_TCP,
+					.loopback = true,
+					.method = "POST",
+					.host = "localhost:7391",
+					.cookie = cookie,
+					.session_key = key,
 					.fetch_site = site };
 	return auth_check(a, &r, c);
 }
@@ -78,12 +102,13 @@ static void authentication_off(void **state)
 {
 	struct auth *a = make("");
 	struct caller c;
-	char cookie[192];
+	struct session cookie;
+	const struct auth_request plain = { .listener = LISTENER_TCP };
 	(void)state;
 	assert_true(tcp(a, NULL, NULL, NULL, &c));
 	assert_int_equal(c.rights & RIGHT_ADMIN, 0);
 	assert_false(c.owner);
-	assert_false(auth_login_token(a, "", cookie));
+	assert_false(auth_login_token(a, &plain, "", &cookie));
 	auth_free(a);
 }
 
@@ -172,32 +197,92 @@ static void sessions(void **state)
 {
 	struct auth *a = make(TOKEN);
 	struct caller c;
-	char line[192], gone[192];
+	struct session first, second;
+	char gone[192];
+	const struct auth_request plain = { .listener = LISTENER_TCP };
 	(void)state;
-	assert_false(auth_login_token(a, "wrong", line));
-	assert_true(auth_login_token(a, TOKEN, line));
-	assert_non_null(strstr(line, "HttpOnly"));
-	assert_non_null(strstr(line, "SameSite=Strict"));
-	cleanup_free char *cookie = cookie_of(line), *among = xasprintf("a=b; %s; c=d", cookie);
-	assert_true(tcp(a, NULL, cookie, NULL, &c));
-	assert_true(tcp(a, NULL, among, "same-origin", &c));
-	assert_true(tcp(a, NULL, cookie, "none", &c));
-	assert_false(tcp(a, NULL, cookie, "same-site", &c)); /* a page of localhost:3000 */
-	assert_false(tcp(a, NULL, cookie, "cross-site", &c));
-	assert_false(tcp(a, NULL, "perry_7391=", NULL, &c));
-	assert_false(
-		tcp(a, NULL, "perry_7392=0000000000000000000000000000000000000000000000000000000000000000", NULL, &c));
+	assert_false(auth_login_token(a, &plain, "wrong", &first));
+	assert_true(auth_login_token(a, &plain, TOKEN, &first));
+	assert_non_null(strstr(first.cookie, "HttpOnly"));
+	assert_non_null(strstr(first.cookie, "SameSite=Strict"));
+	assert_null(strstr(first.cookie, "Secure"));
+	cleanup_free char *cookie = cookie_of(first.cookie), *among = xasprintf("a=b; %s; c=d", cookie),
+			  *listed = xasprintf("%s, perry.v1", first.key), *longer = xasprintf("%s0", first.key);
+	static const char zeros[] = "0000000000000000000000000000000000000000000000000000000000000000";
+	cleanup_free char *other = xasprintf("perry_7392=%s", zeros), *wrong = xasprintf("perry_7391=%s", zeros);
+	assert_null(strstr(cookie, first.key));
+	const struct {
+		const char *cookie, *key, *site;
+		bool ok;
+	} rows[] = {
+		{ cookie, first.key, NULL, true },
+		{ among, first.key, "same-origin", true },
+		{ cookie, first.key, "none", true },
+		{ cookie, listed, NULL, true }, /* among subprotocols */
+		{ cookie, NULL, NULL, false },  /* all that another port of the host gets */
+		{ cookie, NULL, "same-origin", false },
+		{ cookie, "", NULL, false },
+		{ cookie, longer, NULL, false },
+		{ cookie, zeros, NULL, false },
+		{ cookie, strchr(cookie, '=') + 1, NULL, false },
+		{ NULL, first.key, NULL, false },
+		{ wrong, first.key, NULL, false },
+		{ cookie, first.key, "same-site", false }, /* a page of localhost:3000 */
+		{ cookie, first.key, "cross-site", false },
+		{ "perry_7391=", first.key, NULL, false },
+		{ other, first.key, NULL, false },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (tcp_session(a, rows[i].cookie, rows[i].key, rows[i].site, &c) != rows[i].ok)
+			fail_msg("row %zu", i);
+	assert_true(auth_login_token(a, &plain, TOKEN, &second));
+	assert_string_not_equal(first.key, second.key);
+	assert_false(tcp_session(a, cookie, second.key, NULL, &c)); /* the halves of two sessions */
 	const struct auth_request r = { .listener = LISTENER_TCP, .cookie = cookie };
 	auth_logout(a, &r, gone);
 	assert_non_null(strstr(gone, "Max-Age=0"));
-	assert_false(tcp(a, NULL, cookie, NULL, &c));
+	assert_false(tcp_session(a, cookie, first.key, NULL, &c));
 	/* A new token ends what the old one opened; the same one does not. */
-	assert_true(auth_login_token(a, TOKEN, line));
-	cleanup_free char *second = cookie_of(line);
+	cleanup_free char *kept = cookie_of(second.cookie);
 	auth_configure(a, TOKEN, 7391, NULL, NULL);
-	assert_true(tcp(a, NULL, second, NULL, &c));
+	assert_true(tcp_session(a, kept, second.key, NULL, &c));
 	auth_configure(a, "another-token-of-some-length", 7391, NULL, NULL);
-	assert_false(tcp(a, NULL, second, NULL, &c));
+	assert_false(tcp_session(a, kept, second.key, NULL, &c));
+	/* Over https the cookie is for https. */
+	const struct auth_request served = { .listener = LISTENER_SERVE };
+	assert_true(auth_login_token(a, &served, "another-token-of-some-length", &first));
+	assert_non_null(strstr(first.cookie, "; Secure"));
+	auth_free(a);
+}
+
+static void sessions_end(void **state)
+{
+	struct auth *a = make(TOKEN);
+	struct caller c;
+	struct session s;
+	const struct auth_request plain = { .listener = LISTENER_TCP };
+	(void)state;
+	assert_true(auth_login_token(a, &plain, TOKEN, &s));
+	cleanup_free char *cookie = cookie_of(s.cookie);
+	assert_true(tcp_session(a, cookie, s.key, NULL, &c));
+	assert_int_equal(c.rights, RIGHT_ALL);
+	assert_true(c.owner);
+	later_ms = SESSION_ADMIN_S * 1000LL;
+	assert_true(tcp_session(a, cookie, s.key, NULL, &c));
+	assert_int_equal(c.rights, RIGHT_READ | RIGHT_USE | RIGHT_MANAGE);
+	assert_false(c.owner);
+	assert_string_not_equal(c.why, "");
+	/* Used again and again it lives, but not for ever. */
+	int64_t end = SESSION_MAX_S * 1000LL;
+	for (; later_ms < end; later_ms += SESSION_IDLE_S * 1000LL - 60000)
+		assert_true(tcp_session(a, cookie, s.key, NULL, &c));
+	later_ms = end + 1000;
+	assert_false(tcp_session(a, cookie, s.key, NULL, &c));
+	assert_true(auth_login_token(a, &plain, TOKEN, &s));
+	cleanup_free char *idle = cookie_of(s.cookie);
+	later_ms += SESSION_IDLE_S * 1000LL;
+	assert_false(tcp_session(a, idle, s.key, NULL, &c));
+	later_ms = 0;
 	auth_free(a);
 }
 
@@ -205,12 +290,14 @@ static void once_only(void **state)
 {
 	struct auth *a = make(TOKEN);
 	struct caller c = { .kind = "token", .rights = RIGHT_USE }, got;
-	char link[65], ticket[65], line[192];
+	char link[65], ticket[65];
+	struct session line;
+	const struct auth_request plain = { .listener = LISTENER_TCP };
 	(void)state;
 	auth_new_link(a, link);
 	assert_false(auth_use_ticket(a, link, "w", &got)); /* a link is no ticket */
-	assert_true(auth_login_link(a, link, line));
-	assert_false(auth_login_link(a, link, line));
+	assert_true(auth_login_link(a, &plain, link, &line));
+	assert_false(auth_login_link(a, &plain, link, &line));
 	auth_new_ticket(a, &c, NULL, ticket);
 	assert_true(auth_use_ticket(a, ticket, "w", &got));
 	assert_int_equal(got.rights, RIGHT_USE);
@@ -325,6 +412,7 @@ int main(void)
 		cmocka_unit_test(hosts),
 		cmocka_unit_test(origins),
 		cmocka_unit_test(sessions),
+		cmocka_unit_test(sessions_end),
 		cmocka_unit_test(once_only),
 		cmocka_unit_test(callers),
 		cmocka_unit_test(tailnet_names),
