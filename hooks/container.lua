@@ -1,6 +1,6 @@
 -- perry: api=1
 -- The container: unprivileged, the home volume, a network of its own, no devices but what a tailnet needs.
--- Sizes are bytes or "4GiB"; nil is no limit.
+-- Sizes are bytes or "4GiB"; nil is no limit. NET_RAW is dropped unless it is among the capabilities, or Docker is inside.
 
 -- What Docker inside needs where nothing keeps it apart from the host. With these, root inside is root on the host.
 local docker_capabilities = { "SYS_ADMIN", "NET_ADMIN", "MKNOD", "SYS_PTRACE" }
@@ -28,11 +28,21 @@ local function docker_inside(ws, spec)
   spec.security = docker_security
 end
 
+-- What one workspace may take where nobody says: enough for any build, too little to stop the machine.
+local function most_memory(agent)
+  return agent.memory and agent.memory * 3 // 4
+end
+
+local function most_processes(agent)
+  return math.min(math.max(4096, 2048 * (agent.cpus or 1)), 16384)
+end
+
 return function(ws, _, plan)
-  local request = ws.request or {}
+  local request, agent = ws.request or {}, ws.agent or {}
   local spec = {
     cpus = request.cpus or perry.config "limits.cpus",
-    memory = request.memory or perry.config "limits.memory",
+    memory = request.memory or perry.config "limits.memory" or most_memory(agent),
+    pids = perry.config "limits.pids" or most_processes(agent),
     mounts = { { type = "volume", source = "workspace-" .. ws.name, target = "/home/workspace" } },
     capabilities = {},
     devices = {},
@@ -47,6 +57,7 @@ return function(ws, _, plan)
     -- Without the device its tailscaled does with the network as it is: userspace networking.
     if engine.tun ~= false and not up.userspace then
       table.insert(spec.capabilities, "NET_ADMIN")
+      table.insert(spec.capabilities, "NET_RAW") -- its tailscaled sets rules with iptables
       table.insert(spec.devices, "/dev/net/tun")
     end
   end

@@ -90,6 +90,7 @@ return function(ws, plan)
     return false, ("the network %q would share the host's or another container's"):format(spec.network)
   end
   local why = mounts(ws, spec) or above(spec.memory, "limits.memory") or above(spec.cpus, "limits.cpus")
+    or above(spec.pids, "limits.pids")
   if why then
     return false, why
   end

@@ -5,7 +5,7 @@ return function(ws, base)
   if ws.labels.gpu then
     spec.gpus = "all"
   else
-    spec.memory = spec.memory or "4GiB"
+    spec.memory = ws.request.memory or "4GiB"
   end
   return spec
 end

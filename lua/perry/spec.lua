@@ -21,7 +21,7 @@ function M.hash(plan, tools)
   for k, v in pairs(plan.container) do
     if not changeable[k] then fixed[k] = v end
   end
-  return base.sha256(base.canonical { container = fixed, env = environment(plan), tools = tools, version = 1 }):sub(1, 16)
+  return base.sha256(base.canonical { container = fixed, env = environment(plan), tools = tools, version = 2 }):sub(1, 16)
 end
 
 local function mounts(plan, tools)
@@ -53,6 +53,15 @@ local function gpus(plan)
   return base.list { { Count = wanted == "all" and -1 or wanted, Capabilities = base.list { base.list { "gpu" } } } }
 end
 
+-- Of the engine's own set; forged packets are nobody's work but a hook's that says so. Docker inside gives it on.
+local function dropped(c)
+  if c.docker or c.privileged then return nil end
+  for _, capability in ipairs(c.capabilities or {}) do
+    if capability == "NET_RAW" or capability == "ALL" then return nil end
+  end
+  return base.list { "NET_RAW" }
+end
+
 -- Own networks alone publish ports: "none" and others' networks have none, or their own rules.
 function M.publishes(plan) return plan.container.network ~= "none" end
 
@@ -77,6 +86,7 @@ function M.build(ctx, image, network)
     Tmpfs = { ["/run/perry"] = "rw,exec,nosuid,nodev,mode=755,size=96m" },
     RestartPolicy = { Name = "no" },
     CapAdd = base.list(c.capabilities),
+    CapDrop = dropped(c),
     Devices = devices(plan),
     DeviceRequests = gpus(plan),
     SecurityOpt = base.list(c.security),

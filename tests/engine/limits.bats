@@ -12,7 +12,7 @@ teardown_file() { engine_teardown; }
 setup() { engine_use; }
 teardown() {
 	local key
-	for key in workspaces perUser cpus memory disk; do p agent config unset "limits.$key" >/dev/null 2>&1 || true; done
+	for key in workspaces perUser cpus memory pids disk; do p agent config unset "limits.$key" >/dev/null 2>&1 || true; done
 	for key in two three four five; do p delete -y "$key" >/dev/null 2>&1 || true; done
 }
 limit() { p agent config set "limits.$1" "$2"; }
@@ -98,4 +98,28 @@ refused() {
 	limit workspaces 1
 	run p start two --dry-run
 	refused limits.workspaces admit
+}
+
+@test "what nobody limits is limited by the machine's size, and raw packets need a capability" {
+	local memory most pids
+	read -r memory most pids < <(docker inspect -f '{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}' workspace-one | sed "s/^/$(docker info -f '{{.MemTotal}}') /")
+	[ "$most" = $((memory * 3 / 4)) ]
+	[ "$pids" -ge 4096 ]
+	[ "$(docker inspect -f '{{.HostConfig.CapDrop}}' workspace-one)" != '[]' ]
+	# cap_net_raw is the 13th
+	bounding() { p exec "$1" -- sed -n 's/^CapBnd:[[:space:]]*//p' /proc/1/status; }
+	[ $((0x$(bounding one) >> 13 & 1)) = 0 ]
+	mkdir -p -m 700 "$DIR/hooks"
+	printf 'return function(ws, prev)\n  local spec = prev()\n  table.insert(spec.capabilities, "NET_RAW")\n  return spec\nend\n' >"$DIR/hooks/container.lua"
+	run p start two
+	rm "$DIR/hooks/container.lua"
+	[ "$status" = 0 ]
+	[ $((0x$(bounding two) >> 13 & 1)) = 1 ]
+}
+
+@test "more processes than limits.pids there are not" {
+	limit pids 64
+	p start two
+	run p exec two -- bash -c 'for _ in $(seq 300); do sleep 300 & done; wait'
+	[[ $output == *"Resource temporarily unavailable"* ]]
 }
