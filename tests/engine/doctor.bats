@@ -22,6 +22,21 @@ finding() { jq -r --arg c "$1" '.[] | select(.check == $c) | "\(.ok) \(.message)
 	done
 }
 
+@test "doctor says who the user of workspaces is on this machine" {
+	local name
+	name=$(getent passwd 1000 | cut -d: -f1)
+	run p doctor --json
+	if docker info -f '{{.SecurityOptions}}' | grep -qE 'name=(userns|rootless)'; then
+		[[ $(finding "workspaces' user") == "true mapped by the engine"* ]]
+	elif [ -z "$name" ]; then
+		[[ $(finding "workspaces' user") == "true uid 1000, which nobody has"* ]]
+	elif [ "$(id -u)" = 1000 ]; then
+		[[ $(finding "workspaces' user") == "true uid 1000, which is yours"* ]]
+	else
+		[[ $(finding "workspaces' user") == "true uid 1000, which is $name's: $name may read the environment"* ]]
+	fi
+}
+
 @test "doctor finds a missing image: perry build" {
 	config image perry:not-built
 	run p doctor --json

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,8 +25,9 @@
 #include "ops/fleet.h"
 #include "policy/policy.h"
 
-#define MIN_FREE (2ull << 30)
-#define GIB      (double)(1ull << 30)
+#define MIN_FREE      (2ull << 30)
+#define WORKSPACE_UID 1000 /* image/Dockerfile */
+#define GIB           (double)(1ull << 30)
 
 /* --- the engine --- */
 
@@ -90,14 +92,21 @@ static void check_storage(struct agent *a, const cJSON *info, cJSON *checks)
 		    NULL);
 }
 
-static void check_docker_inside(struct agent *a, const cJSON *info, cJSON *checks)
+static bool has_user_namespaces(const cJSON *info)
 {
-	const char *how = json_at(info, "Runtimes.sysbox-runc") ? "sysbox-runc" : NULL;
 	const cJSON *opt;
 	cJSON_ArrayForEach(opt, json_at(info, "SecurityOptions"))
-		if (!how && cJSON_IsString(opt) &&
+		if (cJSON_IsString(opt) &&
 		    (strstr(opt->valuestring, "name=userns") || strstr(opt->valuestring, "name=rootless")))
-			how = "user namespaces";
+			return true;
+	return false;
+}
+
+static void check_docker_inside(struct agent *a, const cJSON *info, cJSON *checks)
+{
+	const char *how = json_at(info, "Runtimes.sysbox-runc") ? "sysbox-runc"
+			  : has_user_namespaces(info)           ? "user namespaces"
+								: NULL;
 	struct config *c = agent_config(a);
 	bool accepted = config_bool(c, "allowHostEquivalentDocker");
 	config_unref(c);
@@ -109,6 +118,31 @@ static void check_docker_inside(struct agent *a, const cJSON *info, cJSON *check
 			: xstrdup("not possible: the engine has neither sysbox-runc nor user namespaces (--docker is "
 				  "refused)"),
 		NULL);
+}
+
+/* Who is what in a workspace is so to the kernel: one of this machine with the same number reads the environment and
+ * the files of its processes, and signals them. Told, not judged: remapping users is a decision about all of an
+ * engine's containers. */
+static void check_user(struct agent *a, const cJSON *info, cJSON *checks)
+{
+	struct passwd pw, *found = NULL;
+	char text[1024];
+	char *message;
+	if (!is_local(a->docker))
+		return;
+	if (has_user_namespaces(info))
+		message = xstrdup("mapped by the engine: nobody of this machine");
+	else if (getpwuid_r(WORKSPACE_UID, &pw, text, sizeof text, &found) != 0 || !found)
+		message = xasprintf("uid %d, which nobody has on this machine", WORKSPACE_UID);
+	else if (pw.pw_uid == geteuid())
+		message = xasprintf("uid %d, which is yours: your programs may read and signal those in workspaces",
+				    WORKSPACE_UID);
+	else
+		message = xasprintf("uid %d, which is %s's: %s may read the environment, secrets included, and the "
+				    "files of every workspace's programs, and signal them; userns-remap of the engine "
+				    "keeps them apart",
+				    WORKSPACE_UID, pw.pw_name, pw.pw_name);
+	doctor_note(checks, "workspaces' user", true, message, NULL);
 }
 
 static void check_image(struct agent *a, cJSON *checks)
@@ -313,6 +347,7 @@ int proc_doctor(struct call *c, cJSON **out, struct perry_err **err)
 		check_disk(a, info, checks);
 		check_image(a, checks);
 		check_docker_inside(a, info, checks);
+		check_user(a, info, checks);
 	}
 	check_ports(a, checks);
 	check_network(a, checks);
