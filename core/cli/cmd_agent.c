@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -197,6 +198,23 @@ static void tell_agent(void)
 		kill(pid, SIGHUP);
 }
 
+/* A file that vanished while the agent runs is not begun anew with one key: the agent writes what it held. */
+static int have_file(const char *dir, struct perry_err **err)
+{
+	cleanup_free char *path = path_join(dir, "config.json");
+	if (access(path, F_OK) == 0 || !agent_pid())
+		return 0;
+	tell_agent();
+	for (int i = 0; i < 200; i++) {
+		struct timespec pause = { 0, 25000000 };
+		if (access(path, F_OK) == 0)
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	return perry_fail(err, PERRY_ESTATE,
+			  "%s is gone, and the running agent does not write it again; see: perry agent logs", path);
+}
+
 /* Without an agent that answers, the workspaces are not known; their next start tells. */
 static int check_prefix(const char *prefix, struct perry_err **err)
 {
@@ -242,6 +260,8 @@ int cmd_agent_config_set(const struct args *a, struct perry_err **err)
 		value = typed = read_stdin_line();
 	int rc = strcmp(a->words[0], "tailscale.hostnamePrefix") == 0 ? check_prefix(value, err) : 0;
 	if (rc == 0)
+		rc = have_file(dir, err);
+	if (rc == 0)
 		rc = config_set(dir, a->words[0], value, err);
 	if (typed)
 		wipe(typed, strlen(typed));
@@ -256,7 +276,7 @@ int cmd_agent_config_set(const struct args *a, struct perry_err **err)
 int cmd_agent_config_unset(const struct args *a, struct perry_err **err)
 {
 	cleanup_free char *dir = path_config_dir();
-	if (config_set(dir, a->words[0], NULL, err) < 0)
+	if (have_file(dir, err) < 0 || config_set(dir, a->words[0], NULL, err) < 0)
 		return -1;
 	tell_agent();
 	return 0;

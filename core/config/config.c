@@ -18,6 +18,7 @@ enum { MAX_FILE = 4 << 20 };
 
 struct config {
 	atomic_int refs;
+	bool has_file;
 	cJSON *file;      /* as it stands on disk */
 	cJSON *effective; /* defaults, then the file, then the environment */
 };
@@ -91,7 +92,7 @@ static void teach_redaction(void *ctx, const char *path, cJSON *parent, cJSON *v
 }
 
 /* Reads DIR/config.json; an absent file is an empty object. */
-static int read_file(const char *dir, cJSON **out, struct perry_err **err)
+static int read_file(const char *dir, bool *there, cJSON **out, struct perry_err **err)
 {
 	cleanup_free char *path = path_join(dir, "config.json");
 	cleanup_buf struct buf text = { 0 };
@@ -99,9 +100,11 @@ static int read_file(const char *dir, cJSON **out, struct perry_err **err)
 	if (stat(path, &st) < 0) {
 		if (errno != ENOENT)
 			return perry_fail_errno(err, errno, "%s", path);
+		*there = false;
 		*out = cJSON_CreateObject();
 		return 0;
 	}
+	*there = true;
 	/* It holds the token: nobody else reads it. An old installation left it open. */
 	if (S_ISREG(st.st_mode) && (st.st_mode & 077) && st.st_uid == geteuid() && chmod(path, 0600) == 0)
 		log_warn("config", "%s was readable by others; its mode is 0600 now", path);
@@ -116,7 +119,8 @@ int config_load(const char *dir, struct config **out, void (*warn)(void *, const
 {
 	cleanup_json cJSON *file = NULL;
 	cleanup_json cJSON *effective = defaults();
-	if (read_file(dir, &file, err) < 0)
+	bool there = false;
+	if (read_file(dir, &there, &file, err) < 0)
 		return -1;
 	if (table_check(file, warn, ctx, err) < 0) {
 		perry_wrap(err, "%s", dir);
@@ -132,6 +136,7 @@ int config_load(const char *dir, struct config **out, void (*warn)(void *, const
 	table_secrets(effective, teach_redaction, NULL);
 	struct config *c = xcalloc(1, sizeof *c);
 	atomic_init(&c->refs, 1);
+	c->has_file = there;
 	c->file = take_ptr(file);
 	c->effective = take_ptr(effective);
 	*out = c;
@@ -151,6 +156,27 @@ void config_unref(struct config *c)
 	cJSON_Delete(c->file);
 	cJSON_Delete(c->effective);
 	free(c);
+}
+
+bool config_has_file(const struct config *c)
+{
+	return c->has_file;
+}
+
+static int keep_theirs(cJSON *root, void *ctx, struct perry_err **err)
+{
+	const struct config *c = ctx;
+	const cJSON *member;
+	if (root->child)
+		return 0;
+	cJSON_ArrayForEach(member, c->file)
+		cJSON_AddItemToObject(root, member->string, cJSON_Duplicate(member, 1));
+	return 0;
+}
+
+int config_put_back(const char *dir, const struct config *c, struct perry_err **err)
+{
+	return config_edit(dir, keep_theirs, (void *)c, err);
 }
 
 const cJSON *config_get(const struct config *c, const char *key)

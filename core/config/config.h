@@ -66,6 +66,10 @@ int config_check_prefix(const char *prefix, const cJSON *workspaces, struct perr
 /* Sets one dotted key from text (typed by the table; objects and arrays as JSON) or removes it (text NULL). Unknown
  * keys: PERRY_EINPUT with the nearest. */
 int config_set(const char *dir, const char *key, const char *text, struct perry_err **err);
+/* Was there a file to read? */
+bool config_has_file(const struct config *c);
+/* Writes the file of a snapshot again; one that is there meanwhile stays as it is. */
+int config_put_back(const char *dir, const struct config *c, struct perry_err **err);
 /* What to tell who saved an auth key that nothing but being ephemeral protects from leaving devices behind; NULL: there
  * is no key, or there is an API credential. */
 const char *config_key_warning(const struct config *c);

@@ -1,6 +1,7 @@
 /* Changing config.json: read, change, check, write, one writer at a time. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 
@@ -43,9 +44,11 @@ int config_edit(const char *dir, int (*change)(cJSON *root, void *ctx, struct pe
 	cleanup_fd int lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (lock < 0 || flock(lock, LOCK_EX) < 0)
 		return perry_fail_errno(err, errno, "%s", lock_path);
-	if (file_read(path, 4 << 20, &text, &why) < 0 && why->code != PERRY_ENOTFOUND)
+	bool there = file_read(path, 4 << 20, &text, &why) == 0;
+	if (!there && why->code != PERRY_ENOTFOUND)
 		return perry_move(err, take_ptr(why));
-	cleanup_json cJSON *root = text.len ? json_parse(buf_str(&text), text.len, path, err) : cJSON_CreateObject();
+	/* An empty file is a broken one: what it held is not to be lost by the next change. */
+	cleanup_json cJSON *root = there ? json_parse(buf_str(&text), text.len, path, err) : cJSON_CreateObject();
 	if (!root)
 		return -1;
 	if (table_check(root, NULL, NULL, err) < 0)
@@ -57,10 +60,12 @@ int config_edit(const char *dir, int (*change)(cJSON *root, void *ctx, struct pe
 	table_secrets(root, keep_masked, &k);
 	if (table_check(root, NULL, NULL, err) < 0)
 		return -1;
-	if (text.len && json_equal(old, root))
+	if (there && json_equal(old, root))
 		return 0;
 	cleanup_free char *out = json_pretty(root);
-	return file_write_atomic(path, out, strlen(out), 0600, err);
+	/* A link is followed: the file is where its owner keeps it. */
+	cleanup_free char *real = realpath(path, NULL);
+	return file_write_atomic(real ? real : path, out, strlen(out), 0600, err);
 }
 
 struct assignment {

@@ -113,6 +113,53 @@ s.bind((sys.argv[1], int(sys.argv[2]))); s.listen(); print("up", flush=True); ti
 	[ "$(cat "$DIR/config.json")" = '{"broken' ]
 }
 
+refuses_strangers() {
+	tcp /rpc/workspaces/list -X POST
+	expect 401
+	tcp /rpc/workspaces/list -X POST -H "Authorization: Bearer $TOKEN"
+	expect 200
+}
+
+@test "a config.json that vanishes, is emptied or loses its token turns authentication not off" {
+	agent_start
+	sed -i 's/^{/{\n  "sshPortRange": "2300-2310",/' "$DIR/config.json"
+	refuses_strangers
+	cp "$DIR/config.json" "$DIR/kept"
+	mv "$DIR/config.json" "$DIR/away" # as editors do
+	refuses_strangers
+	: >"$DIR/config.json"
+	refuses_strangers
+	kill -HUP "$PID"
+	refuses_strangers
+	[ ! -s "$DIR/config.json" ]
+	refute env PERRY_CONFIG_DIR="$DIR" "$BUILD/perry" agent config set maxOperations 7
+	[ ! -s "$DIR/config.json" ]
+	rpc config/scripts/update '{"post_start":[]}'
+	[ "$CODE" -ge 400 ]
+	echo '{"maxOperations": 9}' >"$DIR/config.json"
+	refuses_strangers
+	[ "$(jq -r .auth.token "$DIR/config.json")" = "$TOKEN" ] # written again, beside what is new
+	jq -e '.maxOperations == 9' "$DIR/config.json"
+}
+
+@test "what changes a config.json that vanished begins with what it held" {
+	local way
+	agent_start
+	sed -i 's/^{/{\n  "sshPortRange": "2300-2310",/' "$DIR/config.json"
+	refuses_strangers
+	for way in cli api hup; do
+		rm "$DIR/config.json"
+		refuses_strangers
+		case $way in
+		cli) PERRY_CONFIG_DIR=$DIR "$BUILD/perry" agent config set maxOperations 7 ;;
+		api) rpc config/scripts/update '{"post_start":[]}'; expect 200 ;;
+		hup) kill -HUP "$PID"; eventually 30 test -s "$DIR/config.json" ;;
+		esac
+		jq -e --arg t "$TOKEN" '.auth.token == $t and .sshPortRange == "2300-2310"' "$DIR/config.json"
+		refuses_strangers
+	done
+}
+
 @test "SIGTERM ends it with status 0 and leaves nothing behind" {
 	agent_start
 	kill "$PID"

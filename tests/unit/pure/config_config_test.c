@@ -235,6 +235,56 @@ static void a_broken_file_is_never_overwritten(void **state)
 	assert_string_equal(text, "{broken");
 }
 
+static void an_emptied_file_is_a_broken_one(void **state)
+{
+	struct config *c = NULL;
+	(void)state;
+	put_file("");
+	assert_int_equal(config_load(dir, &c, NULL, NULL, NULL), -1);
+	assert_int_equal(config_set(dir, "port", "7500", NULL), -1);
+	cleanup_free char *text = get_file();
+	assert_string_equal(text, "");
+}
+
+static void a_file_that_is_gone_is_put_back(void **state)
+{
+	struct config *c = NULL;
+	cleanup_free char *path = path_join(dir, "config.json");
+	(void)state;
+	put_file("{\"auth\":{\"token\":\"abcdefgh\"},\"mine\":1}");
+	assert_int_equal(config_load(dir, &c, NULL, NULL, NULL), 0);
+	assert_true(config_has_file(c));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(config_put_back(dir, c, NULL), 0);
+	cleanup_free char *text = get_file();
+	cleanup_json cJSON *j = cJSON_Parse(text);
+	assert_string_equal(json_str(j, "auth.token"), "abcdefgh");
+	assert_int_equal((int)json_int_or(j, "mine", 0), 1);
+	/* Somebody's newer file stays. */
+	put_file("{\"mine\":2}");
+	assert_int_equal(config_put_back(dir, c, NULL), 0);
+	cleanup_free char *after = get_file();
+	assert_string_equal(after, "{\"mine\":2}");
+	config_unref(c);
+}
+
+static void a_link_is_followed(void **state)
+{
+	struct stat st;
+	cleanup_free char *path = path_join(dir, "config.json"), *real = path_join(dir, "elsewhere.json");
+	(void)state;
+	put_file("{}");
+	assert_int_equal(rename(path, real), 0);
+	assert_int_equal(symlink("elsewhere.json", path), 0);
+	assert_int_equal(config_set(dir, "port", "7500", NULL), 0);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	cleanup_free char *text = get_file();
+	assert_non_null(strstr(text, "7500"));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(unlink(real), 0);
+}
+
 static void the_environment_goes_over_the_file(void **state)
 {
 	struct config *c;
@@ -269,6 +319,9 @@ int main(void)
 		cmocka_unit_test(secrets_come_from_files_of_ours),
 		cmocka_unit_test(edits_keep_what_is_unknown_or_masked),
 		cmocka_unit_test(a_broken_file_is_never_overwritten),
+		cmocka_unit_test(an_emptied_file_is_a_broken_one),
+		cmocka_unit_test(a_file_that_is_gone_is_put_back),
+		cmocka_unit_test(a_link_is_followed),
 		cmocka_unit_test(the_environment_goes_over_the_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
