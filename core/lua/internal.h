@@ -30,15 +30,15 @@ struct lua_host {
 	char hostname[256];
 	char run_id[17]; /* of this life of the agent: helpers of an earlier one are nobody's */
 	struct background *background;
-	struct ops *ops;                           /* set with engine_sub */
-	struct hub_sub *engine_sub;                /* the engine's coming and going */
-	bool engine_lost;                          /* under the hub's lock */
-	pthread_mutex_t lock;                      /* of the members below; never held across a call that blocks */
-	struct tools *tools;                       /* what the tools volume holds, or NULL: not looked yet */
-	bool tools_seen;                           /* complete */
-	struct compiled *compiled;                 /* modules of ours, only added to */
-	cJSON *engine;                             /* facts of the engine, see run_engine; NULL: not asked yet */
-	pthread_mutex_t tools_lock, networks_lock; /* of locked(); held across engine calls on purpose */
+	struct ops *ops;            /* set with engine_sub */
+	struct hub_sub *engine_sub; /* the engine's coming and going */
+	bool engine_lost;           /* under the hub's lock */
+	pthread_mutex_t lock;       /* of the members below; never held across a call that blocks */
+	struct tools *tools;        /* what the tools volume holds, or NULL: not looked yet */
+	bool tools_seen;            /* complete */
+	struct compiled *compiled;  /* modules of ours, only added to */
+	cJSON *engine;              /* facts of the engine, see run_engine; NULL: not asked yet */
+	pthread_mutex_t tools_lock, networks_lock, pause_lock; /* of locked(); held across engine calls on purpose */
 	pthread_mutex_t spare_lock;
 	cJSON *spares; /* networks that are ready, [{name, subnet}], or NULL */
 };

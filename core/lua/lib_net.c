@@ -137,12 +137,14 @@ static int l_tools_complete(lua_State *L)
 }
 
 /* locked(what, fn): runs fn while no other run is in a locked(what) of its own. Errors pass. what: "tools" (the tools
- * volume is filled), "networks" (a network is neither a workspace's nor a spare one for a moment). */
+ * volume is filled), "networks" (a network is neither a workspace's nor a spare one for a moment),
+ * "pause" (who holds a workspace still). */
 static int l_locked(lua_State *L)
 {
-	static const char *const names[] = { "tools", "networks", NULL };
+	static const char *const names[] = { "tools", "networks", "pause", NULL };
 	struct lua_host *h = run_of(L)->host;
-	pthread_mutex_t *lock = luaL_checkoption(L, 1, NULL, names) == 0 ? &h->tools_lock : &h->networks_lock;
+	pthread_mutex_t *const locks[] = { &h->tools_lock, &h->networks_lock, &h->pause_lock };
+	pthread_mutex_t *lock = locks[luaL_checkoption(L, 1, NULL, names)];
 	luaL_checktype(L, 2, LUA_TFUNCTION);
 	lua_settop(L, 2);
 	pthread_mutex_lock(lock);

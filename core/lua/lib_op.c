@@ -141,6 +141,17 @@ static int l_submit(lua_State *L)
 	return box_ok(L, b, rc);
 }
 
+/* under_way(id): has this operation not ended? */
+static int l_under_way(lua_State *L)
+{
+	struct run *r = run_of(L);
+	struct op *op = r->ops ? ops_find(r->ops, luaL_checkstring(L, 1)) : NULL;
+	lua_pushboolean(L, op && op_wait(op, 0) != 0);
+	if (op)
+		op_unref(op);
+	return 1;
+}
+
 /* kinds: {NAME = {makes = "always"|"maybe"|nil}}, of ops/kinds.h what our Lua asks. */
 static void push_kinds(lua_State *L)
 {
@@ -157,10 +168,19 @@ static void push_kinds(lua_State *L)
 int lib_op(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
-		{ "info", l_info },   { "steps", l_steps },       { "step", l_step },
-		{ "warn", l_warn },   { "warnings", l_warnings }, { "progress", l_progress },
-		{ "check", l_check }, { "stopping", l_stopping }, { "save_plan", l_save_plan },
-		{ "event", l_event }, { "submit", l_submit },     { 0 },
+		{ "info", l_info },
+		{ "steps", l_steps },
+		{ "step", l_step },
+		{ "warn", l_warn },
+		{ "warnings", l_warnings },
+		{ "progress", l_progress },
+		{ "check", l_check },
+		{ "stopping", l_stopping },
+		{ "save_plan", l_save_plan },
+		{ "event", l_event },
+		{ "submit", l_submit },
+		{ "under_way", l_under_way },
+		{ 0 },
 	};
 	luaL_newlib(L, fns);
 	push_kinds(L);

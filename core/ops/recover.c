@@ -50,19 +50,11 @@ static void give_up(struct ops *o, const char *id, const char *state, enum perry
 static bool worth_it(struct ops *o, const cJSON *record)
 {
 	const char *id = json_str(record, "id"), *kind = json_str_or(record, "kind", "");
-	const cJSON *later = later_on(record);
 	if (!op_kind_find(kind)) {
 		/* A newer version's. */
 		cleanup_free char *text = xasprintf("there is no operation \"%s\" in this version", kind);
 		log_error("operations", "%s: %s", json_str_or(record, "workspace", "everything"), text);
 		give_up(o, id, "failed", PERRY_EINTERNAL, text);
-		return false;
-	}
-	if (later) {
-		/* It was being cancelled for the later one, which puts right whatever it left behind. */
-		cleanup_free char *text =
-			xasprintf("cancelled by %s of the same workspace", json_str_or(later, "kind", "?"));
-		give_up(o, id, "cancelled", PERRY_ECANCELLED, text);
 		return false;
 	}
 	if (json_int_or(record, "attempts", 0) >= ATTEMPTS_MAX) {
@@ -77,8 +69,21 @@ static bool worth_it(struct ops *o, const cJSON *record)
 	return true;
 }
 
+/* Under o->lock: the last one that was taken up for a workspace, or NULL. */
+static struct op *last_on(struct ops *o, const char *workspace)
+{
+	struct op *last = NULL;
+	for (struct op *op = o->active; op; op = op->next)
+		if (workspace && str_eq(op->workspace, workspace))
+			last = op;
+	return last;
+}
+
+/* One that was being cancelled for a later one is cancelled again: it undoes what it had begun, as it would have, and
+ * the later one comes after it. */
 static void take_up(struct ops *o, const cJSON *record)
 {
+	const cJSON *later = later_on(record);
 	struct op *op = op_new(o, op_kind_find(json_str(record, "kind")), json_str(record, "workspace"),
 			       json_at(record, "request"), json_at(record, "caller"));
 	snprintf(op->id, sizeof op->id, "%s", json_str(record, "id"));
@@ -91,8 +96,13 @@ static void take_up(struct ops *o, const cJSON *record)
 	log_info("operations", "%s of %s goes on%s%s", op->kind->name, op->workspace ? op->workspace : "everything",
 		 step ? " at " : "", step ? step : "");
 	op_publish(op, "recover", step);
+	if (later) {
+		cleanup_free char *why =
+			xasprintf("cancelled by %s of the same workspace", json_str_or(later, "kind", "?"));
+		op_cancel(op, why, false);
+	}
 	pthread_mutex_lock(&o->lock);
-	ops_claim(o, op, NULL);
+	ops_claim(o, op, last_on(o, op->workspace));
 	pthread_mutex_unlock(&o->lock);
 	ops_enter(o, op);
 	op_unref(op);

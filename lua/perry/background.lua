@@ -1,5 +1,6 @@
 -- What nobody waits for: spare networks, actions, and what the agent does when it has come up.
 local base = require "base"
+local clone = require "perry.clone"
 local docker = require "docker"
 local errors = require "perry.errors"
 local files = require "files"
@@ -77,7 +78,12 @@ local function bring_back()
     tries = tries - 1
     if tries == 0 or base.stopping() then return end
   end
+  clone.resume_all()
   for _, record in ipairs(store.list()) do
+    if record.state == "deleting" then
+      local ok, e = errors.try(op.submit, "delete", record.name, { keepHome = record.deleting ~= nil and record.deleting.keepHome })
+      if not ok and not errors.is(e, "CONFLICT") then base.log("warn", record.name .. ": " .. errors.message(e)) end
+    end
     if record.desired == "running" and record.state == "ready" and store.status(record.name) ~= "running" then
       local ok, e = errors.try(op.submit, "start", record.name, { reason = "boot" })
       if not ok and not errors.is(e, "CONFLICT") then base.log("warn", record.name .. ": " .. errors.message(e)) end

@@ -4,6 +4,7 @@ local container = require "perry.container"
 local docker = require "docker"
 local errors = require "perry.errors"
 local names = require "perry.names"
+local net = require "net"
 local op = require "op"
 local plan = require "perry.plan"
 local store = require "store"
@@ -20,14 +21,17 @@ end
 
 local script = "set -e; i=1; while [ -d /from$i ]; do cp -a /from$i/. /to$i/; i=$((i+1)); done; rm -rf /to1/.perry"
 
+local function helper_of(ctx) return "perry-clone-" .. ctx.info.id end
+
 -- Copies in a container of the source's image that has all the volumes; waits, and looks whether it should stop.
 local function copy(ctx, source)
-  local helper = "perry-clone-" .. ctx.info.id
+  local helper = helper_of(ctx)
   local mounts = base.list()
   for i, p in ipairs(pair(ctx, source)) do
-    docker.volume_create(p[2], names.labels(ctx.name))
+    local labels = names.labels(ctx.name)
+    docker.volume_create(p[2], labels)
     mounts[#mounts + 1] = { Type = "volume", Source = p[1], Target = "/from" .. i, ReadOnly = true }
-    mounts[#mounts + 1] = { Type = "volume", Source = p[2], Target = "/to" .. i }
+    mounts[#mounts + 1] = { Type = "volume", Source = p[2], Target = "/to" .. i, VolumeOptions = { Labels = labels } }
   end
   docker.remove(helper) -- of a run that was killed; what it copied is copied again
   local id = docker.create(helper, {
@@ -51,24 +55,66 @@ local function copy(ctx, source)
   if not ok then error(e, 0) end
 end
 
--- Nothing is written meanwhile: a running source is paused. One that was left paused by a killed run goes on again.
-local function with_source_paused(source, fn)
-  local current = source.containerId and docker.inspect(source.containerId)
-  local running = current and current.State.Running
-  if running and not current.State.Paused then docker.call("POST", "/containers/" .. current.Id .. "/pause") end
-  local ok, e = errors.try(fn)
-  if running then
-    local resumed, why = errors.try(docker.call, "POST", "/containers/" .. current.Id .. "/unpause")
-    if not resumed then
-      op.warn("prepare", ("%s stays paused: %s"):format(source.name, errors.message(why)), "docker unpause " .. names.container(source.name))
+-- Nothing is written meanwhile: a running source is paused. Its record says for which operations, before it is: whoever comes after a kill knows
+-- what to let go on, and what its owner had paused stays so.
+local function pause(source, id)
+  net.locked("pause", function()
+    local held = (store.get(source.name) or {}).paused
+    local current = source.containerId and docker.inspect(source.containerId)
+    if not (current and current.State.Running) or (current.State.Paused and not (held and next(held))) then return end
+    store.patch(source.name, { paused = { [id] = true } })
+    if not current.State.Paused then docker.call("POST", "/containers/" .. current.Id .. "/pause") end
+  end)
+end
+
+-- The source goes on, once nobody else copies it.
+local function resume(name, id)
+  net.locked("pause", function()
+    local source = store.get(name)
+    local held = source and source.paused
+    if not (held and held[id]) then return end
+    held[id] = nil
+    if not next(held) then
+      local current = source.containerId and docker.inspect(source.containerId)
+      if current then container.wake(current) end
     end
-  end
+    store.patch(name, { paused = { [id] = base.null } })
+  end)
+end
+
+local function warn_paused(name, e)
+  op.warn("prepare", ("%s stays paused: %s"):format(name, errors.message(e)), "perry start " .. name)
+end
+
+local function with_source_paused(ctx, source, fn)
+  local ok, e = errors.try(function()
+    pause(source, ctx.info.id)
+    fn()
+  end)
+  local resumed, why = errors.try(resume, source.name, ctx.info.id)
+  if not resumed then warn_paused(source.name, why) end
   if not ok then error(e, 0) end
 end
 
-local function copied(ctx) return ctx.record.copied end
+-- What a killed run left: its helper, which holds the volumes, and the source.
+local function tidy(ctx)
+  local ok, e = errors.try(docker.remove, helper_of(ctx))
+  if not ok then base.log("warn", "removing a helper container: " .. errors.message(e)) end
+  ok, e = errors.try(resume, ctx.input.sourceName, ctx.info.id)
+  if not ok then warn_paused(ctx.input.sourceName, e) end
+end
+
+-- Sources that were paused for operations which are no more.
+function M.resume_all()
+  for _, record in ipairs(store.list()) do
+    for id in pairs(record.paused or {}) do
+      if not op.under_way(id) then errors.attempt("letting " .. record.name .. " go on", resume, record.name, id) end
+    end
+  end
+end
 
 function M.run(ctx, up)
+  if ctx.info.recovered then tidy(ctx) end
   local source = store.get(ctx.input.sourceName)
   if not source then base.fail("NOT_FOUND", "Workspace not found") end
   if ctx.record and ctx.record.op ~= ctx.info.id then base.fail("CONFLICT", ("Workspace '%s' already exists"):format(ctx.name)) end
@@ -76,12 +122,13 @@ function M.run(ctx, up)
     ctx.record = plan.new_record(ctx.name, source.request or {}, ctx.info.caller)
     ctx.record.repo, ctx.record.branch, ctx.record.cloned, ctx.record.dir = source.repo, source.branch, source.cloned, source.dir
     ctx.record.labels = source.labels
+    ctx.record.copying = source.name -- until its home is whole
   end
   ctx.before_container = function()
-    if copied(ctx) then return end
+    if ctx.record.copied then return end
     op.progress("prepare", "copying the home of " .. source.name)
-    with_source_paused(source, function() copy(ctx, source) end)
-    ctx:patch { copied = true }
+    with_source_paused(ctx, source, function() copy(ctx, source) end)
+    ctx:patch { copied = true, copying = base.null }
   end
   up(ctx, true, "clone")
 end

@@ -45,8 +45,38 @@ function M.own_volume(ws, name)
   return volume, whose == ws
 end
 
+-- Of a run that was killed: nobody else may use a volume at the same time, nor hold it.
+function M.remove_helpers(volume)
+  for _, c in ipairs(docker.list { label = { "perry.agent=" .. names.agent, "perry.helper" }, volume = { volume } }) do docker.remove(c.Id) end
+end
+
+local let_go_ms = 10000
+
+-- A container that is just being removed, or one that the engine was still making for a killed run, holds it for a moment.
+local function drop_volume(name)
+  local until_ms = base.mono() + let_go_ms
+  while true do
+    M.remove_helpers(name)
+    local ok, e = errors.try(docker.volume_remove, name)
+    if ok then return end
+    if not errors.says(e, "in use") or base.mono() > until_ms then error(e, 0) end
+    base.sleep(100)
+  end
+end
+
 function M.remove_volume(ws, name)
-  if M.own_volume(ws, name) then docker.volume_remove(name) end
+  if M.own_volume(ws, name) then drop_volume(name) end
+end
+
+-- One that is paused goes on.
+function M.wake(container)
+  if container.State.Paused then docker.call("POST", "/containers/" .. container.Id .. "/unpause") end
+end
+
+-- The one that made way for another, unless it is somebody else's.
+function M.remove_old(ws)
+  local old = docker.inspect(names.old_container(ws))
+  if old and not others(old.Config) then docker.remove(old.Id) end
 end
 
 -- The workspace's container, by the record's id, else by name (a run was killed between making it and recording it).
@@ -119,7 +149,7 @@ local function finish_remake(ctx)
     current = nil
   end
   if not current then make(ctx, remake.image) else remember(ctx, current.Id) end
-  docker.remove(names.old_container(ctx.name))
+  M.remove_old(ctx.name)
   local previous = ctx.record.kept
   ctx:patch { remake = base.null, kept = remake.commit or base.null, error = base.null }
   if previous and previous ~= remake.commit then errors.attempt("removing the image " .. previous, docker.image_remove, previous) end
@@ -173,6 +203,7 @@ function M.ensure(ctx)
   end
   if difference and ctx.recreate and container.Config.Labels["perry.base"] ~= ctx.image_id then return remake_fresh(ctx, container) end
   if difference then return remake_kept(ctx, container, difference == "port" and "its port changed" or "its plan changed") end
+  M.wake(container)
   ctx.container = container.Id
   ctx.running = container.State.Running
   local update = spec.update(ctx, container)
@@ -247,7 +278,7 @@ function M.undo(ctx)
   store.container(ctx.name, nil)
   if not record.homeKept then M.remove_volume(ctx.name, names.home_volume(ctx.name)) end
   local inner, labelled = M.own_volume(ctx.name, names.docker_volume(ctx.name))
-  if labelled then docker.volume_remove(inner.Name) end
+  if labelled then drop_volume(inner.Name) end
   if record.network then
     local name, subnet = record.network, record.subnet
     -- The record lets go of it first: deleting the record would free its addresses.

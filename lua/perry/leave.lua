@@ -306,17 +306,12 @@ local function exec_leave(id)
   return { left = false, error = answer.stderr ~= "" and answer.stderr or ("exit code %d"):format(answer.code) }
 end
 
--- Of a run that was killed: nobody else may use the state at the same time, nor hold its volume.
-local function remove_helpers(volume)
-  for _, c in ipairs(docker.list { label = { "perry.agent=" .. names.agent, "perry.helper" }, volume = { volume } }) do docker.remove(c.Id) end
-end
-
 -- The state of a workspace that does not run holds the device's own keys: a helper with nothing but tailscaled logs it out. It needs no rights.
 local function logout_from_state(ctx)
   local volume = names.tailscale_volume(ctx.name)
   if not container.own_volume(ctx.name, volume) or not (ctx.record.imageId and docker.image_inspect(ctx.record.imageId)) then return nil end
   op.progress("delete", "logging its device out of the tailnet")
-  remove_helpers(volume)
+  container.remove_helpers(volume)
   local id = docker.create("perry-leave-" .. base.random(8), {
     Image = ctx.record.imageId, User = "0", Labels = names.helper_labels(),
     Entrypoint = base.list { "/opt/perry/bin/tailscaled" },
@@ -463,8 +458,7 @@ end
 function M.remove_state(ctx)
   local volume = names.tailscale_volume(ctx.name)
   if M.keeps(ctx.name) or not container.own_volume(ctx.name, volume) then return end
-  remove_helpers(volume)
-  docker.volume_remove(volume)
+  container.remove_volume(ctx.name, volume)
 end
 
 return M

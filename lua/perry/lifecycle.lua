@@ -78,6 +78,16 @@ end
 
 -- --- the steps ---
 
+-- The image's id. A container that is there can be started without it; it is by the one that it was made of.
+local function image_for(ctx)
+  local ok, id = errors.try(image.ensure, ctx.plan.image, "prepare")
+  if ok then return id end
+  local there = not ctx.recreate and not errors.cancelled(id) and ctx.record.id and container.find(ctx)
+  if not there then error(id, 0) end
+  op.warn("prepare", errors.message(id) .. "; the container that is there is used as it is")
+  return there.Config.Labels["perry.base"] or there.Image
+end
+
 local function prepare(ctx)
   if not ctx.record.id then
     -- A home that outlived its workspace (delete --keep-home) is used again, and is not ours to remove should this fail.
@@ -87,7 +97,7 @@ local function prepare(ctx)
     ctx.recorded = true
     plan.admit_again(ctx, ctx.reason)
   end
-  ctx.image_id = image.ensure(ctx.plan.image, "prepare")
+  ctx.image_id = ctx.image_id or image_for(ctx)
   if not ctx.record.ports or not ctx.record.ports.ssh then
     local taken = {}
     local port = store.claim_port(ctx.name)
@@ -224,12 +234,22 @@ local function time_to_live(seconds)
   return { ttl = seconds, ttlFrom = base.now() }
 end
 
+-- A part of a home is no home. What the user does about it is said, and not done for him.
+local function need_whole(ctx)
+  local from = ctx.record.copying
+  if from and ctx.record.op ~= ctx.info.id then
+    base.fail("PRECONDITION_FAILED", ("the home of '%s' was not copied whole from '%s': perry delete %s, then perry clone %s %s"):format(ctx.name, from, ctx.name,
+      from, ctx.name))
+  end
+end
+
 -- A start of what runs only notes that it is used.
 local function already_up(ctx)
   if ctx.info.recovered or ctx.record.remake or ctx.record.state ~= "ready" then return false end
   local current = ctx.record.containerId and docker.inspect(ctx.record.containerId)
   if not (current and current.State.Running) then return false end
-  store.container(ctx.name, current)
+  container.wake(current)
+  store.container(ctx.name, current.State.Paused and docker.inspect(current.Id) or current)
   ctx:patch { desired = "running", lastUsed = base.now() }
   if ctx.input.ttl then ctx:patch(time_to_live(ctx.input.ttl)) end
   ctx.container = current.Id
@@ -248,6 +268,7 @@ end
 function M.start()
   local ctx = context()
   if is_new(ctx) then return create(ctx) end
+  need_whole(ctx)
   if already_up(ctx) then return retry_join(ctx) end
   asked(ctx)
   up(ctx, false, "start")
@@ -256,9 +277,14 @@ end
 function M.restart()
   local ctx = context()
   need(ctx)
+  need_whole(ctx)
   ctx.recreate = ctx.input.recreate == true
   asked(ctx)
-  local ok, e = xpcall(make_plan, base.guard, ctx, "restart") -- a refusal comes before anything stops
+  -- A refusal comes before anything stops, and so does an image that is not to be had.
+  local ok, e = xpcall(function()
+    make_plan(ctx, "restart")
+    if not ctx.record.remake then ctx.image_id = image_for(ctx) end
+  end, base.guard)
   if not ok then error(e, 0) end
   -- Interrupted after the stop: what runs now was started by this very operation.
   local before = ctx.info.recovered and steps.before(ctx.info, "start")
@@ -279,10 +305,12 @@ function M.stop()
   need(ctx)
   op.steps(base.list { { id = "stop", label = "Stopping container" } })
   steps.run("stop", function()
-    ctx:patch { desired = "stopped", stopReason = ctx.input.reason or base.null, state = (ctx.record.state == "creating" or ctx.record.state == "error") and "ready" or nil }
+    local unready = ctx.record.state == "creating" or ctx.record.state == "error"
+    ctx:patch { desired = "stopped", stopReason = ctx.input.reason or base.null, state = unready and (ctx.record.copying and "error" or "ready") or nil }
     local current = ctx.record.containerId and docker.inspect(ctx.record.containerId)
     if not current then return store.container(ctx.name, nil) end
     if current.State.Running then
+      container.wake(current)
       ask_action(ctx, "on_stopping")
       docker.stop(current.Id, grace)
     end
@@ -294,14 +322,22 @@ end
 
 -- --- delete ---
 
+-- Somebody else's container of that name is left alone. An engine that does not answer says nothing about whose it is.
+local function own_container(ctx)
+  local ok, current = errors.try(container.find, ctx)
+  if ok then return current end
+  if not errors.is(current, "CONFLICT") then error(current, 0) end
+end
+
 local function remove_all(ctx)
   local record, keep = ctx.record, ctx.input.keepHome == true
-  local mine, current = errors.try(container.find, ctx) -- somebody else's of that name is left alone
-  if mine and current then
+  local current = own_container(ctx)
+  if current then
+    container.wake(current)
     if keep and current.State.Running then docker.stop(current.Id, grace) end
     docker.remove(current.Id)
   end
-  docker.remove(names.old_container(ctx.name))
+  container.remove_old(ctx.name)
   store.container(ctx.name, nil)
   if keep then
     store.kv_set("kept-home/" .. ctx.name, { at = base.now() })
@@ -324,15 +360,27 @@ function M.delete()
   local ctx = context()
   -- Killed after the last thing it does; or it cancelled the start that made the workspace, which undid itself.
   if not ctx.record then return end
-  if not ctx.info.recovered then policy.ask("admit", facts(ctx, "delete")) end
+  local again = ctx.record.state == "deleting" -- one that did not come to its end
+  if not again and not ctx.info.recovered then policy.ask("admit", facts(ctx, "delete")) end
   op.steps(base.list { { id = "delete", label = "Deleting workspace" } })
   local gone, left = facts(ctx, "delete"), nil
   steps.run("delete", function()
-    ctx:patch { state = "deleting", desired = "stopped" }
-    if not ctx.info.recovered then ask_action(ctx, "on_deleting") end
-    left = leave.run(ctx, gone)
-    remove_all(ctx)
-    store.delete(ctx.name)
+    own_container(ctx) -- before the record says that it goes
+    ctx:patch { state = "deleting", desired = "stopped", deleting = { keepHome = ctx.input.keepHome == true } }
+    if not again then ask_action(ctx, "on_deleting") end
+    local ok, e = errors.try(function()
+      left = leave.run(ctx, gone)
+      remove_all(ctx)
+      store.delete(ctx.name)
+    end)
+    if ok then return end
+    if not op.stopping() then
+      errors.attempt("noting the failure", ctx.patch, ctx, {
+        error = { message = ("what is left of it could not be removed: %s; perry delete %s tries again, and so does the agent when it or the engine is started anew")
+          :format(errors.message(e), ctx.name) },
+      })
+    end
+    error(e, 0)
   end)
   tell_recovered(ctx)
   base.later("actions", "action", {

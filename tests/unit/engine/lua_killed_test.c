@@ -46,7 +46,10 @@ static int teardown(void **state)
 struct trigger {
 	const char *step, *status;
 	int ms;
+	const char *second, *workspace;
 };
+
+static void *second_and_kill(void *arg);
 
 static void *kill_later(void *arg)
 {
@@ -63,14 +66,31 @@ static void watch(void *ctx, const cJSON *ev)
 	if (!str_eq(json_str(ev, "kind"), "step") || !str_eq(json_str(ev, "step"), t->step) ||
 	    !str_eq(json_str(ev, "status"), t->status))
 		return;
-	if (t->ms == 0)
+	if (t->ms == 0 && !t->second)
 		kill(getpid(), SIGKILL);
-	pthread_create(&thread, NULL, kill_later, t);
+	pthread_create(&thread, NULL, t->second ? second_and_kill : kill_later, t);
+}
+
+/* KIND may be two, "clone,stop": the second comes MS after the step of the first, and then the kill. */
+static void *second_and_kill(void *arg)
+{
+	struct trigger *t = arg;
+	struct op *op = NULL;
+	cleanup_err struct perry_err *err = NULL;
+	usleep((unsigned)t->ms * 1000);
+	if (ops_submit(in.ops, t->second, t->workspace, NULL, NULL, &op, &err) < 0)
+		fprintf(stderr, "%s: %s\n", t->second, perry_msg(err));
+	usleep(5000);
+	kill(getpid(), SIGKILL);
+	return NULL;
 }
 
 static int child(char **argv)
 {
-	struct trigger t = { argv[6], argv[7], atoi(argv[8]) };
+	char *comma = strchr(argv[3], ',');
+	if (comma)
+		*comma++ = '\0';
+	struct trigger t = { argv[6], argv[7], atoi(argv[8]), comma, argv[4] };
 	inside_open(&in, argv[2], 1, watch, &t);
 	cleanup_err struct perry_err *err = NULL;
 	cleanup_json cJSON *result = run_op(&in, argv[3], argv[4], argv[5], &err);
@@ -285,6 +305,76 @@ static void copied(void **state)
 	end_with_delete("plc-source");
 }
 
+static bool is_paused(const char *container)
+{
+	cleanup_json cJSON *c = NULL;
+	cleanup_err struct perry_err *err = NULL;
+	ok(docker_container_inspect(in.docker, container, &c, &err));
+	return json_bool_or(c, "State.Paused", false);
+}
+
+/* A clone that was being cancelled when the agent was killed: nothing of it stays, its source goes on, and its name is
+ * free. */
+static void copied_in_vain(void **state)
+{
+	(void)state;
+	static const int ms[] = { 0, 30, 60, 100, 150, 250 };
+	static const char *const seconds[] = { "clone,delete", "clone,stop" };
+	inside_open(&in, dir, 1, NULL, NULL);
+	done(&in, "create", "plc-source", "{}");
+	says(&in, "plc-source", "head -c 60000000 /dev/zero > /home/workspace/big; rm /home/workspace/ran", "");
+	for (size_t i = 0; i < ARRAY_LEN(ms) * ARRAY_LEN(seconds); i++) {
+		const char *kinds = seconds[i % ARRAY_LEN(seconds)];
+		print_message("%s, +%d\n", kinds, ms[i / ARRAY_LEN(seconds)]);
+		inside_close(&in);
+		killed_or_done(kinds, "plc-killed", "{\"sourceName\":\"plc-source\"}", "prepare", "running",
+			       ms[i / ARRAY_LEN(seconds)], true);
+		recover();
+		assert_false(is_paused("workspace-plc-source"));
+		cleanup_json cJSON *record = record_of(&in, "plc-killed");
+		if (record) { /* it was done before the second came */
+			assert_true(strstr(kinds, "stop") != NULL);
+			done(&in, "start", "plc-killed", "{}");
+			says(&in, "plc-killed", "stat -c %s /home/workspace/big", "60000000");
+			done(&in, "delete", "plc-killed", "{}");
+		}
+		assert_int_equal(docker_volume_inspect(in.docker, "workspace-plc-killed", NULL, NULL), -1);
+		done(&in, "clone", "plc-killed", "{\"sourceName\":\"plc-source\"}");
+		says(&in, "plc-killed", "stat -c %s /home/workspace/big", "60000000");
+		done(&in, "delete", "plc-killed", "{}");
+	}
+	end_with_delete("plc-source");
+}
+
+/* Nobody is there any more who would let it go on: neither the clone nor the one that cancelled it. */
+static void left_paused(void **state)
+{
+	(void)state;
+	cleanup_err struct perry_err *err = NULL;
+	inside_open(&in, dir, 1, NULL, NULL);
+	done(&in, "create", "plc-source", "{}");
+	cleanup_json cJSON *held = json_of("{\"paused\":{\"0123456789abcdef\":true}}");
+	ok(store_ws_patch(in.store, "plc-source", held, NULL, &err));
+	ok(docker_call(in.docker, "POST", "/containers/workspace-plc-source/pause", NULL, 0, NULL, &err));
+	inside_close(&in);
+	recover();
+	for (int i = 0; i < 3000 && is_paused("workspace-plc-source"); i++)
+		usleep(10000);
+	assert_false(is_paused("workspace-plc-source"));
+	/* What its owner paused stays so until the next start. */
+	ok(docker_call(in.docker, "POST", "/containers/workspace-plc-source/pause", NULL, 0, NULL, &err));
+	done(&in, "clone", "plc-killed", "{\"sourceName\":\"plc-source\"}");
+	assert_true(is_paused("workspace-plc-source"));
+	done(&in, "delete", "plc-killed", "{}");
+	done(&in, "start", "plc-source", "{}");
+	assert_false(is_paused("workspace-plc-source"));
+	ok(docker_call(in.docker, "POST", "/containers/workspace-plc-source/pause", NULL, 0, NULL, &err));
+	done(&in, "stop", "plc-source", "{}");
+	done(&in, "start", "plc-source", "{}");
+	says(&in, "plc-source", "echo runs", "runs");
+	end_with_delete("plc-source");
+}
+
 /* Asked to stop in the middle (SIGTERM), not killed: the same. */
 static void told_to_stop(void **state)
 {
@@ -316,8 +406,8 @@ int main(int argc, char **argv)
 	if (argc > 8 && strcmp(argv[1], "--child") == 0)
 		return child(argv);
 	self = realpath("/proc/self/exe", NULL);
-	const struct CMUnitTest tests[] = { T(create),          T(start),  T(recreate),
-					    T(stop_and_delete), T(copied), T(told_to_stop) };
+	const struct CMUnitTest tests[] = { T(create), T(start),          T(recreate),    T(stop_and_delete),
+					    T(copied), T(copied_in_vain), T(left_paused), T(told_to_stop) };
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
