@@ -39,6 +39,9 @@ static const char *status_of(const cJSON *record)
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (strcmp(status, known[i]) == 0)
 			return known[i];
+	/* The engine has not said anything yet: as it should be; copy_error says so. */
+	if (strcmp(status, "unknown") == 0)
+		return str_eq(json_str(record, "desired"), "running") ? "running" : "stopped";
 	return "error";
 }
 

@@ -17,9 +17,10 @@ enum op_answer {
 /* OP_KIND(name, claims, brings_up, makes, joins, cancels, cancellable, source, answer)
  * claims       it claims a workspace; the others are there once
  * brings_up    its steps are shown as the workspace's "startup"
- * joins        kinds that it joins while they are under way, instead of running beside them
+ * joins        kinds that it joins while they are under way, instead of running beside them, when they do all that it
+ *              is asked for
  * cancels      it ends what runs: a cancellable one that is under way is cancelled, waited for, and then it runs
- * cancellable  see cancels
+ * cancellable  see cancels; one of the agent's own is also cancelled for anything else that somebody asks for
  * source       it holds the workspace that its input calls "sourceName" as well, together with others of its kind */
 /* clang-format off */
 #define OP_KINDS(OP_KIND) \
@@ -29,7 +30,7 @@ enum op_answer {
 	OP_KIND(clone,   true,  true,  MAKES_ALWAYS, 0,                             false, true,  true,  ANSWER_VIEW) \
 	OP_KIND(stop,    true,  false, MAKES_NONE,   0,                             true,  false, false, ANSWER_VIEW) \
 	OP_KIND(delete,  true,  false, MAKES_NONE,   0,                             true,  false, false, ANSWER_SUCCESS) \
-	OP_KIND(sync,    true,  false, MAKES_NONE,   0,                             false, false, false, ANSWER_SUCCESS) \
+	OP_KIND(sync,    true,  false, MAKES_NONE,   0,                             false, true,  false, ANSWER_SUCCESS) \
 	OP_KIND(prune,   false, false, MAKES_NONE,   OP_IS(prune),                  false, false, false, ANSWER_OWN) \
 	OP_KIND(build,   false, false, MAKES_NONE,   OP_IS(build),                  false, false, false, ANSWER_OWN)
 /* clang-format on */

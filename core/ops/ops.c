@@ -200,9 +200,37 @@ static void cancel_one(struct ops *o, struct op *op, const char *why, bool stopp
 		end_cancelled(o, op);
 }
 
+static bool asks_nothing(const cJSON *value)
+{
+	return cJSON_IsNull(value) || ((cJSON_IsObject(value) || cJSON_IsArray(value)) && !value->child);
+}
+
+/* Does the other one do all that this one is asked for? Why it is asked is no part of that. */
+static bool covers(const struct op *other, const struct op *new)
+{
+	const cJSON *member;
+	cJSON_ArrayForEach(member, new->input)
+		if (strcmp(member->string, "reason") != 0 && !asks_nothing(member) &&
+		    !json_equal(member, cJSON_GetObjectItemCaseSensitive(other->input, member->string)))
+			return false;
+	return true;
+}
+
 static bool joins(const struct op *new, const struct op *other)
 {
-	return new->kind->joins & 1u << other->kind->id && !atomic_load(&other->cancel.set);
+	return new->kind->joins & 1u << other->kind->id && !atomic_load(&other->cancel.set) && covers(other, new);
+}
+
+static bool is_called_by(const struct op *op, const char *kind)
+{
+	return strcmp(json_str_or(op->caller, "kind", ""), kind) == 0;
+}
+
+/* What the agent does by itself makes way for what somebody asks for. */
+static bool makes_way(const struct op *other, const struct op *new)
+{
+	return is_called_by(other, "agent") && other->kind->cancellable && !is_called_by(new, "agent") &&
+	       !is_called_by(new, "policy");
 }
 
 static int busy(const struct op *op, const char *workspace, struct perry_err **err)
@@ -229,6 +257,10 @@ static int judge(struct ops *o, const struct op *new, struct op **join, struct o
 				*join = op;
 			continue;
 		}
+		if (new->source && str_eq(op->workspace, new->source) && makes_way(op, new)) {
+			*after = op;
+			continue;
+		}
 		if (str_eq(op->source, new->workspace) || (new->source &&str_eq(op->workspace, new->source)))
 			return busy(op, op->source && str_eq(op->source, new->workspace) ? op->source : new->source,
 				    err);
@@ -240,11 +272,10 @@ static int judge(struct ops *o, const struct op *new, struct op **join, struct o
 	if (!last)
 		return 0;
 	/* Whoever works on it is never cancelled by policy. */
-	bool dying = atomic_load(&last->cancel.set),
-	     polite = strcmp(json_str_or(new->caller, "kind", ""), "policy") == 0;
+	bool dying = atomic_load(&last->cancel.set), polite = is_called_by(new, "policy");
 	if (joins(new, last))
 		*join = last;
-	else if (!polite && new->kind->cancels && last->kind->cancellable)
+	else if ((!polite && new->kind->cancels && last->kind->cancellable) || makes_way(last, new))
 		*after = last;
 	else if (new->kind->makes == MAKES_ALWAYS && last->kind->makes != MAKES_NONE && !dying)
 		return perry_fail(err, PERRY_ECONFLICT, "Workspace '%s' already exists", new->workspace);

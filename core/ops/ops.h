@@ -1,9 +1,8 @@
 /* Operations: one operation is one worker thread; it claims its workspace, is journalled step by step, can be cancelled
  * and is followed through the hub. Rules of claims: kinds.h. One whose caller is of kind "policy" (the idle hook's)
- * cancels nothing. To make what is being made is PERRY_ECONFLICT "Workspace 'x' already exists"; every other overlap on
- * one workspace is PERRY_ECONFLICT "Workspace 'x' is busy: <kind> since TIME". At most maxOperations run, the rest
- * queue.
- * Events:
+ * cancels nothing; one of kind "agent" makes way for others. To make what is being made is PERRY_ECONFLICT "Workspace
+ * 'x' already exists"; every other overlap on one workspace is PERRY_ECONFLICT "Workspace 'x' is busy: <kind> since
+ * TIME". At most maxOperations run, the rest queue. Events:
  * {"kind":"operation","operation":ID,"action":KIND,"workspace","state":"queued"|"running"|"recover"|"done"|"failed"|"cancelled",
  * "caller","error","warnings"},
  * {"kind":"step","operation","action","workspace","step","label","status","message","warned"},

@@ -129,3 +129,15 @@ gone() {
 	p delete -y part
 	p delete -y src
 }
+
+@test "before the engine has answered list says what should be, not error" {
+	p start known
+	echo hang >"$FAULT"
+	again
+	run p list --json=name,status
+	[ "$(jq -r '.[].status' <<<"$output")" = running ]
+	curl -s --unix-socket "$DIR/agent.sock" -X POST http://localhost/rpc/workspaces/list | grep -q "has not answered yet"
+	rm "$FAULT"
+	eventually 90 status_is known running
+	p delete -y known
+}

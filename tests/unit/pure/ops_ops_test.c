@@ -146,7 +146,7 @@ static void six_creates(void **state)
 	pthread_barrier_destroy(&gate);
 	assert_int_equal(won, 1);
 	await_log(w, "+create web");
-	/* Starts join it, whatever they asked. */
+	/* Starts join it. */
 	struct op *a = submit(w, "start", "web", "{}"), *b = submit(w, "start", "web", "{'env':{}}");
 	assert_ptr_equal(a, b);
 	assert_string_equal(op_kind(a)->name, "create");
@@ -162,7 +162,7 @@ static void conflicts(void **state)
 {
 	static const char *const busy[][2] = { { "stop", "start" },   { "stop", "stop" },     { "stop", "delete" },
 					       { "delete", "start" }, { "delete", "create" }, { "start", "restart" },
-					       { "start", "sync" },   { "sync", "stop" },     { "restart", "start" },
+					       { "start", "sync" },   { "sync", "start" },    { "restart", "start" },
 					       { "restart", "sync" }, { "create", "restart" } };
 	struct world *w = world_open(64);
 	for (size_t i = 0; i < ARRAY_LEN(busy); i++) {
@@ -182,9 +182,85 @@ static void conflicts(void **state)
 	world_close(w);
 }
 
+static struct op *submit_by(struct world *w, const char *caller, const char *kind, const char *ws, const char *input)
+{
+	struct op *op = NULL;
+	cleanup_json cJSON *in = J("%s", input), *by = J("{'kind':'%s'}", caller);
+	ok(ops_submit(w->ops, kind, ws, in, by, &op, &err));
+	return op;
+}
+
+/* What the agent does by itself is nobody's hindrance; what a user asked for is. */
+static void the_agents_own_makes_way(void **state)
+{
+	static const char *const pairs[][2] = { { "sync", "delete" },  { "sync", "stop" },   { "sync", "start" },
+						{ "sync", "restart" }, { "sync", "sync" },   { "start", "restart" },
+						{ "start", "sync" },   { "start", "delete" } };
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+		struct world *w = world_open(4);
+		struct op *a = submit_by(w, "agent", pairs[i][0], "web", "{'block':true}");
+		char line[64];
+		snprintf(line, sizeof line, "+%s web", pairs[i][0]);
+		await_log(w, line);
+		struct op *b = submit_by(w, "local", pairs[i][1], "web", "{}");
+		assert_int_equal(op_wait(b, 5000), 0);
+		assert_null(op_error(b));
+		assert_int_equal(op_error(a)->code, PERRY_ECANCELLED);
+		op_unref(a);
+		op_unref(b);
+		world_close(w);
+	}
+	/* The source of a clone, too. And the agent is busy for itself. */
+	struct world *w = world_open(4);
+	struct op *a = submit_by(w, "agent", "sync", "src", "{'block':true}");
+	await_log(w, "+sync src");
+	struct op *b = submit_by(w, "local", "clone", "web", "{'sourceName':'src'}");
+	assert_int_equal(op_wait(b, 5000), 0);
+	assert_null(op_error(b));
+	assert_int_equal(op_error(a)->code, PERRY_ECANCELLED);
+	op_unref(a);
+	op_unref(b);
+	a = submit_by(w, "agent", "sync", "src", "{'block':true}");
+	struct op *none = NULL;
+	cleanup_json cJSON *agent = J("{'kind':'agent'}");
+	refused(ops_submit(w->ops, "sync", "src", NULL, agent, &none, &err), PERRY_ECONFLICT, "busy");
+	atomic_store(&w->release, true);
+	op_unref(a);
+	world_close(w);
+}
+
+/* A start joins one that does all that it is asked for; what it would drop is a conflict instead. */
+static void joins_what_covers_it(void **state)
+{
+	struct world *w = world_open(4);
+	struct op *a = submit(w, "start", "web", "{'block':true,'env':{'A':'1'},'cpus':2}");
+	static const char *const same[] = { "{}", "{'cpus':2}", "{'env':{'A':'1'}}", "{'reason':'boot'}" };
+	static const char *const more[] = { "{'cpus':3}", "{'env':{'A':'2'}}", "{'ttl':60}",
+					    "{'env':{'A':'1','B':'2'}}" };
+	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+		struct op *b = submit(w, "start", "web", same[i]);
+		assert_ptr_equal(b, a);
+		op_unref(b);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+		struct op *none = NULL;
+		cleanup_json cJSON *in = J("%s", more[i]);
+		refused(ops_submit(w->ops, "start", "web", in, NULL, &none, &err), PERRY_ECONFLICT, "busy: start");
+	}
+	/* A prune that removes is not the one that only looks. */
+	struct op *look = submit(w, "prune", NULL, "{'block':true,'dryRun':true}"),
+		  *remove = submit(w, "prune", NULL, "{'dryRun':false}");
+	assert_ptr_not_equal(look, remove);
+	atomic_store(&w->release, true);
+	op_unref(look);
+	op_unref(remove);
+	op_unref(a);
+	world_close(w);
+}
+
 static void stop_cancels(void **state)
 {
-	static const char *const begun[] = { "create", "start", "restart", "clone" };
+	static const char *const begun[] = { "create", "start", "restart", "clone", "sync" };
 	static const char *const by[] = { "stop", "delete" };
 	for (size_t i = 0; i < ARRAY_LEN(begun) * ARRAY_LEN(by); i++) {
 		const char *first = begun[i / 2], *second = by[i % 2];
@@ -644,6 +720,8 @@ int main(void)
 	const struct CMUnitTest tests[] = { T(runs_and_records),
 					    T(six_creates),
 					    T(conflicts),
+					    T(the_agents_own_makes_way),
+					    T(joins_what_covers_it),
 					    T(stop_cancels),
 					    T(policy_cancels_nothing),
 					    T(cancelling_is_busy),
