@@ -181,6 +181,33 @@ local function note_plan(ctx)
   ctx:patch { plan = plan }
 end
 
+-- The limits that the engine can change of a container that exists.
+local function resize(ctx, container)
+  local update = spec.update(ctx, container)
+  if not update then return end
+  -- Podman 4 has no such call. Limits are not worth a workspace that does not start.
+  local ok, e = errors.try(docker.call, "POST", "/containers/" .. container.Id .. "/update", update)
+  if not ok and not errors.is(e, "NOT_FOUND") then error(e, 0) end
+  if not ok and spec.limited(ctx.plan) then
+    op.warn("prepare", "this engine cannot change the limits of a container that exists; they stay as they were", ("perry restart %s --recreate"):format(ctx.name))
+  end
+end
+
+-- Of one that runs and goes on running: what can be changed is; what needs another container waits for one. for_image: another image was asked for.
+function M.adapt(ctx, for_image)
+  local container = docker.inspect(ctx.container)
+  local difference = spec.difference(ctx, container)
+  resize(ctx, container)
+  if not difference then return note_plan(ctx) end
+  if for_image or difference == "image" then
+    ctx:patch { outdated = true }
+    op.warn("prepare", ("it runs on in the container that it has; the one of the image %s is made on purpose, and what was installed outside of the home is not in it")
+      :format(ctx.plan.image), ("perry restart %s --recreate"):format(ctx.name))
+  else
+    op.warn("prepare", "it runs on in the container that it has; what needs another one comes with its next start", ("perry restart %s"):format(ctx.name))
+  end
+end
+
 -- Makes sure that ctx.container is the one the plan needs. A changed image alone does not replace it but with recreate: that would lose what is
 -- installed; the workspace is outdated until then.
 function M.ensure(ctx)
@@ -206,15 +233,7 @@ function M.ensure(ctx)
   M.wake(container)
   ctx.container = container.Id
   ctx.running = container.State.Running
-  local update = spec.update(ctx, container)
-  if update then
-    -- Podman 4 has no such call. Limits are not worth a workspace that does not start.
-    local ok, e = errors.try(docker.call, "POST", "/containers/" .. container.Id .. "/update", update)
-    if not ok and not errors.is(e, "NOT_FOUND") then error(e, 0) end
-    if not ok and spec.limited(ctx.plan) then
-      op.warn("prepare", "this engine cannot change the limits of a container that exists; they stay as they were", ("perry restart %s --recreate"):format(ctx.name))
-    end
-  end
+  resize(ctx, container)
   if ctx.record.containerId ~= container.Id then remember(ctx, container.Id) else note_plan(ctx) end
 end
 

@@ -2,6 +2,7 @@
 -- killed is begun again with the same journal: every step looks at what is there and does what is missing. What a step cannot do, and the operation can do
 -- without, is a warning (op.warn). It returns what only the operation knows; the answer is made of that by core/agent/answer.c.
 local base = require "base"
+local change = require "perry.change"
 local container = require "perry.container"
 local docker = require "docker"
 local errors = require "perry.errors"
@@ -206,7 +207,7 @@ local function retry_join(ctx)
   local e = ctx.record.error
   if e then op.warn(e.step or "start", e.message) end
   if not tailnet.can_retry(ctx) then return tailnet.warn_again(ctx) end
-  make_plan(ctx, "start")
+  if not ctx.plan then make_plan(ctx, "start") end
   op.steps(base.list { steps.startup[#steps.startup] })
   join_beside(ctx, function() end)
 end
@@ -243,15 +244,14 @@ local function need_whole(ctx)
   end
 end
 
--- A start of what runs only notes that it is used.
+-- A start of what runs does what is asked of it as it runs, and notes that it is used. One that was killed while it brought the workspace up goes on.
 local function already_up(ctx)
-  if ctx.info.recovered or ctx.record.remake or ctx.record.state ~= "ready" then return false end
+  if steps.before(ctx.info, "start") or ctx.record.remake or ctx.record.state ~= "ready" then return false end
   local current = ctx.record.containerId and docker.inspect(ctx.record.containerId)
   if not (current and current.State.Running) then return false end
   container.wake(current)
   store.container(ctx.name, current.State.Paused and docker.inspect(current.Id) or current)
   ctx:patch { desired = "running", lastUsed = base.now() }
-  if ctx.input.ttl then ctx:patch(time_to_live(ctx.input.ttl)) end
   ctx.container = current.Id
   return true
 end
@@ -269,9 +269,15 @@ function M.start()
   local ctx = context()
   if is_new(ctx) then return create(ctx) end
   need_whole(ctx)
-  if already_up(ctx) then return retry_join(ctx) end
+  change.repo(ctx)
+  local running, news = already_up(ctx), change.news(ctx)
   asked(ctx)
-  up(ctx, false, "start")
+  if not running then return up(ctx, false, "start") end
+  if news then
+    make_plan(ctx, "start")
+    change.apply(ctx, news)
+  end
+  retry_join(ctx)
 end
 
 function M.restart()
@@ -289,6 +295,7 @@ function M.restart()
   -- Interrupted after the stop: what runs now was started by this very operation.
   local before = ctx.info.recovered and steps.before(ctx.info, "start")
   if not (before and before.status ~= "pending") and ctx.record.containerId and docker.inspect(ctx.record.containerId) then
+    container.wake(docker.inspect(ctx.record.containerId))
     ask_action(ctx, "on_stopping")
     docker.stop(ctx.record.containerId, 10)
     store.container(ctx.name, docker.inspect(ctx.record.containerId))

@@ -112,7 +112,15 @@ function M.request(old, input)
   local request = {}
   for _, key in ipairs(asked) do
     local value = input[key]
-    if value == nil or value == base.null then value = (old or {})[key] end
+    local had = (old or {})[key]
+    if value == nil or value == base.null then
+      value = had
+    elseif type(had) == "table" and type(value) == "table" then -- one more variable takes none away
+      local merged = {}
+      for k, v in pairs(had) do merged[k] = v end
+      for k, v in pairs(value) do merged[k] = v end
+      value = merged
+    end
     request[key] = value
   end
   return request

@@ -115,6 +115,9 @@ local function one_script(ctx, i, path)
   op.warn("scripts", text)
 end
 
+-- The clone alone, as the step of a workspace that runs.
+function M.clone(ctx) return not clone_repo(ctx) and "skipped" or nil end
+
 -- The step. Gives "skipped" when there was nothing to run.
 function M.run(ctx)
   local did = clone_repo(ctx)
