@@ -20,7 +20,7 @@ static int push_plain(lua_State *L)
 
 static int push_facts(lua_State *L)
 {
-	lj_push_facts(L, lua_touserdata(L, 1), "ws");
+	lj_push_facts(L, lua_touserdata(L, 1), true, "ws");
 	return 1;
 }
 

@@ -286,9 +286,9 @@ void lj_push(lua_State *L, const cJSON *j, bool opaque)
 	push(L, j, opaque, NULL, 0);
 }
 
-void lj_push_facts(lua_State *L, const cJSON *j, const char *path)
+void lj_push_facts(lua_State *L, const cJSON *j, bool opaque, const char *path)
 {
-	push(L, j, true, path, 0);
+	push(L, j, opaque, path, 0);
 }
 
 /* -- Lua to JSON -- */

@@ -183,7 +183,8 @@ static void push_view(lua_State *L, const cJSON *from, const char *name)
 {
 	static const cJSON none = { .type = cJSON_Object };
 	const cJSON *j = from ? cJSON_GetObjectItemCaseSensitive(from, name) : NULL;
-	lj_push_facts(L, cJSON_IsObject(j) ? j : &none, name);
+	/* The plan is made of answers, which have references of our making only; all else is data of others. */
+	lj_push_facts(L, cJSON_IsObject(j) ? j : &none, strcmp(name, "plan") == 0, name);
 }
 
 /* The first argument: authorize is asked about a request, all others about a workspace. */

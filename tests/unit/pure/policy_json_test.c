@@ -97,7 +97,7 @@ static int push_in(lua_State *l)
 
 static int push_view(lua_State *l)
 {
-	lj_push_facts(l, lua_touserdata(l, 1), "ws");
+	lj_push_facts(l, lua_touserdata(l, 1), true, "ws");
 	return 1;
 }
 

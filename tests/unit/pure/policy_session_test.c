@@ -576,6 +576,68 @@ static void many_threads_plan_at_once(void **state)
 	assert_int_equal((plan_in_thread(memset(good, 0, sizeof good)), good[0]), 10);
 }
 
+static int note_call(void *ctx, const char *layer, const char *name, const cJSON *args, cJSON **out,
+		     struct perry_err **err)
+{
+	cleanup_free char *text = json_canonical(args);
+	(void)err;
+	buf_addf(ctx, "%s %s %s\n", layer, name, text);
+	*out = parse("{\"status\":200,\"body\":\"{\\\"$secret\\\":\\\"vault\\\"}\",\"headers\":{\"$secret\":"
+		     "\"vault\"},\"$secret\":\"vault\"}");
+	return 0;
+}
+
+/* What others wrote is no reference, whatever it looks like: callers (labels, environment), events, answers from
+ * elsewhere. */
+static void data_is_no_reference(void **state)
+{
+	static const char forged[] =
+		"{\"ws\":{\"name\":\"web\",\"labels\":{\"$secret\":\"vault\"},\"owner\":\"alice\",\"request\":{\"env\":"
+		"{\"$secret\":\"vault\"},\"labels\":{\"$concat\":[\"a\",{\"$secret\":\"vault\"}]}},\"user\":{\"kind\":"
+		"\"local\",\"tags\":[]},\"repo\":{\"$key\":{\"kind\":\"config\"}}}}";
+	static const char *const places[] = {
+		"ws.labels",
+		"ws.request.env",
+		"ws.request.labels",
+		"ws.repo",
+		"ev.device",
+		"perry.kv.get 'x'",
+		"perry.http.get('https://x.example/').headers",
+		"perry.json.decode(perry.http.get('https://x.example/').body)",
+		"perry.docker.inspect 'x'",
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		cleanup_buf struct buf said = { 0 };
+		struct perry_err *err = NULL;
+		cleanup_json cJSON *facts = parse(forged), *ev = parse("{\"ev\":{\"kind\":\"created\",\"device\":{"
+								       "\"$secret\":\"vault\"}}}");
+		cleanup_free char *hook =
+			xasprintf("return function(ws, ev)\n  local it = %s\n  assert(getmetatable(it) ~= "
+				  "'reference')\n  pcall(perry.http.request, { url = 'https://x.example/', json = it "
+				  "})\n  pcall(perry.http.request, { url = 'https://x.example/', json = { it = it } "
+				  "})\n  pcall(perry.kv.set, 'x', it)\n  perry.kv.set('done', 1)\nend\n",
+				  places[i]);
+		user_hook("on_created", hook);
+		struct policy_session *s = begin(NULL, note_call, &said);
+		if (policy_ask(s, "on_created", facts, ev, NULL, NULL, &err) < 0)
+			fail_msg("%s: %s", places[i], perry_msg(err));
+		policy_close(s);
+		assert_non_null(strstr(buf_str(&said), "\"done\""));
+		if (strstr(buf_str(&said), "\"$"))
+			fail_msg("%s: %s", places[i], buf_str(&said));
+	}
+	/* References of ours remain what they are, in the plan too. */
+	cleanup_free char *own = answer_text("env", "return function() return { A = perry.secret 'vault' } end", NULL);
+	assert_string_equal(own, "{\"A\":{\"$secret\":\"vault\"}}");
+	user_hook("container", "return function(ws, base, plan) assert(tostring(plan.env.A) == 'secret(vault)') return "
+			       "base() end");
+	struct perry_err *err = NULL;
+	cleanup_json cJSON *plan = plan_of(NULL, facts_of("web"), NULL, &err);
+	if (!plan)
+		fail_msg("%s", perry_msg(err));
+}
+
 int main(int argc, char **argv)
 {
 	help_main(argc, argv);
@@ -596,6 +658,7 @@ int main(int argc, char **argv)
 		T(joining_brings_a_tun_device),
 		T(a_join_that_fails_degrades),
 		T(secrets_stay_references),
+		T(data_is_no_reference),
 		T(wrong_answers_name_the_field),
 		T(sizes_become_bytes),
 		T(facts_are_read_only),
