@@ -18,7 +18,7 @@
 #include "net/http.h"
 #include "store/store.h"
 #include "tailscale/control.h"
-#include "tailscale/local.h"
+#include "tailscale/evidence.h"
 
 #define KEY_MAX           512
 #define MINT_EXPIRY_S     600
@@ -625,39 +625,18 @@ static int l_key_revoke(lua_State *L)
 	return remove_by(L, control_key_revoke);
 }
 
-/* --- what this machine's tailscaled sees --- */
-
-static int look_around(struct run *r, cJSON **out, struct perry_err **err)
+/* evidence(row, device): "for", "against", "maybe" or "none" (tailscale/evidence.h). */
+static int l_evidence(lua_State *L)
 {
-	const char *env = getenv("PERRY_TAILSCALED_SOCKET");
-	struct docker_cancel *cancel = cancel_of(r);
-	struct tslocal *t = NULL;
-	if (tslocal_open(&t, env && *env ? env : r->config ? config_str(r->config, "tailscale.socket") : NULL, err) < 0)
-		return -1;
-	if (cancel)
-		tslocal_stop_by(t, &cancel->set, cancel->fd);
-	int rc = tslocal_status(t, true, out, err);
-	tslocal_close(t);
-	return rc;
-}
-
-/* peers(): {tailnet, names={[id] = first label}} of the devices that this machine sees on its tailnet; nil when it is
- * on none. */
-static int l_peers(lua_State *L)
-{
-	const cJSON *peer;
-	struct box *b = box_new(L);
-	if (look_around(run_of(L), &b->in, &b->err) == 0 && str_eq(json_str(b->in, "BackendState"), "Running")) {
-		b->out = cJSON_CreateObject();
-		json_set_str(b->out, "tailnet", json_str_or(b->in, "MagicDNSSuffix", ""));
-		cJSON *names = json_obj(b->out, "names");
-		cJSON_ArrayForEach(peer, cJSON_GetObjectItemCaseSensitive(b->in, "Peer")) {
-			const char *name = json_str_or(peer, "DNSName", "");
-			if (json_str(peer, "ID"))
-				json_set_strn(names, json_str(peer, "ID"), name, strcspn(name, "."));
-		}
-	}
-	return box_json(L, b, 0);
+	static const char *const words[] = { "none", "against", "maybe", "for" };
+	lua_settop(L, 2);
+	struct box *row = box_new(L), *device = box_new(L);
+	json_arg(L, 1, row, &row->in);
+	json_arg(L, 2, device, &device->in);
+	lua_pushstring(L, words[evidence_device(row->in, device->in)]);
+	box_clear(row);
+	box_clear(device);
+	return 1;
 }
 
 int lib_tailnet(lua_State *L)
@@ -674,7 +653,7 @@ int lib_tailnet(lua_State *L)
 		{ "device", l_device },
 		{ "device_delete", l_device_delete },
 		{ "key_revoke", l_key_revoke },
-		{ "peers", l_peers },
+		{ "evidence", l_evidence },
 		{ 0 },
 	};
 	luaL_newlib(L, fns);

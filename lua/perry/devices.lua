@@ -105,11 +105,11 @@ function M.devices()
     local known = credential and ask(credential)
     view.credential = credential
     local device = known and row.node and known[row.node]
-    if device and leave.is_ours(row, device) then
+    if device and tailnet.evidence(row, device) == "for" then
       for _, field in ipairs { "online", "lastSeen", "expires", "addresses", "tags" } do view[field] = device[field] end
       view.name = device.name
       if device.ephemeral ~= nil then view.ephemeral = device.ephemeral end
-    elseif known and row.node then
+    elseif known and row.node and not device then
       view.gone = true
     end
     devices[#devices + 1] = view

@@ -22,9 +22,7 @@ M.inline_ms = 4000 -- the same for its API
 local first_look_ms = 15000 -- a delete does it itself first; the worker takes over when that did not get there
 M.longest_wait_ms = 20000 -- between tries
 local control_timeout_ms = 3600 * 1000 -- within that every control server drops an ephemeral device that is gone
-local clock_skew_ms = 600 * 1000
-local sight_ms = 2000 -- until this machine hears that a device is gone
-local sight_every_ms = 60 * 1000
+local join_grace_ms = 15 * 1000
 
 local function cleared(v)
   if v == nil then return base.null end
@@ -114,9 +112,18 @@ function M.joined(ctx, attempt, node)
   if left then base.leave_later(0) end
 end
 
--- It was refused for certain: no device came of it.
+-- It went on with the device that it has, under the name that it was asked to have now.
+function M.renamed(ctx)
+  for _, row in ipairs(live_rows(ctx)) do
+    if row.node and row.asked ~= ctx.plan.hostname then store.outbox_patch(row.id, { asked = ctx.plan.hostname }) end
+  end
+end
+
+-- It was refused, says the workspace. Of a key that was made for it the control server is asked.
 function M.not_joined(attempt)
-  store.outbox_delete(attempt.id)
+  if not attempt.keyId then return store.outbox_delete(attempt.id) end
+  store.outbox_patch(attempt.id, { state = "leaving", next = 0 })
+  base.leave_later(0)
 end
 
 -- --- the API ---
@@ -128,65 +135,75 @@ function M.credential_for(row)
   return tailnet.credential(row.control)
 end
 
--- A server that was set up anew counts its devices from the beginning. Then this id is somebody else's.
-function M.is_ours(row, device)
-  for _, name in ipairs { row.hostname or "", row.asked or "" } do
-    if device.hostname == name or device.name == name then return true end
+-- A device that a row of somebody else has, as far as that is proven (core/tailscale/evidence.h); a workspace's own rows need no proof among each other.
+local function is_claimed(device, row)
+  for _, other in ipairs(store.outbox()) do
+    if other.id ~= row.id and other.node == device.id and other.control == row.control
+      and (other.wsId == row.wsId or tailnet.evidence(other, device) == "for") then
+      return true
+    end
   end
-  return not device.created or not row.at or device.created <= row.at + clock_skew_ms
 end
 
+-- Which of the devices that the control server lists is the row's? The key that was made for the join names it for certain; else one that may be it is left for
+-- somebody who knows. otherwise: what became of it when there is none.
+local function delete_listed(row, credential, timeout, otherwise)
+  local doubtful
+  for _, device in ipairs(tailnet.devices(credential, timeout)) do
+    local evidence, keys = tailnet.evidence(row, device), row.keyId and device.keyId
+    if keys and device.keyId ~= row.keyId or is_claimed(device, row) then
+      evidence = "against"
+    elseif keys then
+      tailnet.device_delete(credential, device.id, timeout)
+      return "was removed from the tailnet"
+    end
+    if evidence == "for" or evidence == "maybe" or evidence == "none" and device.id == row.node then doubtful = device end
+  end
+  if not doubtful then return otherwise end
+  return nil, ("it is not certain which device is its own; %s (%s) may be it. If it is, remove it in the admin console, then: perry tailnet prune --forget")
+    :format(doubtful.name or "?", doubtful.id)
+end
+
+-- The id in the row is what the workspace said.
 local function delete_node(row, credential, timeout)
   local device = tailnet.device(credential, row.node, timeout)
-  if not device then return "is gone" end
-  if not M.is_ours(row, device) then return "is gone; its id is another device's now" end
+  if not device or tailnet.evidence(row, device) ~= "for" then return delete_listed(row, credential, timeout, "is gone") end
   tailnet.device_delete(credential, row.node, timeout)
   return "was removed from the tailnet"
 end
 
--- It is not known whether it joined. A key that was made for this one join names its device; nobody joins with it from here on.
+-- When the join was over, at the latest.
+local function latest(row) return math.min(base.now(), row.since + (base.config "tailscale.joinTimeout" or 30) * 1000 + join_grace_ms) end
+
+-- It is not known whether it joined. Nobody joins with its key from here on.
 local function delete_by_key(row, credential, timeout)
   tailnet.key_revoke(credential, row.keyId, timeout)
   if row.quiet then return "did not join" end -- the device that is there has a row of its own
-  -- Tailscale's API does not tell which key a device came with.
-  if tailnet.about(credential).type ~= "headscale" then return nil end
-  local result = "did not join"
-  for _, device in ipairs(tailnet.devices(credential, timeout)) do
-    if device.keyId == row.keyId and not M.whose(device.id, row) then
-      tailnet.device_delete(credential, device.id, timeout)
-      result = "was removed from the tailnet"
-    end
-  end
-  return result
+  row.asked, row.at = row.hostname, latest(row)
+  return delete_listed(row, credential, timeout, "did not join")
 end
 
--- An old device of ours makes way for another one of its name. Raises when nobody can remove it.
-function M.evict(node)
-  local row = M.whose(node)
+-- An old device of ours makes way for another one of its name, where the control server's word is that it has the name, and is not in use: about = {node, hostname,
+-- wsId (the workspace that wants the name)}. Raises when it stays.
+function M.evict(about)
+  local row = M.whose(about.node)
   local credential = row and M.credential_for(row)
   if not credential then base.fail("PRECONDITION_FAILED", "nobody can remove the old device: there is no API credential (tailscale.credentials) for its control server") end
-  forget(row, delete_node(row, credential))
+  local device = tailnet.device(credential, about.node)
+  if not device then return end
+  local former = row.wsId == about.wsId
+  if tailnet.evidence(row, device) ~= "for" then base.fail("CONFLICT", "it is not certain that the old device is one of ours") end
+  if device.name ~= about.hostname then base.fail("CONFLICT", ("the old device is called %s"):format(device.name or "?")) end
+  if device.online and not former then base.fail("CONFLICT", "the old device is online") end
+  tailnet.device_delete(credential, about.node)
+  forget(row, "was removed from the tailnet")
 end
 
 -- --- without the API ---
 
--- This machine's own tailscaled tells whether a device is there, when both are on one tailnet: {tailnet, names}, or nil.
-local function sees(sight, row) return sight ~= nil and row.node ~= nil and sight.names[row.node] == row.hostname end
-
--- It was seen there, and is not any more: it was ephemeral, or somebody removed it.
-local function has_vanished(sight, row) return sight ~= nil and row.seen == sight.tailnet and not sight.names[row.node] end
-
-local function wait_vanished(row)
-  local until_ms = base.mono() + sight_ms
-  repeat
-    if has_vanished(tailnet.peers(), row) then return true end
-    base.sleep(100)
-  until base.mono() > until_ms
-end
-
 -- An ephemeral device that logged out is gone; one that did not is dropped by its control server.
 local function settle(row, why)
-  if row.out and (row.ephemeral or row.seen and wait_vanished(row)) then return forget(row, "logged out") end
+  if row.out and row.ephemeral then return forget(row, "logged out") end
   if row.ephemeral then
     if (row["until"] or math.huge) < base.now() then return forget(row, "was ephemeral; its control server has dropped it by now") end
     if not row["until"] then
@@ -220,12 +237,16 @@ local function attempt(row, timeout)
     settle(row, M.credential_for(row) and only_logout or no_credential)
     return true
   end
-  local ok, result = errors.try(function()
-    if row.node then return delete_node(row, credential, timeout) end
-    if row.keyId then return delete_by_key(row, credential, timeout) end
-  end)
+  local remove = row.node and delete_node or row.keyId and delete_by_key
+  local ok, result, doubt = errors.try(remove or function() end, row, credential, timeout)
   if not ok then return false, result end
-  if result then forget(row, result) else settle(row, "it is not known whether it joined, nor under which id") end
+  if result then
+    forget(row, result)
+  elseif doubt then
+    leave_behind(row, doubt)
+  else
+    settle(row, "it is not known whether it joined, nor under which id")
+  end
   return true
 end
 
@@ -256,23 +277,10 @@ end
 
 local function is_silence(e) return errors.is(e, "SERVICE_UNAVAILABLE") or errors.is(e, "TIMEOUT") end
 
--- What is left behind is off the list once it is not there any more.
-local function look_for_vanished(rows)
-  local behind = {}
-  for _, row in ipairs(rows) do
-    if row.state == "left-behind" and row.seen then behind[#behind + 1] = row end
-  end
-  local sight = #behind > 0 and tailnet.peers() or nil
-  for _, row in ipairs(behind) do
-    if has_vanished(sight, row) then forget(row, "is gone") end
-  end
-end
-
 -- Tries what is due (all: also what is not). A server that does not answer is asked once a round.
 function M.round(all)
   local rows, silent = store.outbox(), {}
   M.reconcile(rows)
-  look_for_vanished(rows)
   for _, row in ipairs(rows) do
     local credential = row.state == "leaving" and removable_by(row)
     if row.state == "leaving" and (all or (row.next or 0) <= base.now()) and not silent[credential or false] and not base.stopping() then
@@ -288,7 +296,7 @@ function M.work()
   M.round(false)
   local wait
   for _, row in ipairs(store.outbox()) do
-    local left = row.state == "leaving" and math.max(1000, (row.next or 0) - base.now()) or row.state == "left-behind" and row.seen and sight_every_ms
+    local left = row.state == "leaving" and math.max(1000, (row.next or 0) - base.now())
     if left then wait = math.min(wait or left, left) end
   end
   if wait then base.leave_later(math.floor(wait)) end
@@ -380,17 +388,6 @@ local function keep(ctx, rows)
   return { status = "kept", hostname = hostname or rows[1].hostname, message = ("its device stays on the tailnet; a new workspace '%s' resumes it"):format(ctx.name) }
 end
 
--- Of devices that the API does not remove: are they in sight of this machine?
-local function note_sight(rows)
-  local sight
-  for i, row in ipairs(rows) do
-    if not removable_by(row) and row.ephemeral == nil then
-      sight = sight or tailnet.peers()
-      if sees(sight, row) then rows[i] = store.outbox_patch(row.id, { seen = sight.tailnet }) or row end
-    end
-  end
-end
-
 local worst = { left = 0, dropped = 1, pending = 2, ["left-behind"] = 3 }
 
 -- What became of it, for the answer.
@@ -408,6 +405,12 @@ local function outcome(rows)
   return result
 end
 
+-- Of a join that was interrupted the workspace may know more; it can have ended no later than it was to.
+local function heard(row, told)
+  if row.node or not told.nodeId then return { out = told.left } end
+  return { out = told.left, node = told.nodeId, asked = row.hostname, at = latest(row) }
+end
+
 -- Part of delete, before anything of the workspace is removed: the device logs out and is removed, as the deregister hook says. What does not work now, or
 -- takes too long, goes on in the background. nil: it has no device.
 function M.run(ctx, facts)
@@ -419,10 +422,9 @@ function M.run(ctx, facts)
     rows[i] = store.outbox_patch(row.id, { state = "leaving", how = how, next = base.now() + first_look_ms }) or row
   end
   base.leave_later(first_look_ms)
-  note_sight(rows)
   local told = has(how, "logout") and log_out(ctx, rows) or {}
   for i, row in ipairs(rows) do
-    if told.left ~= nil then rows[i] = store.outbox_patch(row.id, { out = told.left, node = row.node or told.nodeId }) or row end
+    if told.left ~= nil then rows[i] = store.outbox_patch(row.id, heard(row, told)) or row end
   end
   for _, row in ipairs(rows) do
     local done, e

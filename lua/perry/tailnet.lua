@@ -139,6 +139,11 @@ local function device_of(ctx, taken)
   }
 end
 
+local function evicted(ctx, device)
+  leave.evict { node = device.node_id, hostname = ctx.plan.hostname, wsId = ctx.record.id }
+  return true
+end
+
 -- The answer once the collision has been dealt with; nil and a reason: it is not to join under another name.
 local function settle_name(ctx, answer, device)
   local label, wanted = label_of(answer.dnsName), ctx.plan.hostname
@@ -152,7 +157,7 @@ local function settle_name(ctx, answer, device)
   end
   if choice == "replace_offline" and device and device.ours and not device.online then
     -- An old device of this very workspace may have been removed meanwhile, as one that nobody uses.
-    local replaced, e = errors.try(function() return not leave.whose(device.node_id) or leave.evict(device.node_id) end)
+    local replaced, e = errors.try(function() return not leave.whose(device.node_id) or evicted(ctx, device) end)
     if replaced then return answer_of(ask(ctx, nil, { again = true })) end
     op.warn("tailscale", ("%s keeps its place on the tailnet: %s"):format(wanted, errors.message(e)))
   end
@@ -182,6 +187,8 @@ local function take(ctx, exec)
   if not reason and answer.nodeId and ctx.joining then
     leave.joined(ctx, ctx.joining, answer)
     ctx.joining = nil
+  elseif not reason then
+    leave.renamed(ctx)
   end
   if not reason then answer, reason = settle_name(ctx, answer, device) end
   if reason or answer.error then

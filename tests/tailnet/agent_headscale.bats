@@ -108,10 +108,18 @@ stream_of() { # NODE
 	done
 }
 
+# What Python does with the database d of an agent that has ended, from standard input.
+in_database() { (echo 'import json, sqlite3, sys, time; d = sqlite3.connect(sys.argv[1])' && cat && echo 'd.commit()') | python3 - "$DIR/state.db"; }
+
 # Joining is another file's business: here the mark that it leaves is put into the database.
 @test "a device of the owner's that came after a workspace got a key shows the token once" {
 	agent_end
-	python3 -c 'import sqlite3, sys, time; d = sqlite3.connect(sys.argv[1]); d.execute("INSERT INTO kv VALUES (\"perry\", \"tailnet.keyGiven\", ?)", (str(int(time.time() * 1000)),)); d.commit()' "$DIR/state.db"
+	# A minute ahead: so far the clocks of two machines may be apart. A workspace says that the tagged device is its own, as if all keys made such ones.
+	in_database <<-X
+		now = int(time.time() * 1000)
+		d.execute("INSERT INTO kv VALUES ('perry', 'tailnet.keyGiven', ?)", (str(now + 60000),))
+		d.execute("INSERT INTO workspaces(name, id, created, doc) VALUES ('liar', 'liar', ?, ?)", (now, json.dumps({"tailnet": {"state": "connected", "ip": "$(lab_ip ci)"}})))
+	X
 	agent_on agent
 	lab_node late "$(lab_key)"
 	lab_until 20 lab_in late curl -sf -m 2 -o "$LAB/late.health" http://agent:7391/health
@@ -126,8 +134,38 @@ stream_of() { # NODE
 	own access remove late
 	calls 403 late http://agent:7391
 	agent_end
-	python3 -c 'import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute("DELETE FROM kv WHERE key = \"tailnet.keyGiven\""); d.commit()' "$DIR/state.db"
+	in_database <<-X
+		d.execute("DELETE FROM kv WHERE key = 'tailnet.keyGiven'")
+		d.execute("DELETE FROM workspaces WHERE name = 'liar'")
+	X
 	lab_node_down late
+	agent_on agent
+}
+
+@test "a workspace that says that the owner's phone is its own does not lock it out" {
+	agent_end
+	in_database <<-X
+		now, node = int(time.time() * 1000), "$(lab_node_named phone | jq -r .id)"
+		said = {"tailnet": {"state": "connected", "ip": "$(lab_ip phone)", "nodeId": node}}
+		d.execute("INSERT INTO workspaces(name, id, created, doc) VALUES ('liar', 'liar', ?, ?)", (now, json.dumps(said)))
+		row = {"wsId": "liar", "state": "joined", "node": node, "asked": "liar", "hostname": "phone", "since": now + 3600000, "at": now + 3600000}
+		d.execute("INSERT INTO outbox(workspace, doc) VALUES ('liar', ?)", (json.dumps(row),))
+	X
+	agent_on agent
+	calls 200 phone http://agent
+	calls 200 phone http://agent:7391
+	agent_end
+	# One that was made while it joined is believed to be its own, as it is for every workspace whose devices have no tags.
+	in_database <<-X
+		d.execute("UPDATE outbox SET doc = json_set(doc, '\$.since', 1, '\$.at', ?)", (int(time.time() * 1000),))
+	X
+	agent_on agent
+	calls 403 phone http://agent workspaces/list -H "Authorization: Bearer $TOKEN"
+	agent_end
+	in_database <<-X
+		d.execute("DELETE FROM outbox")
+		d.execute("DELETE FROM workspaces WHERE name = 'liar'")
+	X
 	agent_on agent
 }
 

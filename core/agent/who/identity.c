@@ -15,8 +15,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/config.h"
-#include "ops/fleet.h"
 #include "store/store.h"
+#include "tailscale/evidence.h"
 #include "tailscale/local.h"
 
 enum {
@@ -79,37 +79,21 @@ static bool has_workspace_tag(struct identity *i, const cJSON *tags)
 	return found;
 }
 
-static bool is_our_device(struct identity *i, const char *node, const char *address)
+static int64_t created_at(const cJSON *node)
 {
-	cleanup_json cJSON *rows = NULL, *all = fleet_list(i->a->fleet);
+	return clock_parse_iso(json_str_or(node, "Created", ""));
+}
+
+/* A workspace says which device is its own; it counts when the device was made while the workspace joined. */
+static bool is_our_device(struct identity *i, const char *node, int64_t created)
+{
+	cleanup_json cJSON *rows = NULL;
 	const cJSON *row;
 	if (store_outbox(i->a->store, NULL, &rows, NULL) == 0)
 		cJSON_ArrayForEach(row, rows)
-			if (str_eq(json_str(row, "node"), node))
+			if (str_eq(json_str(row, "node"), node) && evidence_in_join(row, created))
 				return true;
-	cJSON_ArrayForEach(row, all)
-		if (str_eq(json_str(row, "tailnet.nodeId"), node) || str_eq(json_str(row, "tailnet.ip"), address))
-			return true;
 	return false;
-}
-
-/* Do all workspaces that are on the tailnet, one at least, have tags there? Then the keys that were given out make no
- * untagged devices. */
-static bool keys_make_tagged(struct identity *i)
-{
-	cleanup_json cJSON *all = fleet_list(i->a->fleet);
-	const cJSON *row;
-	int tagged = 0;
-	cJSON_ArrayForEach(row, all) {
-		const char *ip = json_str(row, "tailnet.ip");
-		cleanup_json cJSON *whois = NULL;
-		if (!ip || tslocal_whois(tailnet_local(i->a->tailnet), ip, &whois, NULL) < 0)
-			continue;
-		if (cJSON_GetArraySize(json_at(whois, "Node.Tags")) == 0)
-			return false;
-		tagged++;
-	}
-	return tagged > 0;
 }
 
 /* A user's device that came after a workspace was given a key that can have made it: code in the workspace may have
@@ -119,8 +103,8 @@ static bool is_unproven(struct identity *i, const cJSON *node)
 	cleanup_json cJSON *given = NULL;
 	if (store_kv_get(i->a->store, "perry", "tailnet.keyGiven", &given, NULL) < 0 || !given)
 		return false;
-	int64_t created = clock_parse_iso(json_str_or(node, "Created", ""));
-	return (created < 0 || created >= (int64_t)given->valuedouble) && !keys_make_tagged(i);
+	int64_t created = created_at(node);
+	return created <= 0 || created >= (int64_t)given->valuedouble - EVIDENCE_SKEW_MS;
 }
 
 /* --- who is it? --- */
@@ -152,7 +136,7 @@ static void judge(struct identity *i, const cJSON *whois, const struct tailnet_n
 		out->who = WHO_OWN;
 		return;
 	}
-	if (is_our_device(i, c->node_id, c->address) || (tagged && has_workspace_tag(i, tags))) {
+	if (is_our_device(i, c->node_id, created_at(node)) || (tagged && has_workspace_tag(i, tags))) {
 		out->who = WHO_WORKSPACE;
 		return;
 	}

@@ -181,10 +181,17 @@ static int tear_down(void **state)
 	return system(command);
 }
 
+/* Joins of this file are of this second, where nothing else is said. */
+#define JOINED     INT64_C(1700000000000)
+#define JOINED_ISO "2023-11-14T22:13:20Z"
+
 static void node(const char *text)
 {
+	cJSON *j = J(text);
+	if (!json_at(j, "createdAt"))
+		json_set_str(j, "createdAt", JOINED_ISO);
 	pthread_mutex_lock(&control.lock);
-	json_push(control.nodes, J(text));
+	json_push(control.nodes, j);
 	pthread_mutex_unlock(&control.lock);
 }
 
@@ -194,6 +201,15 @@ static bool has_node(const char *id)
 	bool has = index_of(id) >= 0;
 	pthread_mutex_unlock(&control.lock);
 	return has;
+}
+
+/* But for the phone. */
+static void control_is_empty(void)
+{
+	pthread_mutex_lock(&control.lock);
+	while (cJSON_GetArraySize(control.nodes) > 1)
+		cJSON_DeleteItemFromArray(control.nodes, 1);
+	pthread_mutex_unlock(&control.lock);
 }
 
 static bool asked(const char *line)
@@ -210,6 +226,12 @@ static int64_t row(const char *text)
 	cleanup_json cJSON *j = J(text), *out = NULL;
 	if (!json_at(j, "control"))
 		json_set_str(j, "control", url);
+	if (!json_at(j, "since"))
+		json_set_int(j, "since", JOINED);
+	if (json_at(j, "node") && !json_at(j, "at"))
+		json_set_int(j, "at", json_int_or(j, "since", 0));
+	if (json_at(j, "node") && !json_at(j, "asked"))
+		json_set_str(j, "asked", json_str(j, "hostname"));
 	ok(store_outbox_put(store, j, &out, &err));
 	return json_int_or(out, "id", 0);
 }
@@ -248,8 +270,8 @@ static void work(void)
 static void what_is_to_leave_is_removed(void **state)
 {
 	(void)state;
-	node("{'id':'5','name':'web','givenName':'web-1','createdAt':'2026-11-25T09:00:00Z'}");
-	node("{'id':'6','name':'api','givenName':'api','createdAt':'2026-11-25T09:00:00Z'}");
+	node("{'id':'5','name':'web','givenName':'web-1'}");
+	node("{'id':'6','name':'api','givenName':'api'}");
 	int64_t a = row("{'workspace':'web','wsId':'w','hostname':'web-1','asked':'web','node':'5','credential':'main',"
 			"'state':'leaving'}");
 	int64_t b = row(
@@ -291,23 +313,131 @@ static void devices_of_workspaces_that_are_gone(void **state)
 static void an_id_that_was_given_out_again(void **state)
 {
 	(void)state;
-	/* The control server was set up anew: 5 is somebody else's now. */
-	node("{'id':'5','name':'laptop','givenName':'laptop','createdAt':'2026-11-25T09:00:00Z'}");
-	int64_t id = row("{'workspace':'web','wsId':'w','hostname':'web','asked':'web','node':'5','credential':'main','"
-			 "state':'leaving','at':1700000000000}");
-	/* And this one was renamed by an admin. */
-	node("{'id':'6','name':'renamed','givenName':'renamed','createdAt':'2023-11-14T22:13:20Z'}");
-	int64_t renamed = row("{'workspace':'api','wsId':'w','hostname':'api','node':'6','credential':'main','state':'"
-			      "leaving','at':1700000000000}");
+	/* The control server was set up anew: 5 is somebody else's now, and none that it has may be ours. */
+	node("{'id':'5','name':'web','givenName':'web','createdAt':'2026-11-25T09:00:00Z'}");
+	int64_t id = row("{'workspace':'web','wsId':'w','hostname':'web','node':'5','credential':'main','state':'"
+			 "leaving'}");
 	/* The credential is for another server now: there, 1 is the phone. */
 	int64_t other = row("{'workspace':'x','wsId':'w','hostname':'phone','node':'1','credential':'main','state':'"
 			    "leaving','control':'https://elsewhere.example'}");
 	work();
 	is(id, "state", "gone");
-	is(renamed, "state", "gone");
 	is(other, "state", "left-behind");
 	assert_true(has_node("5"));
-	assert_false(has_node("6"));
+	/* This one was renamed inside: it may be a stranger's. */
+	node("{'id':'6','name':'renamed','givenName':'renamed'}");
+	int64_t renamed = row("{'workspace':'api','wsId':'w','hostname':'api','node':'6','credential':'main','state':'"
+			      "leaving'}");
+	work();
+	is(renamed, "state", "left-behind");
+	is(renamed, "error", "renamed (6) may be it");
+	assert_true(has_node("6"));
+}
+
+/* The id and the name in a row are what the workspace said. */
+static void a_workspace_names_a_device_of_somebody_else(void **state)
+{
+	(void)state;
+	static const char *const strangers[] = {
+		/* Older and younger than the join; of that time, with another name; of the name, and older. */
+		"{'id':'5','name':'prod-db','givenName':'prod-db','createdAt':'2022-01-01T00:00:00Z'}",
+		"{'id':'5','name':'prod-db','givenName':'prod-db','createdAt':'2026-11-01T00:00:00Z'}",
+		"{'id':'5','name':'prod-db','givenName':'prod-db'}",
+		"{'id':'5','name':'web','givenName':'web','createdAt':'2022-01-01T00:00:00Z'}",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(strangers); i++) {
+		node(strangers[i]);
+		node("{'id':'6','name':'web','givenName':'web-1'}"); /* its own */
+		node("{'id':'7','name':'web','givenName':'web-2','preAuthKey':{'id':'9'}}");
+		int64_t named = row("{'workspace':'web','wsId':'w','hostname':'prod-db','asked':'web','node':'5','"
+				    "credential':'main','state':'leaving'}");
+		int64_t minted = row("{'workspace':'web','wsId':'w2','hostname':'prod-db','asked':'web','node':'5','"
+				     "credential':'main','keyId':'9','state':'leaving'}");
+		int64_t none = row("{'workspace':'api','wsId':'x','hostname':'prod-db','asked':'api','node':'77','"
+				   "credential':'main','state':'leaving'}");
+		work();
+		is(named, "state", "left-behind"); /* its own is there, and nothing proves which */
+		is(minted, "state", "gone");       /* the key that we made names it */
+		is(none, "state", "left-behind");  /* there is none of this id; others came at its time */
+		assert_true(has_node("5"));
+		assert_true(has_node("6"));
+		assert_false(has_node("7"));
+		control_is_empty();
+	}
+}
+
+/* Nor does it keep another workspace's device from being removed. */
+static void a_workspace_claims_the_device_of_another(void **state)
+{
+	(void)state;
+	cleanup_json cJSON *ws = J("{'name':'thief','id':'t'}");
+	ok(store_ws_create(store, ws, &err));
+	node("{'id':'5','name':'web','givenName':'web','preAuthKey':{'id':'9'}}");
+	int64_t claim = row("{'workspace':'thief','wsId':'t','hostname':'web','asked':'thief','node':'5','credential':'"
+			    "main','state':'joined'}");
+	int64_t id = row("{'workspace':'web','wsId':'w','hostname':'web','keyId':'9','credential':'main','state':'"
+			 "leaving'}");
+	work();
+	is(id, "state", "gone");
+	is(claim, "state", "joined");
+	assert_false(has_node("5"));
+}
+
+static bool evicted(const char *about)
+{
+	cleanup_json cJSON *j = J(about);
+	cleanup_err struct perry_err *why = NULL;
+	return run_lua(host, NULL, NULL, "leave", "evict", j, NULL, &why) == 0;
+}
+
+/* A workspace says which device has the name that it wants, and that it is offline. */
+static void what_makes_way(void **state)
+{
+	(void)state;
+	node("{'id':'5','name':'pet','givenName':'pet','online':false}");
+	node("{'id':'6','name':'busy','givenName':'busy','online':true}");
+	node("{'id':'7','name':'old','givenName':'old','createdAt':'2022-01-01T00:00:00Z'}");
+	row("{'workspace':'pet','wsId':'p','hostname':'pet','node':'5','credential':'main','state':'kept'}");
+	row("{'workspace':'busy','wsId':'b','hostname':'busy','node':'6','credential':'main','state':'kept'}");
+	row("{'workspace':'old','wsId':'o','hostname':'old','node':'7','credential':'main','state':'kept'}");
+	assert_false(evicted("{'node':'5','hostname':'web','wsId':'w'}"));
+	assert_false(evicted("{'node':'6','hostname':'busy','wsId':'w'}"));
+	assert_false(evicted("{'node':'7','hostname':'old','wsId':'w'}"));
+	assert_false(evicted("{'node':'1','hostname':'phone','wsId':'w'}"));
+	assert_true(has_node("5") && has_node("6") && has_node("7"));
+	assert_true(evicted("{'node':'5','hostname':'pet','wsId':'w'}"));
+	assert_false(has_node("5"));
+}
+
+static void on_local(void *ctx, struct server_req *r)
+{
+	(void)ctx;
+	reply_text(r, 200, "application/json",
+		   "{\"BackendState\":\"Running\",\"MagicDNSSuffix\":\"ws.test\",\"Peer\":{}}");
+}
+
+/* An access rule may hide it: this machine's tailscaled (a STAND-IN) sees nothing. */
+static void out_of_sight_is_not_gone(void **state)
+{
+	struct server *local = NULL;
+	int fd;
+	(void)state;
+	cleanup_free char *path = path_join(dir, "tailscaled.sock");
+	ok(server_new(&local, NULL, on_local, NULL, &err));
+	ok(listen_unix(path, 0600, &fd, &err));
+	ok(server_listen(local, fd, 0, &err));
+	ok(server_start(local, &err));
+	setenv("PERRY_TAILSCALED_SOCKET", path, 1);
+	configure("{}");
+	int64_t behind = row("{'workspace':'web','wsId':'w','hostname':'web','node':'5','state':'left-behind','seen':'"
+			     "ws.test'}");
+	int64_t leaving = row("{'workspace':'api','wsId':'w','hostname':'api','node':'6','state':'leaving','out':true,'"
+			      "seen':'ws.test'}");
+	work();
+	unsetenv("PERRY_TAILSCALED_SOCKET");
+	server_stop(local, 1000);
+	is(behind, "state", "left-behind");
+	is(leaving, "state", "left-behind");
 }
 
 static void a_server_that_is_away_for_a_while(void **state)
@@ -513,6 +643,10 @@ int main(void)
 		T(what_is_to_leave_is_removed),
 		T(devices_of_workspaces_that_are_gone),
 		T(an_id_that_was_given_out_again),
+		T(a_workspace_names_a_device_of_somebody_else),
+		T(a_workspace_claims_the_device_of_another),
+		T(what_makes_way),
+		T(out_of_sight_is_not_gone),
 		T(a_server_that_is_away_for_a_while),
 		T(joins_that_were_interrupted),
 		T(without_a_credential),
