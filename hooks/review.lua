@@ -6,11 +6,23 @@ local sockets = {
   "/run/containerd", "/var/run/containerd", "/var/run/crio", "/run/crio",
 }
 
--- Each of these gives root on the host, or close to it, to whoever is root inside.
-local strong = {
-  ALL = true, SYS_ADMIN = true, SYS_MODULE = true, SYS_RAWIO = true, SYS_BOOT = true, SYS_TIME = true,
-  SYS_PTRACE = true, DAC_READ_SEARCH = true, MAC_ADMIN = true, MAC_OVERRIDE = true, BPF = true, PERFMON = true,
-  SYSLOG = true, CHECKPOINT_RESTORE = true,
+-- What leaves the host to itself: Docker's own set, and what works on the workspace's own network and processes. All
+-- others give root on the host, or come close to it.
+local weak = {
+  AUDIT_WRITE = true, CHOWN = true, DAC_OVERRIDE = true, FOWNER = true, FSETID = true, IPC_LOCK = true, KILL = true,
+  MKNOD = true, NET_ADMIN = true, NET_BIND_SERVICE = true, NET_BROADCAST = true, NET_RAW = true, SETFCAP = true,
+  SETGID = true, SETPCAP = true, SETUID = true, SYS_CHROOT = true, SYS_NICE = true,
+}
+
+-- Those that the kernel keeps apart for each container.
+local sysctls = {
+  "net.ipv4.", "net.ipv6.", "net.core.somaxconn", "fs.mqueue.", "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni",
+  "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced",
+}
+
+local runtimes = {
+  runc = true, crun = true, youki = true, runsc = true, nvidia = true, ["sysbox-runc"] = true, kata = true,
+  ["kata-runtime"] = true, ["io.containerd.runc.v2"] = true,
 }
 
 local devices = {
@@ -31,18 +43,51 @@ local function within(path, dir)
   return path == dir or begins(path, dir .. "/")
 end
 
--- Homes of other workspaces hold their credentials; perry's own volumes hold what every workspace runs.
+local function listed(key, name)
+  for _, entry in ipairs(perry.config(key) or {}) do
+    if entry == name then return true end
+  end
+  return false
+end
+
+-- Homes of other workspaces hold their credentials; perry's own volumes hold what every workspace runs. Of the others
+-- nobody but the owner of the machine knows what is in them.
 local function foreign(ws, volume)
   local own = "workspace-" .. ws.name
-  if volume == own or volume == own .. "-docker" or volume == own .. "-tailscale" then return false end
-  return begins(volume, "workspace-") or begins(volume, "perry-")
+  if volume == own or volume == own .. "-docker" or volume == own .. "-tailscale" then return nil end
+  if begins(volume, "workspace-") or begins(volume, "perry-") then
+    return ("the volume %s belongs to another workspace or to perry itself"):format(volume)
+  end
+  if not listed("allowedVolumes", volume) then
+    return ("the volume %s is none of the workspace's own, and not in allowedVolumes in config.json"):format(volume)
+  end
+end
+
+local function network(name)
+  if name == "own" or name == "none" then return nil end
+  if name == "host" or begins(name, "container:") then
+    return ("the network %q would share the host's or another container's"):format(name)
+  end
+  if begins(name, "perry-") then return ("the network %s belongs to another workspace"):format(name) end
+  if not listed("allowedNetworks", name) then
+    return ("the network %s is not in allowedNetworks in config.json"):format(name)
+  end
+end
+
+local function sysctl(spec)
+  for name in pairs(spec.sysctls or {}) do
+    local known = false
+    for _, prefix in ipairs(sysctls) do
+      known = known or name == prefix or (prefix:sub(-1) == "." and begins(name, prefix))
+    end
+    if not known then return ("the sysctl %s is not the container's alone"):format(name) end
+  end
 end
 
 local function mounts(ws, spec)
   for _, mount in ipairs(spec.mounts) do
-    if mount.type == "volume" and foreign(ws, mount.source) then
-      return ("the volume %s belongs to another workspace or to perry itself"):format(mount.source)
-    end
+    local why = mount.type == "volume" and foreign(ws, mount.source)
+    if why then return why end
     if mount.type == "bind" then
       for _, socket in ipairs(sockets) do
         if within(mount.source, socket) or within(socket, mount.source) then
@@ -61,8 +106,9 @@ local function mounts(ws, spec)
 end
 
 local function host_equivalent(spec)
+  if spec.runtime and not runtimes[spec.runtime] then return "the runtime " .. spec.runtime end
   for _, capability in ipairs(spec.capabilities) do
-    if strong[capability] then return "the capability " .. capability end
+    if not weak[capability] then return "the capability " .. capability end
   end
   for _, option in ipairs(spec.security) do
     if not begins(option, "no-new-privileges") then return "the security option " .. option end
@@ -86,11 +132,8 @@ return function(ws, plan)
   if spec.privileged then
     return false, "a privileged container is root on the host"
   end
-  if spec.network == "host" or begins(spec.network, "container:") then
-    return false, ("the network %q would share the host's or another container's"):format(spec.network)
-  end
-  local why = mounts(ws, spec) or above(spec.memory, "limits.memory") or above(spec.cpus, "limits.cpus")
-    or above(spec.pids, "limits.pids")
+  local why = network(spec.network) or mounts(ws, spec) or sysctl(spec) or above(spec.memory, "limits.memory")
+    or above(spec.cpus, "limits.cpus") or above(spec.pids, "limits.pids")
   if why then
     return false, why
   end

@@ -35,6 +35,8 @@
 	X("tailscale.socket", "string", false, 0, 0, NULL, "socket of this machine's tailscaled, when it is not the usual one") \
 	X("tailscale.exposeLoopback", "boolean", false, 0, 0, "true", "make servers bound to 127.0.0.1 in a workspace reachable by its name") \
 	X("allowedMounts", "strings", false, 0, 0, "[]", "folders of this machine that a container policy may mount") \
+	X("allowedVolumes", "strings", false, 0, 0, "[]", "volumes of the engine, other than its own, that a container policy may mount") \
+	X("allowedNetworks", "strings", false, 0, 0, "[]", "networks of the engine that a container policy may put a workspace into") \
 	X("hookPacks", "array", false, 0, 0, "[]", "team packs, highest first: folder or {url, ref}, as approved by perry hooks add") \
 	X("hooks.disabled", "strings", false, 0, 0, "[]", "actions to mute, as layer/name") \
 	X("packs.*", "object", false, 0, 0, NULL, "settings of a pack, as its pack.json names them; the value of a secret one is a name in secrets") \

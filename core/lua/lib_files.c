@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mountinfo.h"
 #include "base/paths.h"
 #include "base/quote.h"
 #include "lua/internal.h"
@@ -313,20 +314,25 @@ static int l_boot(lua_State *L)
 	return 1;
 }
 
+/* is_mounted(pid, id, source, target): is the folder source of this machine what the process pid (of the container id)
+ * has at target? nil: it cannot be known. */
+static int l_is_mounted(lua_State *L)
+{
+	enum mounted m = mountinfo_of((pid_t)luaL_checkinteger(L, 1), luaL_checkstring(L, 2), luaL_checkstring(L, 3),
+				      luaL_checkstring(L, 4));
+	if (m == MOUNTED_UNKNOWN)
+		lua_pushnil(L);
+	else
+		lua_pushboolean(L, m == MOUNTED_SAME);
+	return 1;
+}
+
 int lib_files(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
-		{ "home", l_home },
-		{ "expand", l_expand },
-		{ "stat", l_stat },
-		{ "read", l_read },
-		{ "names", l_names },
-		{ "bundle", l_bundle },
-		{ "add", l_add },
-		{ "env", l_env },
-		{ "seal", l_seal },
-		{ "boot", l_boot },
-		{ 0 },
+		{ "home", l_home }, { "expand", l_expand }, { "stat", l_stat },     { "is_mounted", l_is_mounted },
+		{ "read", l_read }, { "names", l_names },   { "bundle", l_bundle }, { "add", l_add },
+		{ "env", l_env },   { "seal", l_seal },     { "boot", l_boot },     { 0 },
 	};
 	luaL_newlib(L, fns);
 	return 1;

@@ -161,8 +161,6 @@ int policy_open(struct policy *p, const struct policy_setup *setup, struct polic
 	json_merge(s->hashes, hashes);
 	for (size_t i = 0; i < setup->nlayers; i++)
 		session_restrict(s, &setup->layers[i]);
-	const cJSON *mounts = json_at(setup->config, "allowedMounts");
-	s->allowed_mounts = mounts ? cJSON_Duplicate(mounts, 1) : cJSON_CreateArray();
 	if (setup->limits)
 		s->limits = *setup->limits;
 	s->call = setup->call;

@@ -309,7 +309,6 @@ void session_end(struct policy_session *s)
 	cJSON_Delete(s->hashes);
 	cJSON_Delete(s->needs);
 	cJSON_Delete(s->settings);
-	cJSON_Delete(s->allowed_mounts);
 	free(s->workspace);
 	free(s);
 }

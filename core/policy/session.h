@@ -22,7 +22,6 @@ struct policy_session {
 	cJSON *hashes;   /* file as shown -> hash */
 	cJSON *needs;    /* layer -> its needs; no member: everything */
 	cJSON *settings; /* layer -> the values of its settings; packs only */
-	cJSON *allowed_mounts;
 	int (*call)(void *ctx, const char *layer, const char *name, const cJSON *args, cJSON **out,
 		    struct perry_err **err);
 	void *ctx;

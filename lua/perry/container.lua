@@ -4,6 +4,7 @@ local base = require "base"
 local docker = require "docker"
 local errors = require "perry.errors"
 local files = require "files"
+local mounts = require "perry.mounts"
 local names = require "perry.names"
 local network = require "perry.network"
 local op = require "op"
@@ -211,6 +212,7 @@ end
 -- Makes sure that ctx.container is the one the plan needs. A changed image alone does not replace it but with recreate: that would lose what is
 -- installed; the workspace is outdated until then.
 function M.ensure(ctx)
+  mounts.check(ctx)
   if ctx.record.remake then
     ctx.image_id = ctx.record.remake.base
     return finish_remake(ctx)
@@ -282,6 +284,7 @@ function M.start(ctx)
     end
   end
   local now = docker.inspect(ctx.container)
+  if now and now.State.Running then mounts.verify(ctx, now) end
   store.container(ctx.name, now)
   if now and not now.State.Running then
     base.fail("INTERNAL_SERVER_ERROR", ("the container ended at once with exit code %d%s; see: perry logs %s"):format(now.State.ExitCode,

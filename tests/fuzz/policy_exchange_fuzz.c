@@ -48,7 +48,6 @@ static void agents_end(const uint8_t *data, size_t size)
 	s.hashes = cJSON_CreateObject();
 	s.needs = cJSON_Parse("{\"acme\":{\"network\":[\"a.example\"],\"kv\":true}}");
 	s.settings = cJSON_Parse("{\"acme\":{\"t\":{\"$secret\":\"x\"}}}");
-	s.allowed_mounts = cJSON_CreateArray();
 	static const char *const points[] = { "image",      "env",      "container", "review",
 					      "on_created", "auth_key", "idle",      "ports" };
 	cleanup_json cJSON *facts = cJSON_Parse("{\"ws\":{\"name\":\"web\"}}"), *rows = cJSON_CreateArray();
@@ -74,7 +73,6 @@ static void agents_end(const uint8_t *data, size_t size)
 	cJSON_Delete(s.hashes);
 	cJSON_Delete(s.needs);
 	cJSON_Delete(s.settings);
-	cJSON_Delete(s.allowed_mounts);
 	free(s.workspace);
 }
 

@@ -18,9 +18,10 @@ void lj_open(lua_State *L);
 /* Pushes a plain value: a list keeps being one when it is empty. opaque: {"$secret": ...}, {"$concat": ...}, {"$key":
  * ...} become opaque values. May raise. */
 void lj_push(lua_State *L, const cJSON *j, bool opaque);
-/* Pushes a read-only view. path names it in errors ("ws.repo") and finds the fields that there may be (policy/child/facts.h):
- * one that is absent is nil, one that cannot exist is an error naming the nearest. opaque: as above; for what hooks
- * answered, never for what others wrote (labels, environments, events): there such a member is data. May raise. */
+/* Pushes a read-only view. path names it in errors ("ws.repo") and finds the fields that there may be
+ * (policy/child/facts.h): one that is absent is nil, one that cannot exist is an error naming the nearest. opaque: as
+ * above; for what hooks answered, never for what others wrote (labels, environments, events): there such a member is
+ * data. May raise. */
 void lj_push_facts(lua_State *L, const cJSON *j, bool opaque, const char *path);
 /* Replaces the table on top by a read-only view whose unknown members are errors. May raise. */
 void lj_protect(lua_State *L, const char *path);

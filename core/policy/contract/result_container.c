@@ -42,6 +42,30 @@ static bool below(const char *s, const char *dir)
 	return strncmp(s, dir, n) == 0 && (s[n] == 0 || s[n] == '/');
 }
 
+/* One spelling of a path: "//run/./x/" is "/run/x", so that what compares texts is not led astray. */
+static void set_plain_path(cJSON *m, const char *name)
+{
+	const char *path = json_str(m, name);
+	if (!path || path[0] != '/')
+		return;
+	cleanup_free char *plain = xmalloc(strlen(path) + 2);
+	size_t n = 0;
+	for (const char *p = path; *p;) {
+		size_t len = strcspn(++p, "/");
+		if (len && !(len == 1 && *p == '.')) {
+			plain[n++] = '/';
+			memcpy(plain + n, p, len);
+			n += len;
+		}
+		p += len;
+	}
+	if (!n)
+		plain[n++] = '/';
+	plain[n] = 0;
+	if (strcmp(plain, path) != 0)
+		json_set_str(m, name, plain);
+}
+
 /* "source:target[:ro]" */
 static cJSON *mount_of_text(const char *text)
 {
@@ -68,6 +92,8 @@ static int check_mount(cJSON *m, const char *path, struct buf *why)
 					       { "size", "size" },     { 0 } };
 	if (result_fields(m, path, fields, why) < 0)
 		return -1;
+	set_plain_path(m, "source");
+	set_plain_path(m, "target");
 	const char *source = json_str(m, "source"), *target = json_str(m, "target");
 	cleanup_free char *at_target = xasprintf("%s.target", path), *at_source = xasprintf("%s.source", path);
 	if (absolute(at_target, target, why) < 0)
@@ -138,7 +164,10 @@ static int check_devices(cJSON *list, struct buf *why)
 			cJSON_ReplaceItemViaPointer(list, d, full);
 			d = full;
 		}
-		if (result_fields(d, path, fields, why) < 0 || absolute(path, json_str(d, "host"), why) < 0)
+		if (result_fields(d, path, fields, why) < 0)
+			return -1;
+		set_plain_path(d, "host");
+		if (absolute(path, json_str(d, "host"), why) < 0)
 			return -1;
 		if (!below(json_str(d, "host"), "/dev")) {
 			buf_addf(why, "%s: \"%s\" is no device (/dev/...)", path, json_str(d, "host"));

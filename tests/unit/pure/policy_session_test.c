@@ -246,7 +246,15 @@ static void the_review_keeps_the_host_apart(void **state)
 		       "outside of allowedMounts");
 	review_refuses("table.insert(c.mounts, '/srv/../etc:/x')", "{\"allowedMounts\":[\"/srv\"]}",
 		       "expected an absolute path");
-	review_refuses("table.insert(c.mounts, '/srv/x:/x:ro')", "{\"allowedMounts\":[\"/srv\"]}", NULL);
+	review_refuses("table.insert(c.mounts, '/tmp:/x:ro')", "{\"allowedMounts\":[\"/tmp\"]}", NULL);
+	review_refuses("table.insert(c.mounts, '/tmp/none-such:/x:ro')", "{\"allowedMounts\":[\"/tmp\"]}",
+		       "/tmp/none-such cannot be looked at");
+	/* Other spellings of what is refused. */
+	review_refuses("table.insert(c.mounts, '//var//run/./docker.sock:/x')", "{\"allowedMounts\":[\"/\"]}",
+		       "would hand over the engine");
+	review_refuses("table.insert(c.mounts, '/tmp:/x//../proc')", "{\"allowedMounts\":[\"/tmp\"]}",
+		       "expected an absolute path");
+	review_refuses("table.insert(c.mounts, '/tmp://proc')", "{\"allowedMounts\":[\"/tmp\"]}", "is not for mounts");
 	review_refuses("table.insert(c.mounts, '/srv/x:/run/perry/env')", "{\"allowedMounts\":[\"/srv\"]}",
 		       "is not for mounts");
 	review_refuses("c.network = 'host'", NULL, "would share the host's");
@@ -262,15 +270,18 @@ static void the_review_keeps_the_host_apart(void **state)
 	review_refuses("c.privileged = true", NULL, "(refused by built-in/review.lua:");
 }
 
-static void a_link_out_of_an_allowed_folder_is_seen(void **state)
+static void a_link_in_an_allowed_folder_is_seen(void **state)
 {
 	(void)state;
 	cleanup_free char *link = xasprintf("%s/out", home), *config = xasprintf("{\"allowedMounts\":[\"%s\"]}", home);
 	cleanup_free char *set = xasprintf("table.insert(c.mounts, '%s:/x')", link);
 	unlink(link);
 	assert_int_equal(symlink("/etc", link), 0);
-	review_refuses(set, config, "leads to /etc, outside of allowedMounts");
+	review_refuses(set, config, "leads to /etc: name that itself");
+	/* Even where all is allowed: what must not be mounted is told by its path. */
+	review_refuses(set, "{\"allowedMounts\":[\"/\"]}", "leads to /etc");
 	unlink(link);
+	review_refuses(set, config, "cannot be looked at");
 	assert_int_equal(mkdir(link, 0700), 0);
 	review_refuses(set, config, NULL);
 	rmdir(link);
@@ -653,7 +664,7 @@ int main(int argc, char **argv)
 		T(the_builtins_refuse_bad_names),
 		T(limits_of_the_configuration_hold),
 		T(the_review_keeps_the_host_apart),
-		T(a_link_out_of_an_allowed_folder_is_seen),
+		T(a_link_in_an_allowed_folder_is_seen),
 		T(docker_inside_needs_something_that_keeps_it_apart),
 		T(joining_brings_a_tun_device),
 		T(a_join_that_fails_degrades),
