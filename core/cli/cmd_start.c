@@ -8,6 +8,7 @@
 #include "cli/args.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/env_file.h"
 #include "cli/follow.h"
 #include "cli/git.h"
 #include "cli/out.h"
@@ -40,33 +41,12 @@ static int add_assignments(const struct args *a, const char *option, cJSON *into
 	return 0;
 }
 
-/* Lines KEY=VALUE; blank lines and lines that begin with # are skipped; quotes around a value are taken off. */
 static int add_env_file(const char *path, cJSON *into, struct perry_err **err)
 {
 	cleanup_buf struct buf text = { 0 };
-	int number = 0;
 	if (file_read(path, 1 << 20, &text, err) < 0)
 		return -1;
-	cleanup_free char *copy = buf_take(&text);
-	char *at = copy;
-	for (char *line = strsep(&at, "\n"); line; line = strsep(&at, "\n")) {
-		number++;
-		line = str_trim(line);
-		if (!*line || *line == '#')
-			continue;
-		if (str_starts(line, "export "))
-			line = str_trim(line + 7);
-		char *eq = strchr(line, '=');
-		if (!eq || eq == line)
-			return perry_fail(err, PERRY_EINPUT, "%s:%d: expected KEY=VALUE", path, number);
-		*eq = '\0';
-		char *v = eq + 1;
-		size_t n = strlen(v);
-		if (n >= 2 && (*v == '"' || *v == '\'') && v[n - 1] == *v)
-			v[n - 1] = '\0', v++;
-		json_set_str(into, line, v);
-	}
-	return 0;
+	return env_file_parse(path, buf_str(&text), text.len, into, err);
 }
 
 static int build_input(const struct args *a, cJSON *in, struct perry_err **err)

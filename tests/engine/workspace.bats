@@ -95,9 +95,11 @@ setup() { engine_use; }
 }
 
 @test "environment is in exec, login shells and SSH sessions, and nowhere in docker inspect" {
-	printf 'SECRET_WORD=hunter2-value\nTWO="with space"\n' >"$BATS_TEST_TMPDIR/env"
+	# As an editor on Windows leaves it, and with a value of two lines.
+	printf '\357\273\277SECRET_WORD=hunter2-value\nTWO="with space"\nLINES_="one\ntwo"\n' >"$BATS_TEST_TMPDIR/env"
 	p start envy --env A=1 --env-file "$BATS_TEST_TMPDIR/env"
 	[ "$(p exec envy -- sh -c 'echo $SECRET_WORD $A $TWO')" = "hunter2-value 1 with space" ]
+	[ "$(p exec envy -- sh -c 'echo "$LINES_"')" = "$(printf 'one\ntwo')" ]
 	[ "$(echo 'echo $SECRET_WORD' | p shell envy)" = hunter2-value ]
 	refute grep -q hunter2 <(docker inspect workspace-envy)
 	refute grep -rq hunter2 "$DIR" --include=agent.log --include=stdout --include=stderr
