@@ -4,6 +4,7 @@ local base = require "base"
 local docker = require "docker"
 local errors = require "perry.errors"
 local files = require "files"
+local gitconfig = require "perry.gitconfig"
 local names = require "perry.names"
 local op = require "op"
 
@@ -60,8 +61,10 @@ end
 
 -- Git's configuration is included by ~/.gitconfig, so that what the user sets in the workspace stays and wins.
 local function git(bundle)
-  local text = files.read(files.home() .. "/.gitconfig")
+  local text, dropped = gitconfig.portable(files.home() .. "/.gitconfig", files.read, files.home())
+  if dropped == true then warn("~/.gitconfig is not copied: it is not as git wants it") end
   if not text then return end
+  if #dropped > 0 then text = "# Left out, for it is this machine's alone: " .. table.concat(dropped, ", "):gsub("%c", "?") .. "\n" .. text end
   files.add(bundle, { path = "~/.config/perry/gitconfig", text = text, mode = private })
   files.add(bundle, {
     path = "~/.gitconfig", kind = "default", mode = public,

@@ -365,7 +365,12 @@ static void home(void **state)
 	cleanup_free char *ssh = path_join(dir, ".ssh"), *old = xstrdup(getenv("HOME"));
 	mkdir(ssh, 0700);
 	write_text(ssh, "id_x.pub", "ssh-ed25519 AAAAhost me@here\n");
-	write_text(dir, ".gitconfig", "[user]\n\tname = Me Here\n\temail = me@here\n");
+	/* Programs and keys of this machine would end every commit in there. */
+	write_text(
+		dir, ".gitconfig",
+		"[user]\n\tname = Me Here\n\tsigningkey = ~/.ssh/none\n[commit]\n\tgpgsign = true\n[include]\n\tpath = "
+		"more\n[core]\n\thooksPath = /nonexistent\n\teditor = none-such\n");
+	write_text(dir, "more", "[user]\n\temail = me@here\n[gpg]\n\tprogram = /nonexistent\n");
 	write_text(dir, "config.json",
 		   "{\"image\":\"" TEST_IMAGE "\",\"networkRange\":\"10.214.0.0/16\",\"sshPortRange\":\"2900-2999\"}");
 	setenv("HOME", dir, 1);
@@ -373,8 +378,10 @@ static void home(void **state)
 	says(&in, "plc-git",
 	     "su workspace -c 'git config user.name; git config --global user.name Other; git config user.name; git "
 	     "config user.email'; "
-	     "grep -c AAAAhost /home/workspace/.ssh/authorized_keys",
-	     "Me Here\nOther\nme@here\n1");
+	     "grep -c AAAAhost /home/workspace/.ssh/authorized_keys; su workspace -c 'git init -q /tmp/r && cd /tmp/r "
+	     "&& git "
+	     "commit -q --allow-empty -m x && git log --format=%ae'",
+	     "Me Here\nOther\nme@here\n1\nme@here");
 	done(&in, "restart", "plc-git", "{}");
 	says(&in, "plc-git", "su workspace -c 'git config user.name'", "Other");
 	setenv("HOME", old, 1);
