@@ -122,7 +122,7 @@ unit() {
 	[[ $units != *pure* ]] || mapfile -t pure < <(unit_names pure)
 	[[ $units != *engine* ]] || [ -n "$no_engine" ] || mapfile -t engine < <(unit_names engine)
 	# Alone they wait for disks and clocks most of the time; beside the engine's one is enough for each processor that is left.
-	lanes=$((${#engine[@]} == 0 ? 2 * jobs : jobs > 1 ? jobs - 1 : 1))
+	lanes=$((${#engine[@]} == 0 ? 3 * jobs : jobs > 1 ? jobs - 1 : 1))
 	(unit_lanes 1 "$dir" "$@" -- "${engine[@]+"${engine[@]}"}") &
 	(unit_lanes "$lanes" "$dir" "$@" -- "${pure[@]+"${pure[@]}"}")
 	wait $!
@@ -177,8 +177,29 @@ bats_tests() { # FOLDER
 		skip "$n" "all $n tests of $1" "$no_engine"
 		return 0
 	fi
+	if [ "$1" = tests/scripts ]; then
+		bats_at_once "$1"
+		return 0
+	fi
 	for f in "$1"/*.bats; do
 		tap "${CHECK_SUITE_SECONDS:-900}" "$f" bats --tap "$f"
+	done
+}
+# Files that share nothing, beside each other.
+bats_at_once() { # FOLDER
+	local c to=$work/at-once running=()
+	mkdir "$to"
+	for c in "$1"/*.bats; do
+		{
+			timeout -k 10 "${CHECK_SUITE_SECONDS:-900}" bats --tap "$c" >"$to/${c##*/}" 2>&1 </dev/null
+			echo $? >"$to/${c##*/}.code"
+		} &
+		running+=($!)
+	done
+	wait "${running[@]}"
+	for c in "$1"/*.bats; do
+		count_tap "$current" "$to/${c##*/}" "$(cat "$to/${c##*/}.code")" "$c"
+		sp=$((sp + p)) sf=$((sf + f)) ss=$((ss + s))
 	done
 }
 

@@ -87,7 +87,7 @@ bench)
 	;;
 lint)
 	build
-	commands check clang clang-format shellcheck luacheck git
+	commands check clang clang-format shellcheck luacheck git python3
 	;;
 fmt*)
 	commands check clang-format git
