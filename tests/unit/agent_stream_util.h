@@ -154,6 +154,7 @@ static inline int begin_streams(void **state)
 				       .host_access = host_access,
 				       .used = used,
 				       .max_channels = 8,
+				       .stop_ms = FOREVER, /* what is said at the end, not how soon */
 				       .max_connections = 20 };
 	signal(SIGPIPE, SIG_IGN);
 	return streams_open(&streams, &setup, NULL);

@@ -34,6 +34,7 @@ struct streams_setup {
 	void *ctx;
 	int max_connections; /* WebSockets at once, 0: 256; beyond, a new one is closed with 1008 */
 	int max_channels;    /* of one connection, 0: 64; beyond, OPEN is answered by ERROR */
+	int stop_ms;         /* for all goodbyes at the end, 0: 3000 */
 };
 
 #endif

@@ -10,8 +10,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define STOP_MS 3000 /* for all goodbyes at the end */
-
 int streams_count(struct streams *s)
 {
 	return atomic_load(&s->terminals);
@@ -81,7 +79,7 @@ static bool settle(void *ctx, bool stopping)
 	struct streams *s = ctx;
 	if (stopping && !s->quit) {
 		s->quit = true;
-		loop_timer_set(s->loop, &s->stop, clock_mono_ms() + STOP_MS, on_stop_over, s);
+		loop_timer_set(s->loop, &s->stop, clock_mono_ms() + s->setup.stop_ms, on_stop_over, s);
 		stream_conns_close(s, 1001, "Server shutting down");
 		stream_sources_end(s);
 	}
@@ -97,6 +95,8 @@ int streams_open(struct streams **out, const struct streams_setup *setup, struct
 		s->setup.max_connections = 256;
 	if (!s->setup.max_channels)
 		s->setup.max_channels = 64;
+	if (!s->setup.stop_ms)
+		s->setup.stop_ms = 3000;
 	s->cancel.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int rc = s->cancel.fd >= 0 ? loop_open(&s->loop, settle, s, err) : perry_fail_errno(err, errno, "eventfd");
 	if (rc < 0) {
