@@ -141,8 +141,8 @@ time.sleep(60)" 3>&- &
 	url=$(p open --print)
 	[[ $url =~ ^http://localhost:$PORT/login\?link=[0-9a-f]{64}$ ]]
 	[ "$(curl -s -o /dev/null -w '%{http_code}' "http://localhost:$PORT/metrics")" = 401 ]
-	[ "$(curl -s -o /dev/null -c "$jar" -w '%{http_code}' "$url")" = 303 ]
-	[ "$(curl -s -o /dev/null -b "$jar" -w '%{http_code}' "http://localhost:$PORT/metrics")" = 200 ]
+	[ "$(curl -s -o /dev/null -D "$jar.head" -c "$jar" -w '%{http_code}' "$url")" = 303 ]
+	[ "$(curl -s -o /dev/null -b "$jar" -H "$(grep -i '^x-perry-session:' "$jar.head" | tr -d '\r')" -w '%{http_code}' "http://localhost:$PORT/metrics")" = 200 ]
 	[ "$(curl -s -o /dev/null -c "$jar.2" -w '%{http_code}' "$url")" = 401 ]
 	refute grep -q perry_ "$jar.2"
 	[ "$(curl -s -o /dev/null -b "$jar.2" -w '%{http_code}' "http://localhost:$PORT/metrics")" = 401 ]
