@@ -2,7 +2,6 @@
  * called through an exec, by all that call one. */
 #ifndef PERRY_DOCKER_STEP_ARGV_H
 #define PERRY_DOCKER_STEP_ARGV_H
-#include <stdbool.h>
 
 #include "base/json.h"
 

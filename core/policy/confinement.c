@@ -1,7 +1,6 @@
 #include "policy/confinement.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "policy/process.h"

@@ -1,11 +1,8 @@
 #include "policy/opening.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/sha256.h"

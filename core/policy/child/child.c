@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "policy/child/chain.h"
 #include "policy/child/confine.h"
 #include "policy/child/coverage.h"

@@ -1,6 +1,5 @@
 #include "policy/child/limits.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -10,7 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/encode.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"

@@ -1,8 +1,5 @@
 #include "policy/tool/fixture.h"
 
-#include <string.h>
-
-#include "base/mem.h"
 #include "policy/contract/points.h"
 
 static const char facts_text[] =

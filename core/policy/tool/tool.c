@@ -1,11 +1,9 @@
 #include "policy/tool/tool.h"
 
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "base/paths.h"
 #include "policy/ask.h"
 #include "policy/contract/points.h"
 #include "policy/layers.h"

@@ -1,6 +1,5 @@
 #include "policy/tool/tooling.h"
 
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
