@@ -34,11 +34,6 @@ static void remember_workspace(struct policy_session *s, const cJSON *facts)
 	s->workspace = xstrdup(name);
 }
 
-static int wall_ms(const struct policy_session *s, const struct point *point)
-{
-	return s->limits.wall_ms ? s->limits.wall_ms : point_limits(point).wall_ms;
-}
-
 int session_ask(struct policy_session *s, const struct point *point, const cJSON *facts, const cJSON *extra, bool each,
 		cJSON **reply, struct perry_err **err)
 {
@@ -53,7 +48,7 @@ int session_ask(struct policy_session *s, const struct point *point, const cJSON
 	remember_workspace(s, facts);
 	s->point = point;
 	int64_t began = clock_mono_ms();
-	int r = session_exchange(s, msg, wall_ms(s, point), reply, err);
+	int r = session_exchange(s, msg, session_wall_ms(s, point), reply, err);
 	log_debug("hook", "%s%s%s: %s after %lld ms", point->name, s->workspace ? " " : "",
 		  s->workspace ? s->workspace : "", r == 0 ? "decided" : "failed",
 		  (long long)(clock_mono_ms() - began));
@@ -66,7 +61,7 @@ int session_load(struct policy_session *s, const char *layer, const struct point
 	json_set_str(msg, "load", point->name);
 	json_set_str(msg, "layer", layer);
 	s->point = point;
-	if (session_exchange(s, msg, wall_ms(s, point), &reply, err) < 0)
+	if (session_exchange(s, msg, session_wall_ms(s, point), &reply, err) < 0)
 		return -1;
 	cJSON *record = cJSON_DetachItemFromObjectCaseSensitive(reply, "error");
 	return record ? record_fail(s, record, err) : 0;
@@ -205,7 +200,7 @@ int policy_plan(struct policy_session *s, const cJSON *facts, cJSON **plan, cJSO
 	json_set(msg, "facts", cJSON_Duplicate(facts, 1));
 	remember_workspace(s, facts);
 	s->point = NULL;
-	if (session_exchange(s, msg, 3 * wall_ms(s, point_find("image")), &reply, err) < 0)
+	if (session_exchange(s, msg, 3 * session_wall_ms(s, point_find("image")), &reply, err) < 0)
 		return -1;
 	keep_rows(s, facts, reply, decisions);
 	cJSON *record = cJSON_DetachItemFromObjectCaseSensitive(reply, "error");

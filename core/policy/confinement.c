@@ -18,7 +18,7 @@ static bool probe(struct policy *p, const char *what)
 		cleanup_json cJSON *msg = cJSON_CreateObject();
 		json_set_str(msg, "probe", what);
 		s->heard = true; /* its death is the answer, not a mishap */
-		ended = session_exchange(s, msg, DECISION_LIMITS.wall_ms, &reply, &err) < 0 && err &&
+		ended = session_exchange(s, msg, session_wall_ms(s, point_find("image")), &reply, &err) < 0 && err &&
 			json_int_or(err->data, "signal", 0) == 31;
 		session_end(s);
 	}

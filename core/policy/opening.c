@@ -142,11 +142,6 @@ int policy_open(struct policy *p, const struct policy_setup *setup, struct polic
 	json_set(opening, "config", setup->config ? cJSON_Duplicate(setup->config, 1) : cJSON_CreateObject());
 	expand_mounts(opening);
 	mute_builtin(setup, opening);
-	if (setup->limits) {
-		cJSON *limits = json_obj(opening, "limits");
-		json_set_int(limits, "instructions", setup->limits->instructions);
-		json_set_int(limits, "cpu_ms", setup->limits->cpu_ms);
-	}
 	for (size_t i = 0; i < setup->nlayers; i++)
 		if (open_layer(setup, &setup->layers[i], opening, hashes, &mine) < 0)
 			return perry_move(err, mine);
@@ -158,8 +153,6 @@ int policy_open(struct policy *p, const struct policy_setup *setup, struct polic
 	json_merge(s->hashes, hashes);
 	for (size_t i = 0; i < setup->nlayers; i++)
 		session_restrict(s, &setup->layers[i]);
-	if (setup->limits)
-		s->limits = *setup->limits;
 	s->call = setup->call;
 	s->ctx = setup->ctx;
 	*out = s;

@@ -6,11 +6,14 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "policy/contract/points.h"
 #include "policy/zygote.h"
 
 struct policy {
-	pthread_mutex_t lock; /* of the zygote's replacement */
+	pthread_mutex_t lock; /* of the zygote's replacement, and the limits */
 	struct zygote zygote;
+	struct hook_limits limits;
+	bool limited;
 };
 
 int policy_new(struct policy **out, struct perry_err **err)
@@ -46,6 +49,24 @@ pid_t policy_zygote_pid(const struct policy *p)
 	pid_t pid = q->zygote.pid;
 	pthread_mutex_unlock(&q->lock);
 	return pid;
+}
+
+void policy_limit(struct policy *p, const struct hook_limits *limits)
+{
+	pthread_mutex_lock(&p->lock);
+	p->limited = limits;
+	if (limits)
+		p->limits = *limits;
+	pthread_mutex_unlock(&p->lock);
+}
+
+bool policy_limited(struct policy *p, struct hook_limits *out)
+{
+	pthread_mutex_lock(&p->lock);
+	bool limited = p->limited;
+	*out = p->limits;
+	pthread_mutex_unlock(&p->lock);
+	return limited;
 }
 
 int policy_child(struct policy *p, int *fd, int *status_fd, struct perry_err **err)

@@ -54,7 +54,7 @@ static bool child_status(struct policy_session *s, int *status)
 	struct pollfd p = { .fd = s->status_fd, .events = POLLIN };
 	int n;
 	do
-		n = poll(&p, 1, 2000);
+		n = poll(&p, 1, 10000);
 	while (n < 0 && errno == EINTR);
 	return n > 0 && read(s->status_fd, status, sizeof *status) == (ssize_t)sizeof *status;
 }
@@ -210,7 +210,7 @@ static int lost(struct policy_session *s, const cJSON *msg, int wall_ms, int64_t
 	/* The zygote was lost between the request and the fork: nothing has run yet. */
 	struct pollfd p = { .fd = s->status_fd, .events = POLLIN };
 	char byte;
-	bool no_word = poll(&p, 1, 200) > 0 && recv(s->status_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+	bool no_word = poll(&p, 1, 2000) > 0 && recv(s->status_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 	if (no_word && !s->heard && s->opening)
 		return reopen(s, msg, until, err);
 	return died(s, err);
@@ -258,6 +258,11 @@ int session_exchange(struct policy_session *s, const cJSON *msg, int wall_ms, cJ
 	}
 }
 
+int session_wall_ms(const struct policy_session *s, const struct point *point)
+{
+	return s->limited ? s->limits.wall_ms : point_limits(point).wall_ms;
+}
+
 /* -- beginning and end -- */
 
 int session_begin(struct policy *p, cJSON *opening, struct policy_session **out, struct perry_err **err)
@@ -275,6 +280,12 @@ int session_begin(struct policy *p, cJSON *opening, struct policy_session **out,
 			cleanup_free char *file = xasprintf("built-in/%s.lua", point->name);
 			json_set(s->hashes, file, cJSON_CreateString(hash));
 		}
+	}
+	s->limited = policy_limited(p, &s->limits);
+	if (s->limited) {
+		cJSON *limits = json_obj(opening, "limits");
+		json_set_int(limits, "instructions", s->limits.instructions);
+		json_set_int(limits, "cpu_ms", s->limits.cpu_ms);
 	}
 	if (policy_child(p, &s->fd, &s->status_fd, err) < 0 ||
 	    (frame_send_until(s->fd, opening, clock_mono_ms() + DECISION_LIMITS.wall_ms, err) < 0 &&

@@ -25,7 +25,8 @@ struct policy_session {
 	int (*call)(void *ctx, const char *layer, const char *name, const cJSON *args, cJSON **out,
 		    struct perry_err **err);
 	void *ctx;
-	struct hook_limits limits; /* instead of the points' own, when the clock's is not 0 */
+	struct hook_limits limits; /* when limited: instead of the points' own */
+	bool limited;
 	const struct point *point; /* being asked, for the checks; NULL in a plan */
 	char *workspace;
 };
@@ -33,6 +34,8 @@ struct policy_session {
 /* Sends one request and serves the hooks' own until the reply is in; PERRY_EPOLICY with a record when the process ended
  * instead. wall_ms excludes the time that our own answers took. */
 int session_exchange(struct policy_session *s, const cJSON *msg, int wall_ms, cJSON **reply, struct perry_err **err);
+/* How long an exchange about this point may take. */
+int session_wall_ms(const struct policy_session *s, const struct point *point);
 /* Gives the error that a record says, PERRY_EPOLICY, err->data = record. */
 int record_fail(const struct policy_session *s, cJSON *take_record, struct perry_err **err);
 /* How a process ended: {"message", "limit"?} in words. */

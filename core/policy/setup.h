@@ -8,7 +8,6 @@
 #include "base/err.h"
 #include "base/json.h"
 
-struct hook_limits;
 struct pack;
 
 /* The layers of hook files, highest first. A dir that is absent is an empty layer. */
@@ -29,10 +28,6 @@ struct policy_setup {
 	size_t nlayers;
 	const cJSON *config;         /* the public configuration for perry.config */
 	const char *const *disabled; /* "acme/on_deleted", NULL-terminated, or NULL */
-	/* Instead of those of the points (policy/contract/points.h), or NULL. A test of one limit sets the others out
-	 * of reach.
-	 */
-	const struct hook_limits *limits;
 	/* Does what a hook asked for and that its kind and layer may: name "docker.inspect", "http.get", "kv.set", ...
 	 * Called on the asking thread. */
 	int (*call)(void *ctx, const char *layer, const char *name, const cJSON *args, cJSON **out,

@@ -61,10 +61,10 @@ static void unhook(const char *point)
 #define LIMIT_MS 100
 static const struct hook_limits only_cpu = { 1000000000000, LIMIT_MS, 60000 };
 
-static struct policy_session *begin_with(const struct hook_limits *limits)
+static struct policy_session *begin(void)
 {
 	struct policy_layer layer = { .name = "user", .dir = dir, .owner = geteuid(), .follow_links = true };
-	struct policy_setup setup = { .layers = &layer, .nlayers = 1, .limits = limits };
+	struct policy_setup setup = { .layers = &layer, .nlayers = 1 };
 	struct policy_session *s = NULL;
 	struct perry_err *err = NULL;
 	if (policy_open(policy, &setup, &s, &err) < 0) {
@@ -72,11 +72,6 @@ static struct policy_session *begin_with(const struct hook_limits *limits)
 		exit(2);
 	}
 	return s;
-}
-
-static struct policy_session *begin(void)
-{
-	return begin_with(NULL);
 }
 
 static int64_t plan_once(const cJSON *facts)
@@ -201,18 +196,20 @@ static void runaway(const char *name, const char *text, const struct hook_limits
 	char label[64];
 	double load = 0;
 	int64_t theirs = children_us();
+	policy_limit(policy, limits);
 	hook("image", text);
 	for (int i = 0; i < RUNAWAYS; i++) {
 		struct perry_err *err = NULL;
 		cJSON *answer = NULL;
 		int64_t began = clock_mono_us();
-		struct policy_session *s = begin_with(limits);
+		struct policy_session *s = begin();
 		if (policy_ask(s, "image", facts, NULL, &answer, NULL, &err) == 0)
 			exit(2);
 		policy_close(s);
 		took[i] = clock_mono_us() - began;
 		perry_err_free(err);
 	}
+	policy_limit(policy, NULL);
 	qsort(took, RUNAWAYS, sizeof *took, by_value);
 	/* the last one is counted when the zygote has seen it end */
 	for (int64_t seen = -1; seen != children_us(); usleep(300000))

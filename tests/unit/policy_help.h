@@ -30,16 +30,16 @@
 #define SANITIZED 0
 #endif
 
-/* No limit is near: where a sanitizer or other programs make everything slow, none is met that the test is not about. A
- * test of one limit makes that one small; with none, those of the points are in force. help_clean sets it back. */
-static const struct hook_limits ample = { 1000000000000, 300000, 600000 };
-__attribute__((unused)) static struct hook_limits limits;
-#define LIMITS(...)     ((struct hook_limits){ __VA_ARGS__ })
-#define INSTRUCTIONS(n) LIMITS(n, ample.cpu_ms, ample.wall_ms)
-#define CPU_MS(n)       LIMITS(ample.instructions, n, ample.wall_ms)
-#define WALL_MS(n)      LIMITS(ample.instructions, ample.cpu_ms, n)
-
 static struct policy *policy;
+
+/* No limit is near: where a sanitizer or other programs make everything slow, none is met that the test is not about. A
+ * test of one limit makes that one small. help_clean sets it back. */
+static const struct hook_limits ample = { 1000000000000, 300000, 600000 };
+#define limit_to(...)         policy_limit(policy, &(const struct hook_limits){ __VA_ARGS__ })
+#define limit_instructions(n) limit_to(n, ample.cpu_ms, ample.wall_ms)
+#define limit_cpu_ms(n)       limit_to(ample.instructions, n, ample.wall_ms)
+#define limit_wall_ms(n)      limit_to(ample.instructions, ample.cpu_ms, n)
+
 static char home[64], user_dir[128], pack_dir[128];
 
 /* First in main: the zygote is forked before cmocka does anything. */
@@ -51,6 +51,7 @@ __attribute__((unused)) static void help_main(int argc, char **argv)
 		fprintf(stderr, "%s\n", perry_msg(err));
 		exit(1);
 	}
+	policy_limit(policy, &ample);
 	strcpy(home, "/tmp/perry-policy-XXXXXX");
 	if (!mkdtemp(home))
 		exit(1);
@@ -75,7 +76,7 @@ __attribute__((unused)) static int help_clean(void **state)
 {
 	char command[512];
 	(void)state;
-	limits = ample;
+	policy_limit(policy, &ample);
 	snprintf(command, sizeof command, "rm -rf %s/* %s/*; chmod 700 %s", user_dir, pack_dir, user_dir);
 	return system(command) == 0 ? 0 : -1;
 }
@@ -142,12 +143,7 @@ __attribute__((unused)) static int try_begin(const char *config, call_fn call, v
 		{ .name = "user", .dir = user_dir, .owner = geteuid(), .follow_links = true },
 		{ .name = "acme", .dir = pack_dir, .owner = geteuid(), .needs = needs },
 	};
-	struct policy_setup setup = { .layers = layers,
-				      .nlayers = 2,
-				      .config = public,
-				      .limits = limits.cpu_ms ? &limits : NULL,
-				      .call = call,
-				      .ctx = ctx };
+	struct policy_setup setup = { .layers = layers, .nlayers = 2, .config = public, .call = call, .ctx = ctx };
 	return policy_open(policy, &setup, s, err);
 }
 

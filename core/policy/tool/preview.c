@@ -14,6 +14,7 @@
 #include "policy/opening.h"
 #include "policy/pack/pack.h"
 #include "policy/pack/pack_json.h"
+#include "policy/process.h"
 #include "policy/session.h"
 #include "policy/tool/fields.h"
 #include "policy/tool/tooling.h"
@@ -137,11 +138,12 @@ int policy_preview(struct policy *p, const struct policy_setup *today, const str
 	struct side a = { .policy = p, .setup = today }, b = { .policy = p, .setup = changed };
 	cleanup_json cJSON *rows = cJSON_CreateArray();
 	int differ = 0, refused = 0, skipped = 0, rc = 0;
-	int64_t began = clock_mono_ms();
+	struct hook_limits own;
+	int64_t began = clock_mono_ms(), last = began + (policy_limited(p, &own) ? own.wall_ms : DEADLINE_MS);
 	const cJSON *subject;
 	cJSON_ArrayForEach(subject, subjects) {
 		struct outcome before = { 0 }, after = { 0 };
-		if (clock_mono_ms() - began > DEADLINE_MS) {
+		if (clock_mono_ms() > last) {
 			skipped++;
 			continue;
 		}

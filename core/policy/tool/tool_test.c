@@ -244,7 +244,7 @@ static cJSON *read_cases(struct suite *s, const char *shown, const char *text, s
 	json_set_str(msg, "table", UNDER_TEST);
 	if (session_begin(s->policy, opening, &session, &err) == 0) {
 		session->point = point_find("on_failed");
-		session_exchange(session, msg, ACTION_LIMITS.wall_ms, &got, &err);
+		session_exchange(session, msg, session_wall_ms(session, point_find("on_failed")), &got, &err);
 	}
 	cJSON *record = cJSON_DetachItemFromObjectCaseSensitive(got, "error");
 	if (record) {
@@ -339,7 +339,7 @@ static void add_untested(struct suite *s)
 		json_set_str(msg, "layer", UNDER_TEST);
 		cJSON *opening = opening_of(s, f->point, NULL, NULL);
 		if (opening && session_begin(s->policy, opening, &session, NULL) == 0 &&
-		    session_exchange(session, msg, DECISION_LIMITS.wall_ms, &reply, NULL) == 0)
+		    session_exchange(session, msg, session_wall_ms(session, f->point), &reply, NULL) == 0)
 			add_lines(s, reply);
 		policy_close(session);
 	}

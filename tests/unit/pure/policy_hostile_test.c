@@ -136,8 +136,10 @@ static void every_known_way_out_is_closed(void **state)
 		cleanup_free char *hook =
 			xasprintf("return function(ws, base)\n  do %s end\n  do return 'held' end\nend", cases[i].code);
 		user_hook("image", hook);
-		limits = cases[i].wanted && strcmp(cases[i].wanted, STUCK_IN_C) == 0 ? CPU_MS(50)
-										     : INSTRUCTIONS(2000000);
+		if (cases[i].wanted && strcmp(cases[i].wanted, STUCK_IN_C) == 0)
+			limit_cpu_ms(50);
+		else
+			limit_instructions(2000000);
 		cleanup_json cJSON *answer = ask("image", NULL, &err);
 		if (cases[i].wanted ? !err || !strstr(perry_msg(err), cases[i].wanted)
 				    : !str_eq(cJSON_GetStringValue(answer), "held"))
@@ -392,7 +394,7 @@ static void generated_hooks_end_within_their_limit(void **state)
 		cJSON *answer = NULL;
 		random_state = (uint64_t)i * 0x9e3779b97f4a7c15u;
 		help_clean(NULL);
-		limits = LIMITS(2000000, LIMIT_CPU_MS, ample.wall_ms);
+		limit_to(2000000, LIMIT_CPU_MS, ample.wall_ms);
 		const char *point = points[pick(ARRAY_LEN(points))];
 		buf_adds(&code, "local v1, v2\nreturn function(ws, base)\n");
 		statements(&code, 3, 4);

@@ -51,7 +51,7 @@ static void a_busy_hook_is_ended_with_its_place(void **state)
 {
 	static const char wanted[] = "the hook used more than 2 million instructions of Lua";
 	(void)state;
-	limits = INSTRUCTIONS(2000000);
+	limit_instructions(2000000);
 	ends_in("return function()\n  while true do end\nend",
 		"image.lua:2: the hook used more than 2 million instructions of Lua · while deciding image for "
 		"workspace "
@@ -74,7 +74,7 @@ static void a_busy_hook_is_ended_with_its_place(void **state)
 static void cpu_time_is_limited_in_lua_too(void **state)
 {
 	(void)state;
-	limits = CPU_MS(100);
+	limit_cpu_ms(100);
 	ends_in("return function()\n  while true do end\nend",
 		"image.lua:2: the hook used more than 100 ms of CPU time · while deciding image for workspace web");
 	ends_in("local function f()\n  while true do end\nend\nreturn function()\n  while true do pcall(f) end\nend",
@@ -91,7 +91,7 @@ static void a_hook_stuck_in_c_is_ended(void **state)
 				     "function) · while deciding image for workspace web";
 #endif
 	(void)state;
-	limits = CPU_MS(100);
+	limit_cpu_ms(100);
 	ends_in("return function()\n  return (\"a\"):rep(1e5):find((\"a*\"):rep(9) .. \"b\")\nend", wanted);
 	ends_in("return function()\n  table.move({}, 1, 1 << 40, 2, {})\nend", wanted);
 	ends_in("return function()\n  (\"\"):rep(1 << 40)\nend", wanted);
@@ -107,7 +107,7 @@ static void memory_is_limited(void **state)
 	ends_in("return function() local s = 'x' while true do s = s .. s end end", wanted);
 	ends_in("local function f() return f() + 1 end return function() return f() end", wanted);
 	/* who catches that goes on, for as long as everybody */
-	limits = INSTRUCTIONS(20000);
+	limit_instructions(20000);
 	ends_in("return function()\n  local x, t = ('x'):rep(1e6), {}\n  while true do\n    pcall(function() while "
 		"true "
 		"do t[#t + 1] = x .. #t end end)\n  end\nend",
@@ -149,7 +149,7 @@ static void what_is_promised_fits(void **state)
 		"local n = 0 for i = 1, 100000 do n = n + #ws.labels.team end",
 	};
 	(void)state;
-	limits = LIMITS(0);
+	limit_to(DECISION_LIMITS.instructions, DECISION_LIMITS.cpu_ms, ample.wall_ms);
 	for (size_t i = 0; i < ARRAY_LEN(work); i++) {
 		struct perry_err *err = NULL;
 		cleanup_free char *hook = xasprintf("return function(ws) %s return 'fine' end", work[i]);
@@ -383,7 +383,7 @@ static void runaways_use_no_more_than_they_may(void **state)
 					     "return function() return (\"a\"):rep(1e5):find((\"a*\"):rep(9) .. \"b\") "
 					     "end" };
 	(void)state;
-	limits = CPU_MS(100);
+	limit_cpu_ms(100);
 	for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
 		struct perry_err *err = NULL;
 		int64_t before = children_cpu_ms();
@@ -414,7 +414,7 @@ static void innocents_live_beside_busy_loops(void **state)
 {
 	pid_t pids[8];
 	(void)state;
-	limits = LIMITS(0);
+	policy_limit(policy, NULL);
 	for (int i = 0; i < 8; i++)
 		pids[i] = busy();
 	for (int i = 0; i < 10; i++) {
@@ -453,7 +453,7 @@ static void waiting_is_not_counted(void **state)
 	cJSON *answer = NULL;
 	struct perry_err *err = NULL;
 	(void)state;
-	limits = WALL_MS(5000);
+	limit_wall_ms(5000);
 	user_hook("image", "return function() return perry.kv.get 'x' .. perry.kv.get 'y' end");
 	struct policy_session *s = begin(NULL, slow_answer, NULL);
 	if (policy_ask(s, "image", facts, NULL, &answer, NULL, &err) < 0)
@@ -493,7 +493,7 @@ static void requests_are_counted(void **state)
 static void a_stopped_process_is_given_up(void **state)
 {
 	(void)state;
-	limits = WALL_MS(2000);
+	limit_wall_ms(2000);
 	/* the zygote stopped: no process comes into being */
 	pid_t zygote = policy_zygote_pid(policy);
 	struct perry_err *err = NULL;
@@ -506,7 +506,7 @@ static void a_stopped_process_is_given_up(void **state)
 	perry_err_free(err);
 	policy_close(s);
 	kill(zygote, SIGCONT);
-	limits = ample;
+	policy_limit(policy, &ample);
 	cleanup_json cJSON *next = ask("image", NULL, NULL);
 	assert_non_null(next);
 	assert_true(settles(policy_zygote_pid(policy), 0));

@@ -72,6 +72,7 @@ static void a_refusal_is_told_apart_from_a_change(void **state)
 static void a_runaway_spoils_no_other_plan(void **state)
 {
 	cleanup_json cJSON *list = subjects(4);
+	limit_cpu_ms(100);
 	(void)state;
 	user_hook("image", "return function(ws, base)\n  if ws.name == 'w001' then return "
 			   "('a'):rep(1e5):find(('a*'):rep(9) .. 'b') end\n  return 'new'\nend");
