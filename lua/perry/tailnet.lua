@@ -99,11 +99,32 @@ local function ask(ctx, key, more)
   return docker.exec_start(ctx.container, { names.step, "join" }, tailnet.input(fields, key))
 end
 
+-- What a workspace says, brought into shape: what is not of the kind that it should be is as if it were not said.
+local shape = {
+  did = "^%a+$", state = "^%a+$", dnsName = "^[%w-][%w.-]*$", ip = "^[%x:.]+$", nodeId = "^[%w_-]+$", keyExpiry = "number", tun = "boolean",
+  magicDns = "boolean",
+}
+local longest = 500
+
+local function shaped(said)
+  if type(said) ~= "table" then return { error = "perry-step join gave no answer" } end
+  local answer = {}
+  for name, wanted in pairs(shape) do
+    local value = said[name]
+    if type(value) == wanted or type(value) == "string" and #value <= longest and value:find(wanted) then answer[name] = value end
+  end
+  if type(said.error) == "string" and said.error ~= "" then answer.error = said.error:sub(1, longest) end
+  local taken = said.taken
+  if type(taken) == "table" and type(taken.nodeId) == "string" then answer.taken = { nodeId = taken.nodeId, online = taken.online == true } end
+  if not answer.error and not (answer.dnsName and answer.nodeId) then answer.error = "it does not tell its name on the tailnet" end
+  return answer
+end
+
 local function answer_of(exec)
   local result = docker.exec_wait(exec, (deadline() + grace) * 1000)
   local ok, answer = errors.try(base.decode, result.stdout)
   if not ok then base.fail("INTERNAL_SERVER_ERROR", "perry-step join: " .. (result.stderr ~= "" and result.stderr or "no answer")) end
-  return answer
+  return shaped(answer)
 end
 
 -- A key is made for this one join only when it needs one: a device that is still logged in does not.

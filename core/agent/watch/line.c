@@ -1,13 +1,15 @@
 #include "agent/watch/line.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 
 enum { TEXT_MAX = 500, LIST_MAX = 16, NAMES_MAX = 128 };
-#define COUNT_MAX (INT64_C(1) << 52)
+#define DNS_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
+#define COUNT_MAX      (INT64_C(1) << 52)
 
 static const char what[] = "perry-step watch";
 
@@ -119,6 +121,12 @@ static cJSON *read_tailnet(const cJSON *from)
 	cJSON *out = cJSON_CreateObject();
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		take_text(out, from, texts[i]);
+	/* They go into links. */
+	const char *dns = json_str(out, "dnsName"), *ip = json_str(out, "ip");
+	if (dns && (!isalnum((unsigned char)*dns) || dns[strspn(dns, DNS_CHARACTERS)]))
+		json_set(out, "dnsName", NULL);
+	if (ip && !is_address(ip))
+		json_set(out, "ip", NULL);
 	take_number(out, from, "keyExpiry", 1, INT64_C(1) << 52);
 	take_texts(out, from, "health", LIST_MAX);
 	const cJSON *tun = cJSON_GetObjectItemCaseSensitive(from, "tun");

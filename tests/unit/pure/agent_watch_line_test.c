@@ -96,6 +96,21 @@ static void texts_are_cut_and_clean(void **state)
 	watch_line_free(&line);
 }
 
+/* They go into links that the user opens. */
+static void names_that_are_none(void **state)
+{
+	static const char *const names[] = { "evil.example/x?", "a b", "-a", "a@b", "\\u202ea", "" };
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		cleanup_free char *text = xasprintf(
+			"{\"tailnet\":{\"state\":\"Running\",\"dnsName\":\"%s\",\"ip\":\"%s\"}}", names[i], names[i]);
+		assert_int_equal(parse(text), 0);
+		assert_null(json_str(line.object, "dnsName"));
+		assert_null(json_str(line.object, "ip"));
+		watch_line_free(&line);
+	}
+}
+
 static void the_tailnet_and_its_forwards(void **state)
 {
 	(void)state;
@@ -148,6 +163,7 @@ int main(void)
 		cmocka_unit_test(listeners),
 		cmocka_unit_test(what_it_would_not_write),
 		cmocka_unit_test(texts_are_cut_and_clean),
+		cmocka_unit_test(names_that_are_none),
 		cmocka_unit_test(the_tailnet_and_its_forwards),
 		cmocka_unit_test(a_sample_of_the_activity),
 	};
