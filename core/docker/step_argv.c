@@ -1,8 +1,31 @@
 #include "docker/step_argv.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "base/random.h"
+
+static char life[17];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void make_life(void)
+{
+	random_hex(life, 8);
+}
+
+const char *step_life(void)
+{
+	pthread_once(&once, make_life);
+	return life;
+}
+
+void step_exec_id(char out[32])
+{
+	char own[13];
+	random_hex(own, 6);
+	snprintf(out, 32, "%s-%s", step_life(), own);
+}
 
 enum { MAX_HEAD = 16, SIZE_TEXT = 32 };
 

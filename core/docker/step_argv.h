@@ -8,6 +8,12 @@
 #define STEP_PATH      "/opt/perry/bin/perry-step" /* on the tools volume, in every workspace */
 #define STEP_NO_TARGET 3                           /* its exit code: nothing runs with this id */
 
+/* The id of an exec: "LIFE-RANDOM". LIFE is of this process; a watch that is told of it (in its environment) ends what
+ * runs under another, so that a command does not outlive an agent that was killed. */
+#define STEP_LIFE_VAR "PERRY_LIFE"
+const char *step_life(void);
+void step_exec_id(char out[32]);
+
 /* perry-step exec: a command as a user, under an id by which it can be ended. */
 struct step_exec {
 	const char *id;

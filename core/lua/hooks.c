@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/process.h"
-#include "base/random.h"
 #include "base/utf8.h"
 #include "docker/step_argv.h"
 #include "lua/internal.h"
@@ -19,7 +18,6 @@
 #define HTTP_BODY_MAX   (1u << 20)
 #define EXEC_TIMEOUT_MS 30000
 #define EXEC_OUTPUT_MAX (256u << 10)
-#define HOOK_ID_BYTES   12
 #define MAX_LAYERS      (PACKS_MAX + 2)
 
 struct lua_hooks {
@@ -264,12 +262,12 @@ static int call_exec(struct lua_hooks *s, const cJSON *args, cJSON **out, struct
 	const char *name = json_str_or(args, "workspace", s->workspace ? s->workspace : "");
 	const cJSON *argv = json_at(args, "argv");
 	cleanup_json cJSON *record = NULL;
-	char id[5 + 2 * HOOK_ID_BYTES + 1] = "hook-";
+	char id[32];
 	if (store_ws_get(s->host->setup.store, name, &record, err) < 0)
 		return -1;
 	if (!cJSON_GetArraySize(argv))
 		return perry_fail(err, PERRY_EINPUT, "argv: expected the words of a command");
-	random_hex(id + 5, HOOK_ID_BYTES);
+	step_exec_id(id);
 	cleanup_free const char **command = step_words(argv), **words = step_exec_argv(&(struct step_exec){
 								      .id = id,
 								      .user = json_str(args, "user"),

@@ -5,12 +5,14 @@
  * there is one, likewise
  *   {"serve":{"tcp":[],"web":[],"error"}}   what is in place of what was asked for
  * Standard input: {"serve":{"tcp":[PORT...],"web":[{"port","target"}]}}, the whole set of forwards each time. */
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -126,6 +128,32 @@ static void sooner(long long *next, long long at)
 		*next = at;
 }
 
+/* Commands of an agent that was killed: whoever asked for them is gone. Those of this one carry its life before their
+ * id. */
+static void end_orphans(const char *life)
+{
+	struct dirent *d;
+	size_t n = life ? strlen(life) : 0;
+	DIR *dir = n ? opendir(EXEC_DIR) : NULL;
+	if (!dir)
+		return;
+	while ((d = readdir(dir))) {
+		if (d->d_name[0] == '.' || (!strncmp(d->d_name, life, n) && d->d_name[n] == '-'))
+			continue;
+		pid_t pid = fork();
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+		if (pid)
+			continue;
+		if (fork())
+			_exit(0); /* init takes over the one that waits for the end */
+		execl("/proc/self/exe", "perry-step", "kill", "--signal", "HUP", "--grace", "2", d->d_name,
+		      (char *)NULL);
+		_exit(127);
+	}
+	closedir(dir);
+}
+
 int cmd_watch(int argc, char **argv)
 {
 	struct watch w = { .tailnet.bus = -1 };
@@ -134,6 +162,7 @@ int cmd_watch(int argc, char **argv)
 	/* init, when it stops, asks every process to end but perry-step's, which end with what they supervise. */
 	prctl(PR_SET_NAME, "perry-watch");
 	prctl(PR_SET_TIMERSLACK, SLACK_NS);
+	end_orphans(getenv("PERRY_LIFE"));
 	ports_open(&w.ports);
 	for (;;) {
 		long long now = now_ms(), next;

@@ -141,3 +141,19 @@ gone() {
 	eventually 90 status_is known running
 	p delete -y known
 }
+
+@test "an exec and a shell do not outlive an agent that was killed; those of the next one do not mind" {
+	p start orphan
+	p exec orphan -- sleep 4242 3>&- &
+	p shell orphan <<<'trap "" HUP; sleep 4343' 3>&- &
+	sleeps() { [ "$(docker top workspace-orphan -eo pid,args | grep -cE '^ *[0-9]+ +sleep 4[23]4[23]$')" = "$1" ]; }
+	eventually 30 sleeps 2
+	again
+	eventually 30 sleeps 0
+	p exec orphan -- sleep 4242 3>&- &
+	eventually 30 sleeps 1
+	kill -HUP "$PID"
+	p start orphan
+	sleeps 1
+	p delete -y orphan
+}

@@ -11,14 +11,12 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/random.h"
 #include "docker/docker.h"
 #include "docker/step_argv.h"
 
 enum {
 	MAX_OUTPUT = 8 << 20, /* of each stream; what comes after is dropped and said so */
 	MAX_ARGS = 4096,
-	ID_BYTES = 8,
 };
 
 /* Ends the process group: a command whose caller is gone, or whose time is up, does not go on. */
@@ -109,14 +107,14 @@ static int run(struct call *c, const char *container, const char *id, struct per
 int proc_workspaces_exec(struct call *c, cJSON **out, struct perry_err **err)
 {
 	cleanup_json cJSON *record = NULL, *caller = caller_json(&c->caller);
-	char id[2 * ID_BYTES + 1];
+	char id[32];
 	if (call_running_workspace(c, "name", &record, err) < 0)
 		return -1;
 	if (cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(c->input, "command")) > MAX_ARGS)
 		return perry_fail(err, PERRY_EINPUT, "The command has more than %d words", MAX_ARGS);
 	if (agent_admit(c->a, "exec", call_str(c, "name"), caller, err) < 0)
 		return -1;
-	random_hex(id, ID_BYTES);
+	step_exec_id(id);
 	idle_agent_open_in(c->a->idle, call_str(c, "name"), STREAM_USE_EXEC, 1);
 	int rc = run(c, json_str_or(record, "containerId", ""), id, err);
 	idle_agent_open_in(c->a->idle, call_str(c, "name"), STREAM_USE_EXEC, -1);

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/random.h"
 #include "docker/step_argv.h"
 
 #define KILL_TRIES      15 /* the record of a command that was just started may not stand yet */
@@ -508,8 +507,7 @@ struct stream_source *stream_exec_new(struct streams *s, const struct stream_exe
 	e->base.signal = on_signal;
 	e->base.kick = on_kick;
 	e->base.end = on_end;
-	memcpy(e->id, "s-", 2);
-	random_hex(e->id + 2, 12);
+	step_exec_id(e->id);
 	snprintf(e->kind, sizeof e->kind, "%s", spec->kind);
 	e->command = copy_list(spec->command);
 	e->user = xstrdup(spec->user);

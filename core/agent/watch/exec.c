@@ -183,8 +183,9 @@ static void on_opened(void *arg)
 static void open_watch(void *arg)
 {
 	struct opening *o = arg;
-	const char *argv[] = { STEP_PATH, "watch", NULL };
-	const struct docker_exec x = { .argv = argv, .user = "0:0" };
+	cleanup_free char *life = xasprintf(STEP_LIFE_VAR "=%s", step_life());
+	const char *argv[] = { STEP_PATH, "watch", NULL }, *env[] = { life, NULL };
+	const struct docker_exec x = { .argv = argv, .env = env, .user = "0:0" };
 	docker_exec_open(o->w->setup.docker, o->container, &x, &o->stream, &o->err);
 	if (!loop_post(o->w->loop, on_opened, o))
 		opening_free(o);
