@@ -155,6 +155,9 @@ static int open_listeners(struct boot *b, struct perry_err **err)
 
 static void went_quiet(void *ctx)
 {
+	struct agent *a = ctx;
+	if (a->store && !atomic_load(&a->stopping))
+		store_copy(a->store, true);
 	agent_trim();
 }
 
@@ -193,6 +196,7 @@ static int open_parts(struct boot *b, struct perry_err **err)
 	cleanup_free char *db = path_join(a->dir, "state.db");
 	if (store_open(&a->store, db, err) < 0 || import_legacy(a, err) < 0 || docker_open(&a->docker, NULL, err) < 0)
 		return -1;
+	store_copy(a->store, true);
 	a->hub = hub_new(a->store);
 	a->calls = calls_new();
 	a->jobs = jobs_new(MAX_JOBS, went_quiet, a);

@@ -174,7 +174,11 @@ int db_json(sqlite3_stmt *st, int col, const char *what, cJSON **out, struct per
 	if (!text)
 		return 0;
 	*out = json_parse(text, (size_t)sqlite3_column_bytes(st, col), what, err);
-	return *out ? 0 : -1;
+	if (*out)
+		return 0;
+	const char *file = sqlite3_db_filename(sqlite3_db_handle(st), "main");
+	perry_wrap(err, "%s", file ? file : "the database");
+	return -1;
 }
 
 int db_doc(struct db *db, struct perry_err **err, const char *sql, const char *key, const char *missing, cJSON **out)

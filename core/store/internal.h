@@ -3,6 +3,7 @@
 #define PERRY_STORE_INTERNAL_H
 #include <pthread.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #include <sqlite3.h>
 
@@ -49,8 +50,10 @@ struct store {
 	struct store_req *head, **tail; /* waiting for the writer */
 	bool closing;
 	pthread_t writer;
-	struct db *wdb;  /* the writer's */
-	struct db *idle; /* readers nobody uses */
+	struct stat file; /* the one that was opened */
+	bool lost;        /* the writer's: it was found to be gone */
+	struct db *wdb;   /* the writer's */
+	struct db *idle;  /* readers nobody uses */
 	int nidle;
 	int posted; /* requests without a waiter that are not yet durable */
 };
@@ -67,6 +70,14 @@ void store_flush(struct store *s);
 
 struct db *store_reader(struct store *s, struct perry_err **err);
 void store_reader_done(struct store *s, struct db *db);
+
+/* copies.c. A file that is empty or gone, with copies beside it: PERRY_ESTATE. */
+int store_check_file(const char *path, struct perry_err **err);
+int store_note_file(struct store *s, struct perry_err **err);
+/* Is the file that was opened still the one of that name? */
+int store_same_file(const struct store *s, struct perry_err **err);
+/* What the open file held, as the newest copy; on the writer thread. */
+void store_copy_lost(struct store *s);
 
 int schema_migrate(struct db *db, struct perry_err **err);
 

@@ -51,8 +51,17 @@ static void batch_failed(struct db *db)
 
 /* One transaction over the whole list. A request that fails is undone alone; -1 when the transaction itself failed (the
  * disk is full, ...). */
-static int run_batch(struct db *db, struct store_req *list, struct perry_err **err)
+static int run_batch(struct store *s, struct store_req *list, struct perry_err **err)
 {
+	struct db *db = s->wdb;
+	if (store_same_file(s, err) < 0) {
+		if (!s->lost) {
+			log_error("store", "%s", perry_msg(*err));
+			store_copy_lost(s);
+		}
+		s->lost = true;
+		return -1;
+	}
 	if (db_run(db, err, "BEGIN IMMEDIATE", ""))
 		return -1;
 	for (struct store_req *r = list; r; r = r->next) {
@@ -78,25 +87,25 @@ failed:
 }
 
 /* The batch failed as a whole: each on its own, so that only those fail that cannot be written. */
-static void run_alone(struct db *db, struct store_req *r)
+static void run_alone(struct store *s, struct store_req *r)
 {
 	struct store_req *rest = take_ptr(r->next);
 	cleanup_err struct perry_err *err = NULL;
-	if (run_batch(db, r, &err)) {
+	if (run_batch(s, r, &err)) {
 		perry_move(&r->err, take_ptr(err));
 		r->rc = -1;
 	}
 	r->next = rest;
 }
 
-static void run_all(struct db *db, struct store_req *list)
+static void run_all(struct store *s, struct store_req *list)
 {
 	cleanup_err struct perry_err *err = NULL;
-	if (run_batch(db, list, &err) == 0)
+	if (run_batch(s, list, &err) == 0)
 		return;
 	if (list->next) {
 		for (struct store_req *r = list; r; r = r->next)
-			run_alone(db, r);
+			run_alone(s, r);
 		return;
 	}
 	perry_move(&list->err, take_ptr(err));
@@ -171,7 +180,7 @@ static void *writer(void *arg)
 			break;
 		pthread_mutex_unlock(&s->lock);
 		if (list)
-			run_all(s->wdb, list);
+			run_all(s, list);
 		answer(s, list);
 		if (quiet || wal_pages >= CHECKPOINT_FORCED)
 			checkpoint(s->wdb, &wal_pages);
@@ -330,7 +339,7 @@ static void store_free(struct store *s)
 
 int store_open(struct store **out, const char *path, struct perry_err **err)
 {
-	if (make_private(path, err))
+	if (store_check_file(path, err) || make_private(path, err))
 		return -1;
 	struct store *s = xcalloc(1, sizeof *s);
 	s->path = xstrdup(path);
@@ -338,7 +347,7 @@ int store_open(struct store **out, const char *path, struct perry_err **err)
 	pthread_mutex_init(&s->lock, NULL);
 	clock_cond_init(&s->work);
 	if (db_open(&s->wdb, s->path, true, err) || check_integrity(s->wdb, err) || schema_migrate(s->wdb, err) ||
-	    load_agent_id(s, err))
+	    load_agent_id(s, err) || store_note_file(s, err))
 		goto failed;
 	int rc = pthread_create(&s->writer, NULL, writer, s);
 	if (rc) {

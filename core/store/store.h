@@ -16,6 +16,8 @@ int store_open(struct store **out, const char *path, struct perry_err **err);
 void store_close(struct store *s); /* waits for queued writes */
 /* Imports a legacy state.json of the original once (marks it in kv); it is left in place. 0 also when there is none. */
 int store_import_legacy(struct store *s, const char *state_json, int *imported, struct perry_err **err);
+/* Keeps a copy beside the database (the newest three stay, PATH.copy-1 ...); if_due: at most one an hour. */
+void store_copy(struct store *s, bool if_due);
 /* This agent's id: 16 hex digits, made at the first open. */
 const char *store_agent_id(const struct store *s);
 

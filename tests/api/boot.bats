@@ -160,6 +160,32 @@ refuses_strangers() {
 	done
 }
 
+@test "a state.db that is emptied or removed between two starts is no new beginning; the copy is named" {
+	local how
+	agent_start
+	kill "$PID"
+	wait "$PID"
+	for how in "truncate -s 0" rm; do
+		$how "$DIR/state.db"
+		again "$DIR" "$(free_port)"
+		[ "$status" = 6 ]
+		[[ $output == *"cp $DIR/state.db.copy-1 $DIR/state.db"* ]]
+		[[ $output != *"volume rm"* ]]
+		cp "$DIR/state.db.copy-1" "$DIR/state.db"
+	done
+	agent_start
+}
+
+@test "a state.db that is removed while the agent runs: it says so and takes nothing on" {
+	agent_start
+	rm "$DIR/state.db"
+	rpc config/scripts/update '{"post_start":[]}' # what is in no database goes on
+	expect 200
+	rpc workspaces/touch '{"name":"a"}'
+	[ "$CODE" -ge 400 ]
+	grep -q "state.db was removed or replaced while the agent runs" "$DIR/agent.log"
+}
+
 @test "SIGTERM ends it with status 0 and leaves nothing behind" {
 	agent_start
 	kill "$PID"
