@@ -1,0 +1,80 @@
+#!/usr/bin/env bats
+# kill -9 of the agent at any instant over operations of all kinds. ROUNDS rounds (make test-killed: many), each from its seed: SEED=n ROUNDS=1 is one again.
+load helper
+
+setup_file() { engine_setup; }
+teardown_file() { engine_teardown; }
+setup() { engine_use; }
+
+rpc_json() { curl -s -m 60 --unix-socket "$DIR/agent.sock" -X POST -H 'Content-Type: application/json' ${2:+-d "{\"json\":$2}"} "http://localhost/rpc/$1" | jq -c .json; }
+under_way() { rpc_json operations/list '{}' | jq '[.[] | select(.state == "queued" or .state == "running")] | length'; }
+none_under_way() { [ "$(under_way)" = 0 ]; }
+
+# One operation, not waited for. Refusals (busy, not there) are answers, too.
+one() {
+	local name=kil$((RANDOM % 4)) other=kil$((RANDOM % 4)) call input
+	case $((RANDOM % 10)) in
+	0 | 1 | 2) call=start input="{\"name\":\"$name\"}" ;;
+	3) call=start input="{\"name\":\"$name\",\"env\":{\"R\":\"$RANDOM\"}}" ;;
+	4) call=stop input="{\"name\":\"$name\"}" ;;
+	5) call=restart input="{\"name\":\"$name\"}" ;;
+	6 | 7) call=clone input="{\"sourceName\":\"$name\",\"cloneName\":\"$other\"}" ;;
+	8) call=sync input="{\"name\":\"$name\"}" ;;
+	9) call=delete input="{\"name\":\"$name\"}" ;;
+	esac
+	said+="$call $input; "
+	rpc_json "workspaces/$call" "$input" >/dev/null 2>&1 3>&- &
+	sleep "0.$((RANDOM % 3))"
+}
+
+things() { docker "$@" --filter "label=perry.agent=$ID"; }
+# What must hold once nothing is under way: echoes what does not.
+broken() {
+	local names ws list
+	list=$(rpc_json workspaces/list)
+	names=" $(jq -r '.[].name' <<<"$list" | tr '\n' ' ')"
+	things ps -q --filter status=paused | grep -q . && echo "something is paused"
+	things ps -aq --filter label=perry.helper | grep -q . && echo "a helper is left"
+	for ws in $(things ps -a --format '{{.Label "perry.workspace"}}') $(things volume ls --format '{{.Label "perry.workspace"}}'); do
+		[[ $names == *" $ws "* ]] || echo "something of $ws is left, which is no workspace"
+	done
+	for ws in kil0 kil1 kil2 kil3; do
+		[[ $names == *" $ws "* ]] || { docker volume inspect "workspace-$ws" >/dev/null 2>&1 && echo "the volume of $ws is left"; }
+	done
+	[ "$(things network ls -q | wc -l)" -le $(($(jq length <<<"$list") + 1)) ] || echo "networks are left"
+	for ws in $(jq -r '.[] | select(.status == "running") | .name' <<<"$list"); do
+		[ "$(timeout 30 "$BUILD/perry" exec "$ws" -- echo fine 2>&1)" = fine ] || echo "$ws is called running and runs nothing"
+	done
+	for ws in $(jq -r '.[] | select(.status == "error" and (.error // "") == "") | .name' <<<"$list"); do echo "$ws is in error and does not say why"; done
+	for ws in $(jq -r '.[].name' <<<"$list"); do
+		case $(rpc_json workspaces/inspect "{\"name\":\"$ws\"}" | jq -r .state) in creating | deleting) echo "$ws stays half made" ;; esac
+	done
+	return 0
+}
+sound() { [ -z "$(broken)" ]; }
+
+round() { # SEED
+	local i n said=
+	RANDOM=$1
+	n=$((10 + RANDOM % 11))
+	for ((i = 0; i < n; i++)); do one; done
+	sleep "$((RANDOM % 3)).$((RANDOM % 10))"
+	for ((i = 0; i <= RANDOM % 3; i++)); do # some are killed again while they recover
+		agent_end KILL
+		agent_again
+		sleep "0.$((RANDOM % 10))"
+	done
+	eventually 120 none_under_way || { rpc_json operations/list '{}' | jq -c '.[] | select(.state == "queued" or .state == "running")' >&2; echo "seed $1: $said" >&2; return 1; }
+	# Networks and helpers go in the background.
+	eventually 60 sound || { broken >&2; echo "seed $1: $said" >&2; return 1; }
+}
+
+@test "kill -9 in the middle of everything: all that was accepted ends, nothing is paused, nothing is left" {
+	local seed=${SEED:-$RANDOM} i
+	ID=$(agent_id)
+	[ -n "$ID" ]
+	for ((i = 0; i < ${ROUNDS:-3}; i++)); do
+		round $((seed + i))
+		[ "$((i % 10))" != 9 ] || echo "# $((i + 1)) rounds" >&3
+	done
+}
