@@ -235,7 +235,8 @@ static int l_env(lua_State *L)
 			wipe(plain.data, plain.cap);
 		buf_free(&plain);
 	}
-	entry_head(&bundle->buf, "file", 0600, "root", b->buf.len, ENV_PATH);
+	/* Login shells of sshd read it as the user, who may not write it: root's commands believe it. */
+	entry_head(&bundle->buf, "file", 0640, "group", b->buf.len, ENV_PATH);
 	buf_add(&bundle->buf, buf_str(&b->buf), b->buf.len);
 	return box_ok(L, b, 0);
 }

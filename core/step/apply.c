@@ -2,7 +2,7 @@
  * first is written. perry-bundle LENGTH                    of all that follows this line KIND MODE OWNER SIZE
  * PATHLENGTH        each entry's line, then the path and the bytes, without separators end READY READY 1: what waits
  * for the environment may go on KIND: file (replaces), default (only where there is none), block (the part of a text
- * file between our marks). OWNER: user or root. */
+ * file between our marks). OWNER: user, root, or group: root's, and the user's group has what the mode says. */
 #include "step/step.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@
 struct entry {
 	struct entry *next;
 	char kind; /* of "file", "default", "block" the first letter */
-	bool user;
+	bool user, group;
 	mode_t mode;
 	char *path;
 	const char *bytes;
@@ -85,6 +85,7 @@ static const char *parse_entry(struct bundle *b, const char *line)
 		return "an entry is cut short";
 	struct entry *e = xmalloc(sizeof *e);
 	*e = (struct entry){ .kind = kind[0], .user = !strcmp(owner, "user"), .mode = mode & 07777, .size = size };
+	e->group = !strcmp(owner, "group");
 	e->path = xmalloc(path + 1);
 	memcpy(e->path, b->raw + b->at, path);
 	e->path[path] = 0;
@@ -157,11 +158,12 @@ static char *with_block(const char *path, const struct entry *e, size_t *len)
 }
 
 /* Only what changed is written: a watcher in the workspace sees no change where there is none. */
-static bool same(const char *path, const char *bytes, size_t size, mode_t mode)
+static bool same(const char *path, const char *bytes, size_t size, const struct entry *e, const struct user *u)
 {
 	struct stat st;
 	size_t n = 0;
-	if (lstat(path, &st) || !S_ISREG(st.st_mode) || (st.st_mode & 07777) != mode || (size_t)st.st_size != size)
+	if (lstat(path, &st) || !S_ISREG(st.st_mode) || (st.st_mode & 07777) != e->mode || (size_t)st.st_size != size ||
+	    (e->group && (st.st_uid != 0 || st.st_gid != u->gid)))
 		return false;
 	char *have = read_file(path, &n);
 	bool is = have && n == size && !memcmp(have, bytes, size);
@@ -169,7 +171,7 @@ static bool same(const char *path, const char *bytes, size_t size, mode_t mode)
 	return is;
 }
 
-static int put(const char *path, const struct entry *e)
+static int put(const char *path, const struct entry *e, const struct user *u)
 {
 	struct stat st;
 	bool exists = !lstat(path, &st);
@@ -182,7 +184,7 @@ static int put(const char *path, const struct entry *e)
 	size_t n = e->size;
 	char *block = e->kind == 'b' ? with_block(path, e, &n) : NULL;
 	const char *bytes = block ? block : e->bytes;
-	if ((e->kind == 'b' && !exists && !n) || same(path, bytes, n, e->mode)) {
+	if ((e->kind == 'b' && !exists && !n) || same(path, bytes, n, e, u)) {
 		free(block);
 		return 0;
 	}
@@ -191,7 +193,10 @@ static int put(const char *path, const struct entry *e)
 	char *tmp = xasprintf("%.*s/.%s.XXXXXX", (int)(slash - path), path, slash + 1);
 	int fd = mkostemp(tmp, O_CLOEXEC), rc = -1;
 	if (fd >= 0) {
-		rc = fd_write_all(fd, bytes, n) || fchmod(fd, e->mode) || rename(tmp, path) ? -1 : 0;
+		rc = fd_write_all(fd, bytes, n) || (e->group && fchown(fd, 0, u->gid)) || fchmod(fd, e->mode) ||
+				     rename(tmp, path)
+			     ? -1
+			     : 0;
 		int saved = errno;
 		close(fd);
 		if (rc)
@@ -210,7 +215,7 @@ static int put_all(const struct bundle *b, const struct user *u, bool as_user, i
 		if (e->user != as_user)
 			continue;
 		char *path = e->path[0] == '~' ? xasprintf("%s%s", u->home, e->path + 1) : xstrdup(e->path);
-		if (put(path, e)) {
+		if (put(path, e, u)) {
 			dprintf(report, "[perry] apply: %s: %s\n", path, strerror(errno));
 			failed = 1;
 		}

@@ -96,7 +96,7 @@ static void start_services(void)
 /* Sessions of sshd start from nothing and read these. */
 static void keep_image_environment(void)
 {
-	static const char *const own[] = { "HOME", "HOSTNAME", "PWD", "TERM", "container" };
+	static const char *const own[] = { "HOME", "PWD", "TERM", "container" };
 	struct vars e = { 0 };
 	for (char **v = environ; *v; v++) {
 		bool skip = false;

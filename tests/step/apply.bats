@@ -11,20 +11,18 @@ setup_file() {
 }
 teardown_file() { docker rm -f "$C" "$C-in" >/dev/null 2>&1 || :; }
 
-entry() { # KIND MODE OWNER PATH TEXT
-	printf '%s %s %s %d %d\n%s%s' "$1" "$2" "$3" "${#5}" "${#4}" "$4" "$5"
-}
-bundle() { # the entries come on standard input; $1: ready
-	local body
-	body=$(cat; printf 'end %d\n.' "${1:-0}")
-	body=${body%.}
-	printf 'perry-bundle %d\n%s' "${#body}" "$body"
-}
-
 @test "files: modes, owners, folders on the way" {
 	{ entry file 600 user '~/.creds/deep/a' $'one\n'; entry file 755 root /run/perry/scripts/x '#!/bin/sh'; entry file 640 user '~/b' ''; } | bundle | step apply | grep -q 'apply: done'
 	[ "$(inside stat -c '%a %U' /home/workspace/.creds /home/workspace/.creds/deep/a /run/perry/scripts/x /home/workspace/b | tr '\n' ' ')" = "700 workspace 600 workspace 755 root 640 workspace " ]
 	[ "$(inside cat /home/workspace/.creds/deep/a)" = one ]
+}
+
+@test "the user's group reads what is root's, and a file that has another group is written again" {
+	entry file 640 group /run/perry/env "A='b'" | bundle | step apply >/dev/null
+	[ "$(inside stat -c '%a %U %G' /run/perry/env)" = "640 root workspace" ]
+	inside chgrp root /run/perry/env
+	entry file 640 group /run/perry/env "A='b'" | bundle | step apply >/dev/null
+	[ "$(inside stat -c '%a %U %G' /run/perry/env)" = "640 root workspace" ]
 }
 
 @test "what has not changed is not written again" {
@@ -80,7 +78,7 @@ bundle() { # the entries come on standard input; $1: ready
 @test "init takes one from its standard input and goes on" {
 	docker create -i --name "$C-in" -v "$(realpath "$STEP_BIN")":/opt/perry/bin/perry-step:ro --tmpfs /run/perry \
 		--entrypoint /opt/perry/bin/perry-step "$IMAGE" init >/dev/null
-	{ entry file 600 root /run/perry/env "A='b'"$'\n'; entry file 600 user '~/f' x; } | bundle 1 >"$BATS_TEST_TMPDIR/bundle"
+	{ entry file 640 group /run/perry/env "A='b'"$'\n'; entry file 600 user '~/f' x; } | bundle 1 >"$BATS_TEST_TMPDIR/bundle"
 	{ cat "$BATS_TEST_TMPDIR/bundle"; sleep 1; } | docker start -ai "$C-in" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	eventually 30 docker exec "$C-in" test -e /run/perry/ready
 	[ "$(docker exec "$C-in" /opt/perry/bin/perry-step exec --id t -- sh -c 'echo $A; stat -c %U ~/f')" = $'b\nworkspace' ]

@@ -13,7 +13,7 @@ setup_file() {
 	new_container "$C" -p 127.0.0.1::22 -v "$C-home":/home/workspace
 	ssh-keygen -q -t ed25519 -N '' -f "$BATS_FILE_TMPDIR/key"
 	step write '~/.ssh/authorized_keys' --owner workspace <"$BATS_FILE_TMPDIR/key.pub"
-	printf "LINES_='a\nb'\nQ='it'\\\\''s'\nPATH='/opt/mine:/usr/local/bin:/usr/bin:/bin'\n" | step write /run/perry/env --owner workspace
+	printf "LINES_='a\nb'\nQ='it'\\\\''s'\nPATH='/opt/mine:/usr/local/bin:/usr/bin:/bin'\n" | deliver_env
 	step ready
 	eventually 30 inside sh -c 'sv status /etc/perry/services/sshd | grep -q ^run:'
 	ssh_config
@@ -143,7 +143,7 @@ show='printf "%s|" "$LINES_" "$Q" "$PATH" "$SHELL"'
 	[ "$(inside stat -c '%F %U' /home/workspace/.perry)" = "directory root" ]
 	[ "$(inside sh -c 'ls -A /home/workspace/evil | wc -l')" = 0 ]
 	inside sh -c 'cd /home/workspace; rm -rf evil .mine .perry.aside*'
-	printf "LINES_='a\nb'\n" | step write /run/perry/env --owner workspace
+	printf "LINES_='a\nb'\n" | deliver_env
 	step ready
 	rm "$BATS_FILE_TMPDIR/known"
 	ssh_config

@@ -58,7 +58,8 @@ static void life(void **state)
 	done(&in, "create", "plc-life", "{\"env\":{\"GREETING\":\"it's\\nfine\"}}");
 	status_is("plc-life", "running");
 	says(&in, "plc-life", "printf %s \"$GREETING\"", "it's\nfine");
-	says(&in, "plc-life", "stat -c %a:%U /run/perry/env; ls /run/perry/ready", "600:root\n/run/perry/ready");
+	says(&in, "plc-life", "stat -c %a:%U:%G /run/perry/env; ls /run/perry/ready",
+	     "640:root:workspace\n/run/perry/ready");
 	cleanup_json cJSON *seen = NULL;
 	cleanup_err struct perry_err *err = NULL;
 	ok(docker_container_inspect(in.docker, "workspace-plc-life", &seen, &err));
