@@ -25,7 +25,8 @@ static cJSON *ports_view(const cJSON *record)
 {
 	cJSON *ports = cJSON_CreateObject();
 	const cJSON *forwards = json_at(record, "ports.forwards");
-	json_set_int(ports, "ssh", json_int_or(record, "ports.ssh", 0));
+	/* None serves it: one that was claimed before is no way in. */
+	json_set_int(ports, "ssh", json_str(record, "sshMissing") ? 0 : json_int_or(record, "ports.ssh", 0));
 	if (cJSON_GetArraySize(forwards) > 0)
 		json_set(ports, "forwards", cJSON_Duplicate(forwards, 1));
 	return ports;
@@ -111,6 +112,7 @@ cJSON *workspace_view(const cJSON *record, bool details)
 	copy(out, record, "branch");
 	copy(out, record, "labels");
 	copy(out, record, "outdated");
+	copy(out, record, "sshMissing");
 	copy(out, record, "ttl");
 	if (json_int_or(record, "ttlFrom", 0) && str_eq(status_of(record), "running"))
 		put_iso(out, "ttlEnds", json_int_or(record, "ttlFrom", 0) + json_int_or(record, "ttl", 0) * 1000);

@@ -93,14 +93,19 @@ static int build_input(const struct args *a, cJSON *in, struct perry_err **err)
 }
 
 /* What to type next: data on standard output. */
-static void print_address(const cJSON *ws, const char *name)
+static void print_address(const struct client *c, const cJSON *ws, const char *name)
 {
 	const char *host = json_str(ws, "tailscale.hostname");
 	int port = (int)json_int_or(ws, "ports.ssh", 0);
-	if (host)
+	bool ssh = !json_str(ws, "sshMissing");
+	if (host && ssh)
 		text_printf(stdout, "http://%s  ssh workspace@%s\n", host, host);
-	else if (port)
+	else if (host)
+		text_printf(stdout, "http://%s  perry shell %s\n", host, name);
+	else if (port && ssh && c->sock) /* the port is of the agent's machine alone */
 		printf("ssh -p %d workspace@127.0.0.1\n", port);
+	else
+		text_printf(stdout, "perry shell %s\n", name);
 	if (err_is_tty())
 		fprintf(stderr, "%s is running. Next: perry shell %s\n", name, name);
 }
@@ -147,7 +152,7 @@ int cmd_start(const struct args *a, struct perry_err **err)
 	if (args_has(a, "json"))
 		return ws ? out_json(a, ws, err) : 0;
 	if (ws) {
-		print_address(ws, name);
+		print_address(c, ws, name);
 	} else if (err_is_tty()) {
 		fprintf(stderr, "%s is starting (see: perry list)\n", name);
 	}

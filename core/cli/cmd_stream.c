@@ -82,6 +82,9 @@ static int ssh_shell(const struct client *c, const struct args *a, struct perry_
 	/* This machine may be on no tailnet; the port is always there. */
 	const char *host = c->sock ? NULL : json_str(ws, "tailscale.hostname");
 	int port = (int)json_int_or(ws, "ports.ssh", 0);
+	if (json_str(ws, "sshMissing"))
+		return perry_fail(err, PERRY_ESTATE, "%s: no SSH (%s); leave --ssh away", a->words[0],
+				  json_str(ws, "sshMissing"));
 	if (!host && !c->sock)
 		return perry_fail(
 			err, PERRY_ESTATE,
@@ -102,6 +105,19 @@ static int ssh_shell(const struct client *c, const struct args *a, struct perry_
 	return perry_fail(err, PERRY_ENOTFOUND, "ssh is not installed on this machine");
 }
 
+/* What takes a script on standard input: bash as ever, and the user's own shell where an image has none. */
+static cJSON *script_shell(void)
+{
+	static const char *const words[] = { "/bin/sh", "-c",
+					     "if command -v bash >/dev/null; then exec bash -l; fi\n"
+					     "case $SHELL in /*) [ -x \"$SHELL\" ] && exec \"$SHELL\" -l ;; esac\n"
+					     "exec /bin/sh -l" };
+	cJSON *list = cJSON_CreateArray();
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		json_push_str(list, words[i]);
+	return list;
+}
+
 int cmd_shell(const struct args *a, struct perry_err **err)
 {
 	cleanup_client struct client *c = NULL;
@@ -117,7 +133,7 @@ int cmd_shell(const struct args *a, struct perry_err **err)
 	if (cJSON_GetArraySize(command) > 0)
 		json_set(o, "command", take_ptr(command));
 	else if (!tty)
-		json_set(o, "command", json_parse("[\"bash\",\"-l\"]", 13, "", NULL)); /* a script on standard input */
+		json_set(o, "command", script_shell());
 	json_set_bool(o, "tty", tty);
 	if (tty) {
 		ioctl(STDOUT_FILENO, TIOCGWINSZ, &w);

@@ -15,7 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define KEYS_DIR WORKSPACE_HOME "/.perry/hostkeys"
+#define KEYS_DIR     WORKSPACE_HOME "/.perry/hostkeys"
+#define PROFILE_FILE "/etc/profile.d/perry.sh"
 
 static struct {
 	uid_t from, uid;
@@ -159,4 +160,20 @@ void home_host_keys(void)
 	for (int i = 0; i < 2; i++)
 		if (pids[i] > 0 && (waitpid(pids[i], &status, 0) < 0 || status))
 			warn_line("ssh-keygen -t %s failed", types[i]);
+}
+
+/* /etc/profile sets a PATH of its own in many images, and then reads this folder: what the image and the workspace set
+ * comes again after it. The workspace image brings the same file. */
+void home_profile(void)
+{
+	static const char text[] =
+		"for perry_env in " IMAGE_ENV_FILE " " ENV_FILE "; do\n"
+		"\tif [ -r \"$perry_env\" ]; then\n\t\tset -a\n\t\t. \"$perry_env\"\n\t\tset +a\n\tfi\n"
+		"done\nunset perry_env\n";
+	int fd = open(PROFILE_FILE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return; /* it is there, or the image has no such folder */
+	if (fd_write_all(fd, text, sizeof text - 1))
+		warn_line(PROFILE_FILE ": %s", strerror(errno));
+	close(fd);
 }

@@ -235,6 +235,7 @@ int cmd_init(int argc, char **argv)
 		say(RUN_DIR ": %s", strerror(errno));
 	keep_image_environment();
 	tailnet = tailnet_start();
+	home_profile();
 	home_prepare();
 	take_bundle();
 	home_host_keys();

@@ -6,6 +6,7 @@ local errors = require "perry.errors"
 local files = require "files"
 local mounts = require "perry.mounts"
 local names = require "perry.names"
+local net = require "net"
 local network = require "perry.network"
 local op = require "op"
 local spec = require "perry.spec"
@@ -174,6 +175,20 @@ local function remake_fresh(ctx, container)
   finish_remake(ctx)
 end
 
+-- Its SSH port, when what it is made of serves one. image: an id.
+local function claim_port(ctx, image)
+  ctx.no_ssh = spec.no_ssh(ctx.plan, docker.image_inspect(image))
+  if ctx.no_ssh ~= ctx.record.sshMissing then ctx:patch { sshMissing = ctx.no_ssh or base.null } end
+  if ctx.no_ssh or (ctx.record.ports and ctx.record.ports.ssh) then return end
+  local taken = {}
+  local port = store.claim_port(ctx.name)
+  while not net.port_free(port) do -- some other program's
+    taken[#taken + 1] = port
+    port = store.claim_port(ctx.name, taken)
+  end
+  ctx:reload()
+end
+
 -- A container that stays is by this plan from now on; only its image is still that of the plan that made it.
 local function note_plan(ctx)
   local plan = {}
@@ -215,9 +230,11 @@ function M.ensure(ctx)
   mounts.check(ctx)
   if ctx.record.remake then
     ctx.image_id = ctx.record.remake.base
+    claim_port(ctx, ctx.image_id)
     return finish_remake(ctx)
   end
   local container = M.find(ctx)
+  claim_port(ctx, container and not ctx.recreate and container.Config.Labels["perry.base"] or ctx.image_id)
   if not container then
     if ctx.record.containerId then op.progress("prepare", "the container is gone; a new one is made, the home is as it was") end
     -- What was committed for it is still there: better than the bare image.

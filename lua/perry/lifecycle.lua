@@ -9,7 +9,6 @@ local errors = require "perry.errors"
 local image = require "perry.image"
 local leave = require "perry.leave"
 local names = require "perry.names"
-local net = require "net"
 local op = require "op"
 local plan = require "perry.plan"
 local policy = require "policy"
@@ -99,15 +98,6 @@ local function prepare(ctx)
     plan.admit_again(ctx, ctx.reason)
   end
   ctx.image_id = ctx.image_id or image_for(ctx)
-  if not ctx.record.ports or not ctx.record.ports.ssh then
-    local taken = {}
-    local port = store.claim_port(ctx.name)
-    while not net.port_free(port) do -- some other program's
-      taken[#taken + 1] = port
-      port = store.claim_port(ctx.name, taken)
-    end
-    ctx:reload()
-  end
   if ctx.before_container then ctx.before_container() end -- a clone copies the volumes
   container.ensure(ctx)
 end

@@ -175,6 +175,7 @@ function M.dry_run(arg)
   local ctx = { name = arg.workspace, record = record, plan = plan, tools = tools.name() }
   ctx.hash = spec.hash(plan, ctx.tools)
   ctx.image_id = image.id(plan.image)
+  ctx.no_ssh = record.sshMissing or spec.no_ssh(plan, docker.image_inspect(plan.image))
   plan.changes = M.changes(ctx)
   plan.imageMissing = not ctx.image_id or nil
   return plan

@@ -62,8 +62,12 @@ local function dropped(c)
   return base.list { "NET_RAW" }
 end
 
--- Own networks alone publish ports: "none" and others' networks have none, or their own rules.
-function M.publishes(plan) return plan.container.network ~= "none" end
+-- Why nobody could come in by SSH: an image says with EXPOSE 22 that it has a server. nil: its port is published.
+function M.no_ssh(plan, image)
+  if plan.container.network == "none" then return "the workspace has no network" end
+  local exposed = image and type(image.Config) == "table" and image.Config.ExposedPorts
+  if image and not (type(exposed) == "table" and exposed["22/tcp"]) then return "the image has no SSH server: it does not EXPOSE 22" end
+end
 
 function M.resources(plan)
   local c = plan.container
@@ -118,7 +122,7 @@ function M.build(ctx, image, network)
     HostConfig = host,
   }
   for k, v in pairs(c.labels or {}) do spec.Labels[k] = v end
-  if M.publishes(plan) then
+  if not ctx.no_ssh then
     spec.ExposedPorts = { ["22/tcp"] = {} }
     host.PortBindings = { ["22/tcp"] = base.list { { HostIp = "127.0.0.1", HostPort = tostring(record.ports.ssh) } } }
   end
@@ -129,8 +133,9 @@ end
 function M.difference(ctx, container)
   local labels = container.Config.Labels or {}
   if labels["perry.spec"] ~= ctx.hash then return "spec" end
-  local bound = ((container.HostConfig.PortBindings or {})["22/tcp"] or {})[1]
-  if M.publishes(ctx.plan) and (not bound or tonumber(bound.HostPort) ~= ctx.record.ports.ssh) then return "port" end
+  local bindings = container.HostConfig.PortBindings -- null for none
+  local bound = type(bindings) == "table" and (bindings["22/tcp"] or {})[1]
+  if not ctx.no_ssh and (not bound or tonumber(bound.HostPort) ~= ctx.record.ports.ssh) then return "port" end
   if labels["perry.base"] ~= ctx.image_id then return "image" end
 end
 

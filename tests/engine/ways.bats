@@ -20,7 +20,10 @@ setup_file() {
 		env | grep -v '^_=' | sort
 	S
 }
-teardown_file() { engine_teardown; }
+teardown_file() {
+	engine_teardown
+	[ ! -e "$BATS_FILE_TMPDIR/images" ] || xargs -r docker image rm <"$BATS_FILE_TMPDIR/images" >/dev/null 2>&1 || :
+}
 setup() { engine_use; }
 
 # It has an SSH server that answers: sets PORT_OF.
@@ -34,7 +37,8 @@ SSH_OPTIONS=(-i "$BATS_FILE_TMPDIR/key" -o IdentitiesOnly=yes -o BatchMode=yes -
 
 # What each way that this workspace has sees, into files.
 facts() { # NAME WITH_SSH
-	local name=$1 into=$BATS_TEST_TMPDIR
+	local name=$1 into=$BATS_TEST_TMPDIR/facts
+	mkdir -p "$into"
 	p cp "$BATS_FILE_TMPDIR/facts.sh" "$name":facts.sh
 	p exec "$name" -- sh facts.sh >"$into/exec"
 	echo 'sh facts.sh' | p shell "$name" >"$into/shell"
@@ -55,8 +59,8 @@ facts() { # NAME WITH_SSH
 }
 all_the_same() {
 	local way same=0
-	[ -s "$BATS_TEST_TMPDIR/exec" ]
-	for way in "$BATS_TEST_TMPDIR"/*; do diff -u "$BATS_TEST_TMPDIR/exec" "$way" || same=1; done
+	[ -s "$BATS_TEST_TMPDIR/facts/exec" ]
+	for way in "$BATS_TEST_TMPDIR"/facts/*; do diff -u "$BATS_TEST_TMPDIR/facts/exec" "$way" || same=1; done
 	return $same
 }
 
@@ -94,7 +98,85 @@ fine|token-of-github|" ]
 @test "on our image every way in finds the same" {
 	p start all -e A=b -e LANG=C.UTF-8
 	facts all ssh
-	grep -q '^A=b$' "$BATS_TEST_TMPDIR/exec"
-	grep -q '^/home/workspace$' "$BATS_TEST_TMPDIR/exec"
+	grep -q '^A=b$' "$BATS_TEST_TMPDIR/facts/exec"
+	grep -q '^/home/workspace$' "$BATS_TEST_TMPDIR/facts/exec"
 	all_the_same
+}
+
+# An image that is made for one test. COMMANDS run as root in a container of FROM; the rest goes to docker commit.
+image_of() { # FROM COMMANDS [OPTIONS OF docker commit...]
+	local c="perry-ways-$$-$RANDOM" from=$1 commands=$2
+	shift 2
+	docker run --name "$c" --network none --user 0 --entrypoint /bin/sh "$from" -c "$commands" >&2
+	IMAGE=$c
+	docker commit "$@" "$c" "$IMAGE" >/dev/null
+	docker rm "$c" >/dev/null
+	echo "$IMAGE" >>"$BATS_FILE_TMPDIR/images"
+}
+
+@test "an image with a user, an entry point, a folder and variables of its own" {
+	image_of perry:small 'useradd -m app' -c 'USER app' -c 'ENTRYPOINT ["/bin/false"]' -c 'WORKDIR /srv' -c 'ENV MINE="of the image"'
+	p start own --image "$IMAGE" -e A=b
+	facts own ssh
+	grep -q '^MINE=of the image$' "$BATS_TEST_TMPDIR/facts/exec"
+	grep -q '^uid=[0-9]*(workspace)' "$BATS_TEST_TMPDIR/facts/exec"
+	grep -q '^/home/workspace$' "$BATS_TEST_TMPDIR/facts/exec"
+	all_the_same
+}
+
+# No bash and no SSH server: every other way in works, and none is shown that nobody serves.
+poor() { # NAME
+	run --separate-stderr p start "$1" --image "$IMAGE" -e A=b
+	[ "$status" = 0 ]
+	[ "$output" = "perry shell $1" ]
+	facts "$1" without
+	grep -q '^A=b$' "$BATS_TEST_TMPDIR/facts/exec"
+	grep -q '^SHELL=/bin/sh$' "$BATS_TEST_TMPDIR/facts/exec"
+	all_the_same
+	run bash -c 'echo "echo in \$0; exit 5" | "$0"/perry shell "$1"' "$BUILD" "$1"
+	[ "$status" = 5 ]
+	[[ $output == "in "*sh ]]
+	[ "$(docker inspect -f '{{len .HostConfig.PortBindings}}' "workspace-$1")" = 0 ]
+	[ "$(ssh_port "$1")" = 0 ]
+	[[ $(p info "$1" | grep -i ^ssh) == *"no SSH server"* ]]
+	run p shell "$1" --ssh
+	[ "$status" = 6 ]
+	[[ $output == *"no SSH server"* ]]
+}
+
+@test "a Debian without bash" {
+	image_of debian:bookworm 'rm -f /bin/bash /usr/bin/bash' -c 'ENV PATH=/opt/mine/bin:/usr/bin:/bin'
+	poor debian
+	grep -q '^PATH=/opt/mine/bin:/usr/bin:/bin$' "$BATS_TEST_TMPDIR/facts/tty" # /etc/profile has another one
+}
+
+@test "an image of busybox alone" {
+	command -v busybox >/dev/null || skip "busybox-static is not installed"
+	local root=$BATS_TEST_TMPDIR/root
+	mkdir -p "$root"/{bin,etc,tmp,root,proc,sys,dev}
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	for name in $("$root/bin/busybox" --list); do [ "$name" = busybox ] || ln -s busybox "$root/bin/$name"; done
+	echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
+	echo 'root:x:0:' >"$root/etc/group"
+	IMAGE=perry-ways-busybox-$$
+	tar -C "$root" -c . | docker import - "$IMAGE" >/dev/null
+	rm -r "$root"
+	echo "$IMAGE" >>"$BATS_FILE_TMPDIR/images"
+	poor busybox
+}
+
+@test "a workspace without a network shows no SSH port either" {
+	mkdir -p "$DIR/hooks"
+	cat >"$DIR/hooks/container.lua" <<-'L'
+		-- perry: api=1
+		return function(ws, base)
+		  local spec = base()
+		  if ws.name == "cut" then spec.network = "none" end
+		  return spec
+		end
+	L
+	p start cut
+	[ "$(ssh_port cut)" = 0 ]
+	[[ $(p info cut | grep -i ^ssh) == *"no network"* ]]
+	rm "$DIR/hooks/container.lua"
 }
