@@ -146,30 +146,48 @@ static void completion_zsh(void)
 	completion_bash();
 }
 
+/* One word of fish, which it takes as it stands: within its single quotes a backslash hides a quote or a backslash. */
+static char *fish_word(const char *text)
+{
+	struct buf out = { 0 };
+	buf_addc(&out, '\'');
+	for (const char *p = text; *p; p++) {
+		if (*p == '\'' || *p == '\\')
+			buf_addc(&out, '\\');
+		buf_addc(&out, *p);
+	}
+	buf_addc(&out, '\'');
+	return buf_take(&out);
+}
+
+/* -a and -n are evaluated when something is completed, -d is shown. */
+static void fish_line(const char *condition, const char *rest, const char *description)
+{
+	cleanup_free char *when = fish_word(condition), *what = description ? fish_word(description) : NULL;
+	printf("complete -c perry -n %s %s%s%s\n", when, rest, what ? " -d " : "", what ? what : "");
+}
+
 static void completion_fish(void)
 {
 	printf("complete -c perry -f\n");
 	for (const struct command *c = commands; c->name; c++) {
-		if (strchr(c->name, ' ')) {
-			cleanup_free char *group = xstrndup(c->name, strcspn(c->name, " "));
-			printf("complete -c perry -n '__fish_seen_subcommand_from %s' -a '%s' -d '%s'\n", group,
-			       c->name + strlen(group) + 1, c->summary);
+		cleanup_free char *first = xstrndup(c->name, strcspn(c->name, " ")),
+				  *after = xasprintf("__fish_seen_subcommand_from %s", first);
+		cleanup_free char *name = fish_word(c->name[strlen(first)] ? c->name + strlen(first) + 1 : c->name),
+				  *word = xasprintf("-a %s", name);
+		if (c->name[strlen(first)]) {
+			fish_line(after, word, c->summary);
 			continue;
 		}
-		cleanup_buf struct buf text = { 0 };
-		for (const char *p = c->summary; *p; p++)
-			if (*p != '\'')
-				buf_addc(&text, *p);
-		printf("complete -c perry -n __fish_use_subcommand -a %s -d '%s'\n", c->name, buf_str(&text));
-		for (const struct opt *o = c->opts; o && o->name; o++)
-			printf("complete -c perry -n '__fish_seen_subcommand_from %s' -l %s%s\n", c->name, o->name,
-			       o->arg ? " -r" : "");
+		fish_line("__fish_use_subcommand", word, c->summary);
+		for (const struct opt *o = c->opts; o && o->name; o++) {
+			cleanup_free char *option = xasprintf("-l %s%s", o->name, o->arg ? " -r" : "");
+			fish_line(after, option, NULL);
+		}
 		if (takes_name(c))
-			printf("complete -c perry -n '__fish_seen_subcommand_from %s' -a '(perry list -q "
-			       "2>/dev/null)'\n",
-			       c->name);
+			fish_line(after, "-a '(perry list -q 2>/dev/null)'", NULL);
 	}
-	printf("complete -c perry -n __fish_use_subcommand -a 'agent hooks config auth'\n");
+	fish_line("__fish_use_subcommand", "-a 'agent hooks config auth'", NULL);
 }
 
 int cmd_completion(const struct args *a, struct perry_err **err)
