@@ -110,8 +110,10 @@ static int copy_out(const struct client *c, const char *ws, const char *src, con
 	cleanup_free char *path = inside(src);
 	bool folder = stat(dst, &st) == 0 && S_ISDIR(st.st_mode);
 	cleanup_free char *dir = folder ? xstrdup(dst) : folder_of(dst);
-	cleanup_free char *as = folder ? NULL : last_name(dst);
-	struct out_state s = { unpacker_new(dir, as), NULL };
+	cleanup_free char *as = last_name(folder ? path : dst);
+	/* Of "folder/." the contents are meant. */
+	bool contents = folder && (strcmp(as, ".") == 0 || strcmp(as, "..") == 0 || strcmp(as, "/") == 0);
+	struct out_state s = { unpacker_new(dir, contents ? NULL : as), NULL };
 	cJSON *o = cJSON_CreateObject();
 	json_set_str(o, "kind", "copy_out");
 	json_set_str(o, "name", ws);
@@ -122,6 +124,10 @@ static int copy_out(const struct client *c, const char *ws, const char *src, con
 		rc = perry_move(err, s.err);
 	if (rc == 0)
 		rc = unpacker_end(s.u, err);
+	if (rc == 0 && unpacker_link(s.u))
+		rc = perry_fail(err, PERRY_EINPUT, "%s is a link: copy what it leads to", path);
+	if (rc == 0 && unpacker_left_out(s.u))
+		rc = 1;
 	unpacker_free(s.u);
 	return rc;
 }
