@@ -1,4 +1,7 @@
+/* cp: between this machine and a workspace, as cp -r does it. */
+#include <errno.h>
 #include <libgen.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -44,50 +47,137 @@ static char *folder_of(const char *path)
 	return xstrdup(dirname(copy));
 }
 
-/* Is it a folder in the workspace? Asked through exec, in one call. */
-static int is_folder(const struct client *c, const char *ws, const char *path, bool *folder, struct perry_err **err)
+/* What is at a path: on this machine, or in the workspace, where the agent looks. */
+struct place {
+	enum { NOTHING, A_FILE, A_FOLDER, ANOTHER } kind;
+	char *path; /* without a link at its end */
+	bool link;  /* there was one */
+};
+
+static void place_free(struct place *p)
 {
-	cleanup_json cJSON *out = NULL;
-	cJSON *in = cJSON_CreateObject();
-	cJSON *command = cJSON_CreateArray();
-	json_push_str(command, "test");
-	json_push_str(command, "-d");
-	json_push_str(command, path);
-	json_set_str(in, "name", ws);
-	json_set(in, "command", command);
-	if (client_rpc(c, "workspaces/exec", in, &out, err) < 0)
+	free(p->path);
+}
+#define cleanup_place __attribute__((cleanup(place_free)))
+
+static int collect(void *ctx, int fd, const char *bytes, size_t n)
+{
+	buf_add(ctx, bytes, n);
+	return ((struct buf *)ctx)->len > 65536;
+}
+
+static cJSON *open_of(const char *kind, const char *ws, const char *path)
+{
+	cJSON *o = cJSON_CreateObject();
+	json_set_str(o, "kind", kind);
+	json_set_str(o, "name", ws);
+	json_set_str(o, "path", path);
+	return o;
+}
+
+static int look_inside(const struct client *c, const char *ws, const char *path, struct place *out,
+		       struct perry_err **err)
+{
+	cleanup_buf struct buf text = { 0 };
+	int code = 0;
+	struct stream_ends ends = { .in_fd = -1, .output = collect, .ctx = &text };
+	if (stream_run(c, open_of("look", ws, path), &ends, &code, err) < 0)
 		return -1;
-	*folder = json_int_or(out, "exitCode", 1) == 0;
+	cleanup_json cJSON *j = json_parse(buf_str(&text), text.len, "the agent's answer", err);
+	if (!j)
+		return -1;
+	const char *type = json_str_or(j, "type", "");
+	out->kind = str_eq(type, "folder") ? A_FOLDER
+		    : str_eq(type, "file") ? A_FILE
+		    : str_eq(type, "none") ? NOTHING
+					   : ANOTHER;
+	out->path = xstrdup(json_str_or(j, "path", path));
+	out->link = json_bool_or(j, "link", false);
+	return 0;
+}
+
+static void look_here(const char *path, struct place *out)
+{
+	struct stat st;
+	bool there = stat(path, &st) == 0;
+	out->kind = !there ? NOTHING : S_ISDIR(st.st_mode) ? A_FOLDER : S_ISREG(st.st_mode) ? A_FILE : ANOTHER;
+	out->link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+	out->path = out->link ? realpath(path, NULL) : NULL;
+	if (!out->path)
+		out->path = xstrdup(path);
+}
+
+/* The path without the slashes at its end; *slash: there were some (or "/."), so that it must be a folder. */
+static char *trimmed(const char *path, bool *slash)
+{
+	size_t n = strlen(path);
+	*slash = false;
+	while (n > 1 && (path[n - 1] == '/' || (path[n - 1] == '.' && path[n - 2] == '/')))
+		n--, *slash = true;
+	return xstrndup(path, n);
+}
+
+/* The name that a copy gets in a folder; NULL: the contents are meant, as of "." */
+static char *own_name(const char *path)
+{
+	size_t n = strlen(path);
+	cleanup_free char *name = last_name(path);
+	bool dots = strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "/") == 0 ||
+		    (n > 1 && strcmp(path + n - 2, "/.") == 0);
+	return dots ? NULL : take_ptr(name);
+}
+
+/* As cp -r has it: into a folder that is there, else by that name. *dir and *as (NULL: the contents, into dir) are the
+ * caller's. what and src are of the source, dst as it was given. */
+static int choose(const char *src, bool src_folder, const char *dst, const struct place *at, bool slash, char **dir,
+		  char **as, struct perry_err **err)
+{
+	if (at->kind == A_FOLDER) {
+		*dir = xstrdup(at->path);
+		*as = own_name(src);
+		return 0;
+	}
+	if (at->kind == NOTHING && at->link)
+		return perry_fail(err, PERRY_ENOTFOUND, "%s is a link that leads nowhere", dst);
+	if (at->kind == NOTHING && slash && !src_folder)
+		return perry_fail(err, PERRY_ENOTFOUND, "%s: no such folder", dst);
+	if (at->kind != NOTHING && (slash || src_folder))
+		return perry_fail(err, PERRY_ECONFLICT, "%s is no folder", dst);
+	if (at->kind == ANOTHER)
+		return perry_fail(err, PERRY_ECONFLICT, "%s is no file and no folder", dst);
+	*dir = folder_of(at->path);
+	*as = last_name(at->path);
 	return 0;
 }
 
 static int copy_in(const struct client *c, const char *src, const char *ws, const char *dst, struct perry_err **err)
 {
-	cleanup_free char *path = inside(dst);
-	cleanup_free char *dir = NULL;
-	cleanup_free char *top = NULL;
-	bool folder = false;
-	int code = 0;
+	struct stat st;
 	struct packer *p = NULL;
-	if (is_folder(c, ws, path, &folder, err) < 0)
+	struct place at = { 0 };
+	bool slash;
+	int code = 0;
+	cleanup_free char *whole = inside(dst);
+	cleanup_free char *path = trimmed(whole, &slash);
+	cleanup_free char *dir = NULL, *as = NULL;
+	if (lstat(src, &st) < 0)
+		return perry_fail_errno(err, errno, "%s", src);
+	if (look_inside(c, ws, path, &at, err) < 0)
 		return -1;
-	dir = folder ? xstrdup(path) : folder_of(path);
-	top = folder ? last_name(src) : last_name(path);
-	if (strcmp(top, ".") == 0 || strcmp(top, "..") == 0 || strcmp(top, "/") == 0) {
-		cleanup_free char *real = realpath(src, NULL);
-		free(top);
-		top = last_name(real ? real : src);
+	if (S_ISLNK(st.st_mode) && at.link && (at.kind == A_FILE || at.kind == NOTHING)) {
+		place_free(&at); /* a link takes a link's place */
+		at = (struct place){ .path = xstrdup(path) };
 	}
-	if (packer_new(&p, src, top, err) < 0)
+	int rc = choose(src, S_ISDIR(st.st_mode), dst, &at, slash, &dir, &as, err);
+	place_free(&at);
+	if (rc < 0 || packer_new(&p, src, as ? as : ".", err) < 0)
 		return -1;
-	cJSON *o = cJSON_CreateObject();
-	json_set_str(o, "kind", "copy_in");
-	json_set_str(o, "name", ws);
-	json_set_str(o, "path", dir);
 	struct stream_ends ends = { .in_fd = -1, .fill = packer_fill, .output = stream_to_stdio, .ctx = p };
-	int rc = stream_run(c, o, &ends, &code, err);
+	rc = stream_run(c, open_of("copy_in", ws, dir), &ends, &code, err);
 	if (packer_error(p))
 		rc = perry_move(err, perry_err_copy(packer_error(p)));
+	if (rc == 0)
+		rc = code ? code : packer_left_out(p) > 0;
 	packer_free(p);
 	return rc;
 }
@@ -105,29 +195,34 @@ static int take_bytes(void *ctx, int fd, const char *bytes, size_t n)
 
 static int copy_out(const struct client *c, const char *ws, const char *src, const char *dst, struct perry_err **err)
 {
-	struct stat st;
+	cleanup_place struct place from = { 0 }, to = { 0 };
+	bool src_slash, slash;
 	int code = 0;
-	cleanup_free char *path = inside(src);
-	bool folder = stat(dst, &st) == 0 && S_ISDIR(st.st_mode);
-	cleanup_free char *dir = folder ? xstrdup(dst) : folder_of(dst);
-	cleanup_free char *as = last_name(folder ? path : dst);
-	/* Of "folder/." the contents are meant. */
-	bool contents = folder && (strcmp(as, ".") == 0 || strcmp(as, "..") == 0 || strcmp(as, "/") == 0);
-	struct out_state s = { unpacker_new(dir, contents ? NULL : as), NULL };
-	cJSON *o = cJSON_CreateObject();
-	json_set_str(o, "kind", "copy_out");
-	json_set_str(o, "name", ws);
-	json_set_str(o, "path", path);
+	cleanup_free char *whole = inside(src);
+	cleanup_free char *path = trimmed(whole, &src_slash), *target = trimmed(dst, &slash);
+	cleanup_free char *dir = NULL, *as = NULL;
+	/* A link is followed: one of the workspace's would lead to another file here. */
+	if (look_inside(c, ws, path, &from, err) < 0)
+		return -1;
+	if (from.kind == NOTHING)
+		return perry_fail(err, PERRY_ENOTFOUND, "%s:%s: no such file or folder", ws, src);
+	if (from.kind != A_FOLDER && (src_slash || from.kind != A_FILE))
+		return perry_fail(err, PERRY_EINPUT, "%s:%s is no %s", ws, src,
+				  src_slash ? "folder" : "file and no folder");
+	look_here(target, &to);
+	if (choose(whole, from.kind == A_FOLDER, dst, &to, slash, &dir, &as, err) < 0)
+		return -1;
+	struct out_state s = { unpacker_new(dir, as), NULL };
 	struct stream_ends ends = { .in_fd = -1, .output = take_bytes, .ctx = &s };
-	int rc = stream_run(c, o, &ends, &code, err);
+	int rc = stream_run(c, open_of("copy_out", ws, from.path), &ends, &code, err);
 	if (s.err)
 		rc = perry_move(err, s.err);
 	if (rc == 0)
-		rc = unpacker_end(s.u, err);
+		rc = code ? code : unpacker_end(s.u, err);
 	if (rc == 0 && unpacker_link(s.u))
-		rc = perry_fail(err, PERRY_EINPUT, "%s is a link: copy what it leads to", path);
-	if (rc == 0 && unpacker_left_out(s.u))
-		rc = 1;
+		rc = perry_fail(err, PERRY_EINPUT, "%s:%s has become a link", ws, src);
+	if (rc == 0)
+		rc = unpacker_left_out(s.u) > 0;
 	unpacker_free(s.u);
 	return rc;
 }

@@ -27,6 +27,7 @@ struct packer {
 	char *path;
 	int64_t size, left; /* of it */
 	bool ended;
+	int left_out;
 	struct perry_err *err;
 };
 
@@ -149,7 +150,8 @@ static int begin_next(struct packer *p)
 		return perry_fail_errno(&p->err, errno, "%s", path);
 	if (S_ISDIR(st.st_mode)) {
 		cleanup_free char *slashed = xasprintf("%s/", name);
-		member(&p->out, slashed, "", '5', &st, 0);
+		if (strcmp(name, ".") != 0)
+			member(&p->out, slashed, "", '5', &st, 0);
 		return push_folder(p, path, name);
 	}
 	if (S_ISLNK(st.st_mode)) {
@@ -165,6 +167,7 @@ static int begin_next(struct packer *p)
 		return begin_file(p, path, name);
 	cleanup_free char *shown = printable(path);
 	fprintf(stderr, "perry: cp: left out %s (no file, folder or link)\n", shown);
+	p->left_out++;
 	return 0;
 }
 
@@ -229,4 +232,9 @@ void packer_free(struct packer *p)
 	buf_free(&p->out);
 	perry_err_free(p->err);
 	free(p);
+}
+
+int packer_left_out(const struct packer *p)
+{
+	return p->left_out;
 }

@@ -7,10 +7,11 @@
 #include "base/err.h"
 
 struct packer;
-/* src goes in under the name top. */
+/* src goes in under the name top; ".": what is in the folder src, without the folder. */
 int packer_new(struct packer **out, const char *src, const char *top, struct perry_err **err);
 ssize_t packer_fill(void *packer, char *bytes, size_t n); /* bytes, 0 at the end, -1 (see packer_error) */
 const struct perry_err *packer_error(const struct packer *p);
+int packer_left_out(const struct packer *p); /* what is no file, folder or link; each was told on standard error */
 void packer_free(struct packer *p);
 
 #endif

@@ -140,8 +140,9 @@ int docker_image_build(struct docker *d, const struct buf *tar, const char *tag,
 /* Archives. Never into a tmpfs: the engine would write under it (and say 200). */
 int docker_archive_put(struct docker *d, const char *id, const char *path, const struct buf *tar,
 		       struct perry_err **err);
-/* The same from a callback: fill up to n bytes, 0 at the end, -1 to abort. */
-int docker_archive_put_stream(struct docker *d, const char *id, const char *path,
+/* The same from a callback: fill up to n bytes, 0 at the end, -1 to abort. keep_kinds: a folder takes no file's place,
+ * nor a file a folder's (PERRY_EINPUT). */
+int docker_archive_put_stream(struct docker *d, const char *id, const char *path, bool keep_kinds,
 			      ssize_t (*fill)(void *ctx, char *bytes, size_t n), void *ctx,
 			      struct docker_cancel *cancel, struct perry_err **err);
 /* The same of files of this machine, which are read while they are sent. Without a host path: a folder when path ends
@@ -152,6 +153,10 @@ struct docker_file {
 };
 int docker_archive_put_files(struct docker *d, const char *id, const char *path, const struct docker_file *files,
 			     size_t n, struct docker_cancel *cancel, struct perry_err **err);
+/* The kind of what is at a path ('d': folder, 'f': file, 'l': link, 'o': another), and of a link the place that it
+ * leads to, wherever it is there (caller frees; else NULL). PERRY_ENOTFOUND. */
+int docker_archive_stat(struct docker *d, const char *id, const char *path, char *kind, char **target,
+			struct docker_cancel *cancel, struct perry_err **err);
 int docker_archive_get(struct docker *d, const char *id, const char *path, docker_output_fn fn, void *ctx,
 		       struct docker_cancel *cancel, struct perry_err **err);
 

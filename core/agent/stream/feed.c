@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/number.h"
+#include "base/paths.h"
 
 #define OUT_MAX    (128 << 10)
 #define PASSWD_MAX (1 << 20)
@@ -184,15 +185,6 @@ static int spool_input(struct feed *f, struct stream_tar *tar, struct perry_err 
 	return (int)n;
 }
 
-/* Is path the folder or something in it? */
-static bool str_below(const char *path, const char *folder)
-{
-	size_t n = strlen(folder);
-	while (n > 1 && folder[n - 1] == '/')
-		n--;
-	return n > 1 && strncmp(path, folder, n) == 0 && (path[n] == '/' || !path[n]);
-}
-
 struct account {
 	long long uid, gid;
 	char home[256];
@@ -241,68 +233,169 @@ static int find_account(struct feed *f, const char *user, struct account *out, s
 	return perry_fail(err, PERRY_ENOTFOUND, "no user %s in this workspace", user);
 }
 
-/* The engine would write under a tmpfs, where nobody inside sees it, and say that all is well. */
-static int refuse_tmpfs(struct feed *f, const char *path, struct perry_err **err)
-{
-	cleanup_json cJSON *c = NULL;
-	const cJSON *m;
-	if (docker_container_inspect(f->base.s->setup.docker, f->container, &c, err) < 0)
-		return -1;
-	const char *hit = NULL;
-	cJSON_ArrayForEach(m, json_at(c, "HostConfig.Tmpfs")) {
-		if (str_below(path, m->string))
-			hit = m->string;
-	}
-	cJSON_ArrayForEach(m, json_at(c, "Mounts")) {
-		if (str_eq(json_str(m, "Type"), "tmpfs") && str_below(path, json_str_or(m, "Destination", "")))
-			hit = json_str(m, "Destination");
-	}
-	return hit ? perry_fail(err, PERRY_EINPUT, "%s is in memory (a tmpfs at %s): files cannot be copied there",
-				path, hit)
-		   : 0;
-}
+/* --- where a path leads --- */
 
-static int first_bytes(void *ctx, int fd, const char *bytes, size_t n)
-{
-	struct buf *b = ctx;
-	buf_add(b, bytes, n);
-	return b->len >= 512;
-}
+struct place {
+	char *path; /* without links, as far as it is there */
+	char kind;  /* as docker_archive_stat has it; 0: nothing is there */
+	bool link;  /* the path as it was given is a link */
+};
 
-/* Asked before the client sends for a long time. A link is taken for one to a folder, as the engine will. */
-static int need_folder(struct feed *f, const char *path, struct perry_err **err)
+static void place_free(struct place *p)
 {
-	cleanup_buf struct buf head = { 0 };
-	cleanup_err struct perry_err *e = NULL;
-	if (docker_archive_get(f->base.s->setup.docker, f->container, path, first_bytes, &head, &f->cancel, &e) < 0 &&
-	    head.len < 512)
-		return perry_move(err, take_ptr(e));
-	if (head.len >= 512 && head.data[156] != '5' && head.data[156] != '2' && head.data[156] != 'x')
-		return perry_fail(err, PERRY_EINPUT, "%s is no folder", path);
+	free(p->path);
+}
+#define cleanup_place __attribute__((cleanup(place_free)))
+
+/* Step by step, since the engine takes ".." and mounts by the text of a path. */
+static int find_place(struct feed *f, const char *given, struct place *out, struct perry_err **err)
+{
+	cleanup_free char *todo = xstrdup(given);
+	*out = (struct place){ .path = xstrdup("/"), .kind = 'd' };
+	char *save = NULL;
+	for (char *step = strtok_r(todo, "/", &save); step; step = strtok_r(NULL, "/", &save)) {
+		cleanup_err struct perry_err *why = NULL;
+		cleanup_free char *here = path_join(out->path, step), *target = NULL;
+		bool last = !save || !save[strspn(save, "/")];
+		if (strcmp(step, ".") == 0)
+			continue;
+		if (strcmp(step, "..") == 0) {
+			char *slash = strrchr(out->path, '/');
+			slash[slash == out->path] = '\0';
+			continue;
+		}
+		if (out->kind && out->kind != 'd')
+			return perry_fail(err, PERRY_EINPUT, "%s is no folder", out->path);
+		if (out->kind && docker_archive_stat(f->base.s->setup.docker, f->container, here, &out->kind, &target,
+						     &f->cancel, &why) < 0) {
+			if (why->code != PERRY_ENOTFOUND)
+				return perry_move(err, take_ptr(why));
+			out->kind = 0;
+		}
+		if (target) { /* the engine has followed it to its end */
+			cleanup_free char *next = NULL;
+			out->link = last;
+			if (docker_archive_stat(f->base.s->setup.docker, f->container, target, &out->kind, &next,
+						&f->cancel, &why) < 0) {
+				if (why->code != PERRY_ENOTFOUND)
+					return perry_move(err, take_ptr(why));
+				out->kind = 0;
+			}
+		}
+		free(out->path);
+		out->path = target ? take_ptr(target) : take_ptr(here);
+	}
 	return 0;
 }
 
-static int run_copy(struct feed *f, bool in, struct perry_err **err)
+/* Is path the folder or something in it? How long the folder's name is, 0: it is not. */
+static size_t below(const char *path, const char *folder)
 {
-	struct docker *d = f->base.s->setup.docker;
+	size_t n = strlen(folder);
+	while (n > 1 && folder[n - 1] == '/')
+		n--;
+	return n > 1 && strncmp(path, folder, n) == 0 && (path[n] == '/' || !path[n]) ? n : 0;
+}
+
+/* The engine reads and writes the container's disk: under a file system in memory that is what nobody inside sees, and
+ * it would say that all is well. */
+static int refuse_memory(struct feed *f, const char *path, struct perry_err **err)
+{
+	static const char *const always[] = { "/dev", "/proc", "/sys" };
+	cleanup_json cJSON *c = NULL;
+	const cJSON *m;
+	const char *hit = NULL;
+	size_t best = 0, n;
+	if (docker_container_inspect(f->base.s->setup.docker, f->container, &c, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(always); i++)
+		if ((n = below(path, always[i])) > best)
+			best = n, hit = always[i];
+	cJSON_ArrayForEach(m, json_at(c, "HostConfig.Tmpfs"))
+		if ((n = below(path, m->string)) > best)
+			best = n, hit = m->string;
+	cJSON_ArrayForEach(m, json_at(c, "Mounts")) {
+		const char *at = json_str_or(m, "Destination", "");
+		if ((n = below(path, at)) >= best && n)
+			best = n, hit = str_eq(json_str(m, "Type"), "tmpfs") ? at : NULL;
+	}
+	if (hit)
+		return perry_fail(
+			err, PERRY_EINPUT,
+			"%s is in memory (%s is no place on a disk): files cannot be copied there or from there", path,
+			hit);
+	return 0;
+}
+
+/* The place that a client's path means; ~ is the home of the user. */
+static int place_of(struct feed *f, const struct account *account, struct place *out, struct perry_err **err)
+{
 	const char *given = json_str_or(f->open, "path", "/");
-	struct account account = { 0 };
-	bool home = given[0] == '~';
-	if ((in || home) && find_account(f, json_str_or(f->open, "user", "workspace"), &account, err) < 0)
-		return -1;
-	cleanup_free char *path = home ? xasprintf("%s%s", account.home, given + 1) : xstrdup(given);
-	if (refuse_tmpfs(f, path, err) < 0 || (in && need_folder(f, path, err) < 0))
-		return -1;
+	cleanup_free char *path = given[0] == '~' ? xasprintf("%s%s", account->home, given + 1) : xstrdup(given);
+	return find_place(f, path, out, err) < 0 || refuse_memory(f, out->path, err) < 0 ? -1 : 0;
+}
+
+static void tell_resolved(struct feed *f)
+{
 	pthread_mutex_lock(&f->lock);
 	f->resolved = true;
 	wake(f);
 	pthread_mutex_unlock(&f->lock);
-	if (!in)
-		return docker_archive_get(d, f->container, path, put_output, f, &f->cancel, err);
+}
+
+static int need_account(struct feed *f, bool always, struct account *out, struct perry_err **err)
+{
+	if (!always && json_str_or(f->open, "path", "/")[0] != '~')
+		return 0;
+	return find_account(f, json_str_or(f->open, "user", "workspace"), out, err);
+}
+
+static int run_look(struct feed *f, struct perry_err **err)
+{
+	struct account account = { 0 };
+	cleanup_place struct place p = { 0 };
+	if (need_account(f, false, &account, err) < 0 || place_of(f, &account, &p, err) < 0)
+		return -1;
+	tell_resolved(f);
+	cleanup_json cJSON *j = cJSON_CreateObject();
+	json_set_str(j, "path", p.path);
+	json_set_str(j, "type", p.kind == 'd' ? "folder" : p.kind == 'f' ? "file" : p.kind ? "other" : "none");
+	json_set_bool(j, "link", p.link);
+	cleanup_free char *text = json_print(j);
+	return put_output(f, 1, text, strlen(text));
+}
+
+static int run_copy_in(struct feed *f, struct perry_err **err)
+{
+	struct account account = { 0 };
+	cleanup_place struct place p = { 0 };
+	if (need_account(f, true, &account, err) < 0 || place_of(f, &account, &p, err) < 0)
+		return -1;
+	/* Told before the client sends for a long time. */
+	if (!p.kind)
+		return perry_fail(err, PERRY_ENOTFOUND, "%s: no such folder", p.path);
+	if (p.kind != 'd')
+		return perry_fail(err, PERRY_EINPUT, "%s is no folder", p.path);
+	tell_resolved(f);
 	struct stream_tar *tar = stream_tar_new(account.uid, account.gid, get_input, f);
 	int rc = spool_input(f, tar, err);
 	stream_tar_free(tar);
-	return rc < 0 ? -1 : docker_archive_put_stream(d, f->container, path, fill, f, &f->cancel, err);
+	return rc < 0 ? -1
+		      : docker_archive_put_stream(f->base.s->setup.docker, f->container, p.path, true, fill, f,
+						  &f->cancel, err);
+}
+
+/* A path that is a link is copied as one, a link on the way is followed. */
+static int run_copy_out(struct feed *f, struct perry_err **err)
+{
+	struct account account = { 0 };
+	cleanup_place struct place p = { 0 };
+	if (need_account(f, false, &account, err) < 0 || place_of(f, &account, &p, err) < 0)
+		return -1;
+	const char *given = json_str_or(f->open, "path", "/");
+	cleanup_free char *path = given[0] == '~' ? xasprintf("%s%s", account.home, given + 1) : xstrdup(given);
+	tell_resolved(f);
+	return docker_archive_get(f->base.s->setup.docker, f->container, path, put_output, f, &f->cancel, err);
 }
 
 static int run_logs(struct feed *f, struct perry_err **err)
@@ -313,10 +406,7 @@ static int run_logs(struct feed *f, struct perry_err **err)
 		.follow = json_bool_or(f->open, "follow", false),
 		.timestamps = json_bool_or(f->open, "timestamps", false),
 	};
-	pthread_mutex_lock(&f->lock);
-	f->resolved = true;
-	wake(f);
-	pthread_mutex_unlock(&f->lock);
+	tell_resolved(f);
 	return docker_container_logs(f->base.s->setup.docker, f->container, &opts, put_output, f, &f->cancel, err);
 }
 
@@ -330,7 +420,10 @@ static void feed_thread(void *arg)
 	if (setup->resolve(setup->ctx, f->base.workspace, false, f->container, &f->err) < 0)
 		return;
 	bool in = strcmp(kind, "copy_in") == 0;
-	int rc = strcmp(kind, "logs") == 0 ? run_logs(f, &f->err) : run_copy(f, in, &f->err);
+	int rc = in                          ? run_copy_in(f, &f->err)
+		 : strcmp(kind, "logs") == 0 ? run_logs(f, &f->err)
+		 : strcmp(kind, "look") == 0 ? run_look(f, &f->err)
+					     : run_copy_out(f, &f->err);
 	if (rc < 0 && f->stalled)
 		perry_fail(&f->err, PERRY_ETIMEOUT, "the copy stalled for %d s", STALL_S);
 	else if (rc < 0 && !f->err)

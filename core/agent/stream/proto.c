@@ -261,11 +261,12 @@ static int open_source(struct chan *ch, const char *bytes, size_t n, struct perr
 		return perry_fail(err, PERRY_EINPUT, "OPEN: name: not a workspace name");
 	if (kind && strcmp(kind, "exec") == 0)
 		return open_exec(ch, o, name, err);
-	if (kind && (strcmp(kind, "logs") == 0 || strcmp(kind, "copy_in") == 0 || strcmp(kind, "copy_out") == 0))
+	if (kind && (strcmp(kind, "logs") == 0 || strcmp(kind, "copy_in") == 0 || strcmp(kind, "copy_out") == 0 ||
+		     strcmp(kind, "look") == 0))
 		return open_feed(ch, o, kind, name, err);
 	if (kind && strcmp(kind, "forward") == 0)
 		return open_forward(ch, o, name, err);
-	return perry_fail(err, PERRY_EINPUT, "OPEN: kind: exec, logs, copy_in, copy_out or forward");
+	return perry_fail(err, PERRY_EINPUT, "OPEN: kind: exec, logs, look, copy_in, copy_out or forward");
 }
 
 static void open_chan(struct stream_conn *c, uint32_t id, const char *bytes, size_t n)
