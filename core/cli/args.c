@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 static const struct opt common[] = {
 	{ "help", 'h', NULL, false, "this help" },
@@ -126,6 +127,26 @@ int args_parse(const struct command *c, int argc, char **argv, struct args *a, s
 		return perry_fail(err, PERRY_EUSAGE, "%s: %s\n  usage: perry %s %s", c->name,
 				  a->nwords < c->min_words ? "something is missing" : "too many words", c->name,
 				  c->usage);
+	return 0;
+}
+
+int arg_check_text(const char *command, const char *word, struct perry_err **err)
+{
+	size_t n = strlen(word);
+	if (utf8_valid(word, n))
+		return 0;
+	cleanup_buf struct buf shown = { 0 };
+	for (const unsigned char *s = (const unsigned char *)word; *s && shown.len < 200; s++)
+		buf_addf(&shown, *s < 0x20 || *s >= 0x7f ? "\\x%02x" : "%c", *s);
+	return perry_fail(err, PERRY_EUSAGE, "%s: \"%s\" is no UTF-8, so it cannot be passed on as it is", command,
+			  buf_str(&shown));
+}
+
+int args_check_text(const struct command *c, int argc, char **argv, struct perry_err **err)
+{
+	for (int i = 0; i < argc; i++)
+		if (arg_check_text(c->name, argv[i], err) < 0)
+			return -1;
 	return 0;
 }
 

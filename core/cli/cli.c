@@ -10,6 +10,7 @@
 #include "cli/cmd_help.h"
 #include "cli/commands.h"
 #include "cli/full.h"
+#include "cli/out.h"
 #include "cli/text.h"
 
 static int unknown(int argc, char **argv, struct perry_err **err)
@@ -91,6 +92,9 @@ static int find_and_run(int argc, char **argv, struct perry_err **err)
 	if (!c)
 		return unknown(argc, argv, err);
 	int rc = args_parse(c, argc - used, argv + used, &a, err);
+	/* cp's are looked at there: a name of this machine may be any bytes. */
+	if (rc == 0 && strcmp(c->name, "cp") != 0)
+		rc = args_check_text(c, argc - used, argv + used, err);
 	if (rc == 0 && args_has(&a, "help")) {
 		help_command(c);
 	} else if (rc == 0) {
@@ -107,11 +111,15 @@ int cli_main(int argc, char **argv)
 	cleanup_err struct perry_err *err = NULL;
 	full_argv = argv;
 	signal(SIGPIPE, SIG_IGN);
+	out_begin();
 	int rc = find_and_run(argc - 1, argv + 1, &err);
-	if (fflush(stdout) != 0 && rc >= 0)
-		return 1; /* what was asked for did not get out: a full disk, a closed pipe */
+	/* What was asked for has to get out; a command's own failure is the better news. */
+	if (rc >= 0 && out_flush(rc ? NULL : &err) < 0 && rc == 0)
+		rc = -1;
 	if (rc >= 0)
 		return rc;
+	if (out_unread())
+		return 128 + SIGPIPE;
 	if (!err)
 		return 1;
 	print_error(err);

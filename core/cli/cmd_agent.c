@@ -76,8 +76,9 @@ static int tail(const char *path, long long lines, bool follow, struct perry_err
 	lseek(fd, at, SEEK_SET);
 	for (;;) {
 		while ((n = read(fd, bytes, sizeof bytes)) > 0)
-			if (fd_write_all(STDOUT_FILENO, bytes, (size_t)n) < 0)
-				return 0;
+			fwrite(bytes, 1, (size_t)n, stdout);
+		if (out_flush(err) < 0)
+			return -1;
 		if (!follow)
 			return 0;
 		struct stat here, there;

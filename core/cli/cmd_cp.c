@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
+#include "cli/args.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/stream.h"
@@ -172,7 +174,9 @@ static int copy_in(const struct client *c, const char *src, const char *ws, cons
 	place_free(&at);
 	if (rc < 0 || packer_new(&p, src, as ? as : ".", err) < 0)
 		return -1;
-	struct stream_ends ends = { .in_fd = -1, .fill = packer_fill, .output = stream_to_stdio, .ctx = p };
+	struct stream_ends ends = {
+		.in_fd = -1, .fill = packer_fill, .out_fd = STDOUT_FILENO, .err_fd = STDERR_FILENO, .ctx = p
+	};
 	rc = stream_run(c, open_of("copy_in", ws, dir), &ends, &code, err);
 	if (packer_error(p))
 		rc = perry_move(err, perry_err_copy(packer_error(p)));
@@ -237,7 +241,7 @@ int cmd_cp(const struct args *a, struct perry_err **err)
 		return perry_fail(err, PERRY_EUSAGE,
 				  "cp: one side must be in a workspace (NAME:path)\n  usage: perry cp SRC DST, like: "
 				  "perry cp notes.txt web:notes.txt");
-	if (client_open(&c, err) < 0)
+	if (arg_check_text("cp", from ? a->words[0] : a->words[1], err) < 0 || client_open(&c, err) < 0)
 		return -1;
 	return from ? copy_out(c, from, src, dst, err) : copy_in(c, src, to, dst, err);
 }

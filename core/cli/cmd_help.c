@@ -33,7 +33,8 @@ void help_all(void)
 		printf("  %-20s %s\n", c->name, c->summary);
 	printf("\nMore on one: perry help COMMAND. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no agent reachable, "
 	       "4 not authorised,\n"
-	       "5 not found, 6 conflict or wrong state, 7 refused by policy, 124 timeout, 130 interrupted.\n");
+	       "5 not found, 6 conflict or wrong state, 7 refused by policy, 124 timeout, 130 interrupted,\n"
+	       "141 nobody reads the output. What exec and shell pass on: the command's own.\n");
 }
 
 int cmd_help(const struct args *a, struct perry_err **err)

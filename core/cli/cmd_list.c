@@ -139,12 +139,17 @@ int cmd_list(const struct args *a, struct perry_err **err)
 		if (out_is_tty())
 			fputs("\033[H\033[2J", stdout);
 		rc = list_once(c, a, err);
-		fflush(stdout);
+		if (rc == 0)
+			rc = out_flush(err);
+		if (rc < 0)
+			break;
 		/* A burst of events is one new picture. */
 		cJSON_Delete(events_next(&ev, -1, &ended, NULL));
 		for (cJSON *more; !ended && (more = events_next(&ev, 100, &ended, NULL));)
 			cJSON_Delete(more);
 	}
+	if (rc == 0)
+		rc = perry_fail(err, PERRY_EUNAVAILABLE, "the agent went away");
 	events_close(&ev);
 	return rc;
 }

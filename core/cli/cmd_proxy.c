@@ -97,25 +97,21 @@ static int listen_on(struct forward *f, const char *workspace, struct perry_err 
 /* --- one connection --- */
 
 struct peer {
-	int fd;
 	struct buf said; /* of the helper's complaints */
 };
 
-static int to_peer(void *ctx, int fd, const char *bytes, size_t n)
+static int on_complaint(void *ctx, int fd, const char *bytes, size_t n)
 {
 	struct peer *p = ctx;
-	if (fd == 2) {
-		if (p->said.len < 1000)
-			buf_add(&p->said, bytes, n < 1000 ? n : 1000);
-		return 0;
-	}
-	return fd_write_all(p->fd, bytes, n);
+	if (p->said.len < 1000)
+		buf_add(&p->said, bytes, n < 1000 ? n : 1000);
+	return 0;
 }
 
 static int serve(const struct client *c, const char *workspace, const struct forward *f, int fd)
 {
-	struct peer peer = { .fd = fd };
-	struct stream_ends ends = { .in_fd = fd, .output = to_peer, .ctx = &peer };
+	struct peer peer = { 0 };
+	struct stream_ends ends = { .in_fd = fd, .out_fd = fd, .output = on_complaint, .ctx = &peer };
 	cleanup_err struct perry_err *err = NULL;
 	cJSON *open = cJSON_CreateObject();
 	int code = 0;
@@ -187,10 +183,11 @@ int cmd_proxy(const struct args *a, struct perry_err **err)
 	for (int i = 0; i < p.n; i++)
 		if (listen_on(&p.f[i], a->words[0], err) < 0)
 			return -1;
-	fflush(stdout);
+	if (out_flush(err) < 0)
+		return -1;
 	sigemptyset(&set);
-	for (const int *s = (const int[]){ SIGCHLD, SIGINT, SIGTERM, SIGHUP, 0 }; *s; s++)
-		sigaddset(&set, *s);
+	sigaddset(&set, SIGCHLD);
+	stream_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, &p.old);
 	cleanup_fd int sigfd = signalfd(-1, &set, SFD_CLOEXEC);
 	/* The connections end with us: see take. */

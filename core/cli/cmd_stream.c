@@ -46,7 +46,9 @@ int cmd_exec(const struct args *a, struct perry_err **err)
 	json_set(o, "command", take_ptr(command));
 	json_set_str(o, "user", args_str(a, "user"));
 	json_set_str(o, "cwd", args_str(a, "workdir"));
-	struct stream_ends ends = { .in_fd = STDIN_FILENO, .output = stream_to_stdio };
+	struct stream_ends ends = {
+		.in_fd = STDIN_FILENO, .out_fd = STDOUT_FILENO, .err_fd = STDERR_FILENO, .command = true
+	};
 	return stream_run(c, o, &ends, &code, err) < 0 ? -1 : code;
 }
 
@@ -142,7 +144,9 @@ int cmd_shell(const struct args *a, struct perry_err **err)
 		json_set_str(o, "term", getenv("TERM") ? getenv("TERM") : "xterm-256color");
 		make_raw();
 	}
-	struct stream_ends ends = { .in_fd = STDIN_FILENO, .output = stream_to_stdio, .tty = tty };
+	struct stream_ends ends = {
+		.in_fd = STDIN_FILENO, .out_fd = STDOUT_FILENO, .err_fd = STDERR_FILENO, .tty = tty, .command = true
+	};
 	int rc = stream_run(c, o, &ends, &code, err);
 	restore();
 	return rc < 0 ? -1 : code;
@@ -161,8 +165,8 @@ int cmd_logs(const struct args *a, struct perry_err **err)
 	json_set_int(o, "tail", tail);
 	json_set_bool(o, "follow", args_has(a, "follow"));
 	json_set_bool(o, "timestamps", args_has(a, "timestamps"));
-	struct stream_ends ends = { .in_fd = -1, .output = stream_to_stdio };
-	return stream_run(c, o, &ends, &code, err);
+	struct stream_ends ends = { .in_fd = -1, .out_fd = STDOUT_FILENO, .err_fd = STDERR_FILENO };
+	return stream_run(c, o, &ends, &code, err) < 0 ? -1 : code;
 }
 
 static void print_event(const struct args *a, const cJSON *e)
@@ -213,15 +217,19 @@ int cmd_events(const struct args *a, struct perry_err **err)
 	cleanup_free char *q = buf_take(&query);
 	if (client_open(&c, err) < 0 || events_open(c, q, &ev, err) < 0)
 		return -1;
-	for (bool ended = false; !ended;) {
+	bool follows = args_has(a, "follow");
+	int rc = 0;
+	for (bool ended = false; rc == 0 && !ended;) {
 		/* Without -f the stored events are all: the agent ends the stream, or nothing more comes. */
-		cleanup_json cJSON *e = events_next(&ev, args_has(a, "follow") ? -1 : 1000, &ended, NULL);
+		cleanup_json cJSON *e = events_next(&ev, follows ? -1 : 1000, &ended, NULL);
 		if (e)
 			print_event(a, e);
-		else if (!args_has(a, "follow"))
+		else if (!follows)
 			break;
-		fflush(stdout);
+		rc = out_flush(err);
 	}
+	if (rc == 0 && follows)
+		rc = perry_fail(err, PERRY_EUNAVAILABLE, "the agent went away");
 	events_close(&ev);
-	return 0;
+	return rc;
 }

@@ -110,8 +110,10 @@ static int settle(const struct client *c, const char *id, struct progress *p, cJ
 
 static int ask_interrupted(const struct client *c, struct progress *p, const char *id, struct perry_err **err)
 {
+	const struct sigaction again = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
 	clear_line(p);
 	interrupted = 0;
+	sigaction(SIGINT, &again, NULL);
 	if (in_is_tty() && p->tty) {
 		cleanup_free char *line = ask_line("Detach (it goes on) or cancel it? [d/c]", "d");
 		if (line && line[0] != 'c')
@@ -153,21 +155,43 @@ static int follow(const struct client *c, const char *id, struct events *ev, str
 	}
 }
 
+/* There are no events of what is no name: the call itself says what is wrong with it. */
+static int refused_name(const struct client *c, const char *proc, cJSON *take_input, struct perry_err **err)
+{
+	struct perry_err *why = NULL;
+	if (client_rpc(c, proc, take_input, NULL, &why) == 0)
+		return -1; /* err is still that of the events */
+	if (why->code == PERRY_EINPUT)
+		why->code = PERRY_EUSAGE;
+	perry_err_free(take_ptr(*err));
+	return perry_move(err, why);
+}
+
 int follow_call(const struct client *c, const struct args *a, const char *proc, const char *workspace,
 		cJSON *take_input, cJSON **out, struct perry_err **err)
 {
 	struct progress p = { .tty = err_is_tty(), .step_began = clock_mono_ms() };
 	struct events ev;
 	cleanup_free char *id = NULL;
-	cleanup_free char *query = workspace ? xasprintf("workspace=%s", workspace) : xstrdup("");
+	cleanup_buf struct buf query_text = { 0 };
+	buf_adds(&query_text, workspace ? "workspace=" : "");
+	for (const char *s = workspace; s && *s; s++)
+		buf_addf(&query_text, (*s >= 'a' && *s <= 'z') || (*s >= '0' && *s <= '9') ? "%c" : "%%%02X",
+			 (unsigned char)*s);
+	const char *query = buf_str(&query_text);
 	*out = NULL;
 	/* Subscribed before the call, so that no step is missed. */
 	if (events_open(c, query, &ev, err) < 0) {
+		if (workspace && err && *err && (*err)->status == 400)
+			return refused_name(c, proc, take_input, err);
 		cJSON_Delete(take_input);
 		return -1;
 	}
-	struct sigaction act = { .sa_handler = on_interrupt }, old;
-	sigaction(SIGINT, &act, &old);
+	/* Once asks; while the agent is silent a second one ends us. */
+	struct sigaction act = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND }, old;
+	sigaction(SIGINT, NULL, &old);
+	if (old.sa_handler != SIG_IGN)
+		sigaction(SIGINT, &act, NULL);
 	int rc = client_rpc_async(c, proc, take_input, &id, out, err);
 	if (rc == 0 && !id)
 		warnings_print(workspace, json_at(*out, "warnings"));

@@ -1,14 +1,62 @@
 #include "cli/out.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "cli/args.h"
 #include "cli/text.h"
+
+static ssize_t write_out(void *fd, const char *bytes, size_t n)
+{
+	return fd_write_all(*(const int *)fd, bytes, n) < 0 ? 0 : (ssize_t)n;
+}
+
+void out_begin(void)
+{
+	static const int numbers[] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		if (fcntl(numbers[i], F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0)
+			abort();
+	/* stdio takes "would block" for an error and drops what it holds. */
+	for (int i = 1; i <= 2; i++) {
+		int flags = fcntl(i, F_GETFL);
+		if (flags < 0 || !(flags & O_NONBLOCK))
+			continue;
+		FILE *f = fopencookie((void *)&numbers[i], "w", (cookie_io_functions_t){ .write = write_out });
+		if (!f)
+			abort();
+		setvbuf(f, NULL, i == 2 ? _IONBF : isatty(i) ? _IOLBF : _IOFBF, 4096);
+		if (i == 1)
+			stdout = f;
+		else
+			stderr = f;
+	}
+}
+
+static int broken; /* errno of the first failure of out_flush */
+
+int out_flush(struct perry_err **err)
+{
+	char text[128];
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	if (!broken)
+		broken = errno ? errno : EIO;
+	return perry_fail(err, PERRY_EINTERNAL, "cannot write the output: %s", strerror_r(broken, text, sizeof text));
+}
+
+bool out_unread(void)
+{
+	return broken == EPIPE;
+}
 
 bool out_is_tty(void)
 {

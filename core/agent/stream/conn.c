@@ -12,7 +12,7 @@
 #define SLOW_MS     30000 /* and for what is queued before ours */
 #define LAST_MS     200   /* then for ours, once it is alone */
 #define CLOSE_FRAME 125   /* bytes: no control frame has more */
-#define MAX_MESSAGE (4 * STREAM_PIECE)
+#define MAX_MESSAGE (STREAM_OPEN + 4 * STREAM_PIECE)
 
 void stream_conn_send(struct stream_conn *c, const void *bytes, size_t n)
 {

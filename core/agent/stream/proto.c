@@ -347,7 +347,8 @@ static void on_message(void *ctx, bool binary, const char *bytes, size_t n)
 	if (binary && n >= HEAD)
 		memcpy(&id, bytes + 1, 4);
 	id = ntohl(id);
-	if (!binary || !id || n > STREAM_PIECE + HEAD) {
+	size_t most = binary && n && bytes[0] == MSG_OPEN ? STREAM_OPEN : STREAM_PIECE;
+	if (!binary || !id || n > most + HEAD) {
 		stream_conn_close(c, 1002,
 				  !binary ? "messages are binary"
 				  : !id   ? "message without a channel"

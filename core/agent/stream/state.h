@@ -10,6 +10,7 @@
 
 #define STREAM_WINDOW  (256 << 10) /* bytes a side may send ahead */
 #define STREAM_PIECE   (64 << 10)  /* bytes of one message's payload */
+#define STREAM_OPEN    (4 << 20)   /* of an OPEN's: as much of a command as a kernel takes, and its escapes */
 #define STREAM_BACKLOG (1 << 20)   /* of one WebSocket; nothing is read for it beyond */
 
 struct stream_conn;
