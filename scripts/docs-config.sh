@@ -7,6 +7,7 @@ cat <<'H'
 
 In the configuration folder (`$PERRY_CONFIG_DIR`, else `~/.config/perry`), mode 0600. Constants live here, decisions in [hooks](hooks/).
 `perry agent config set KEY VALUE` changes it; the agent takes a change up by itself. A broken file stops the agent with file, line and column and is never overwritten;
+one that is broken, emptied or removed while the agent runs leaves the last good configuration in force, its token included (only `auth.token` "" turns authentication off);
 unknown keys are kept, and reported with the nearest known one. Secrets are read from standard input: `perry agent config set tailscale.authKey --stdin`.
 
 | key | type | default | |

@@ -89,6 +89,9 @@ static int load(struct agent *a, struct perry_err **err)
 	if (load_guarded(a, &fresh, err) < 0)
 		return -1;
 	struct config *before = a->config;
+	cleanup_free char *idle = config_idle_warning(fresh), *known = before ? config_idle_warning(before) : NULL;
+	if (idle && !str_eq(idle, known))
+		log_warn("config", "%s", idle);
 	a->config = fresh;
 	auth_configure(a->auth, config_str(fresh, "auth.token"),
 		       a->port ? a->port : (uint16_t)config_int(fresh, "port"), config_get(fresh, "allowedHosts"),

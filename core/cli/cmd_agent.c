@@ -136,6 +136,9 @@ int cmd_agent_show_config(const struct args *a, struct perry_err **err)
 	if (config_load(dir, &c, warn_unknown, NULL, err) < 0)
 		return -1;
 	cleanup_json cJSON *masked = config_masked(c);
+	cleanup_free char *idle = config_idle_warning(c);
+	if (idle)
+		fprintf(stderr, "perry: config.json: %s\n", idle);
 	if (args_has(a, "origin")) {
 		static const char *const heads[] = { "KEY", "VALUE", "FROM" };
 		struct table t = { heads, 3, NULL, 0 };
@@ -226,12 +229,15 @@ static int check_prefix(const char *prefix, struct perry_err **err)
 	return config_check_prefix(prefix, all, err);
 }
 
-static void warn_of_key(const char *dir)
+/* Of what was saved just now. */
+static void warn_of(const char *dir, const char *key)
 {
 	struct config *config = NULL;
 	if (config_load(dir, &config, NULL, NULL, NULL) < 0)
 		return;
-	const char *text = config_key_warning(config);
+	bool idle = str_starts(key, "agents") || strcmp(key, "skills") == 0 || strcmp(key, "mcpServers") == 0;
+	cleanup_free char *nothing = idle ? config_idle_warning(config) : NULL;
+	const char *text = strcmp(key, "tailscale.authKey") == 0 ? config_key_warning(config) : nothing;
 	if (text)
 		fprintf(stderr, "warning: %s\n", text);
 	config_unref(config);
@@ -269,8 +275,7 @@ int cmd_agent_config_set(const struct args *a, struct perry_err **err)
 	if (rc < 0)
 		return -1;
 	tell_agent();
-	if (strcmp(a->words[0], "tailscale.authKey") == 0)
-		warn_of_key(dir);
+	warn_of(dir, a->words[0]);
 	return 0;
 }
 

@@ -70,6 +70,8 @@ int config_set(const char *dir, const char *key, const char *text, struct perry_
 bool config_has_file(const struct config *c);
 /* Writes the file of a snapshot again; one that is there meanwhile stays as it is. */
 int config_put_back(const char *dir, const struct config *c, struct perry_err **err);
+/* What to tell of keys in the file that are kept and do nothing, or NULL. Caller frees. */
+char *config_idle_warning(const struct config *c);
 /* What to tell who saved an auth key that nothing but being ephemeral protects from leaving devices behind; NULL: there
  * is no key, or there is an API credential. */
 const char *config_key_warning(const struct config *c);

@@ -124,6 +124,28 @@ int credentials_check(const cJSON *root, struct perry_err **err)
 	return 0;
 }
 
+char *config_idle_warning(const struct config *c)
+{
+	static const char *const lists[] = { "skills", "mcpServers" };
+	cleanup_buf struct buf names = { 0 };
+	const cJSON *agent;
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		if (cJSON_GetArraySize(config_get(c, lists[i])) > 0)
+			buf_addf(&names, "%s%s", names.len ? ", " : "", lists[i]);
+	cJSON_ArrayForEach(agent, config_get(c, "agents")) {
+		bool github = strcmp(agent->string, "github") == 0;
+		const cJSON *first = agent->child,
+			    *other = first && github && str_eq(first->string, "token") ? first->next : first;
+		if (other)
+			buf_addf(&names, "%sagents.%s", names.len ? ", " : "", agent->string);
+	}
+	if (!names.len)
+		return NULL;
+	return xasprintf(
+		"%s: kept, and without effect in workspaces yet; a script of scripts.post_start can install them",
+		buf_str(&names));
+}
+
 const char *config_key_warning(const struct config *c)
 {
 	const cJSON *credentials = config_get(c, "tailscale.credentials");

@@ -15,10 +15,10 @@
 	X("scripts.post_start", "strings", false, 0, 0, "[\"~/.perry/userscripts\"]", "scripts (or folders of them) run in a workspace after each start") \
 	X("scripts.fail_on_error", "boolean", false, 0, 0, "false", "a failing script fails the start") \
 	X("agents.github.token", "string", true, 0, 0, NULL, "GITHUB_TOKEN of workspaces") \
-	X("agents.opencode.server.hostname", "string", false, 0, 0, NULL, "address that opencode's server binds in a workspace") \
-	X("agents.*", "object", false, 0, 0, NULL, "settings of a coding agent, kept as they are") \
-	X("skills", "objects", false, 0, 0, "[]", "skills installed for coding agents") \
-	X("mcpServers", "objects", false, 0, 0, "[]", "MCP servers configured for coding agents") \
+	X("agents.opencode.server.hostname", "string", false, 0, 0, NULL, "kept for clients; has no effect in workspaces yet") \
+	X("agents.*", "object", false, 0, 0, NULL, "settings of a coding agent, kept for clients; no effect in workspaces yet") \
+	X("skills", "objects", false, 0, 0, "[]", "skills of coding agents, kept for clients; no effect in workspaces yet") \
+	X("mcpServers", "objects", false, 0, 0, "[]", "MCP servers of coding agents, kept for clients; no effect in workspaces yet") \
 	X("ssh.autoAuthorizeHostKeys", "boolean", false, 0, 0, "true", "this user's public keys may log in to workspaces") \
 	X("ssh.global.copy", "strings", false, 0, 0, "[]", "private keys copied into every workspace") \
 	X("ssh.global.authorize", "strings", false, 0, 0, "[]", "public keys (text or file) that may log in to every workspace") \

@@ -186,6 +186,21 @@ refuses_strangers() {
 	grep -q "state.db was removed or replaced while the agent runs" "$DIR/agent.log"
 }
 
+@test "configuration without effect is said: when it is saved, shown, and in the log" {
+	agent_start
+	local cli=(env PERRY_CONFIG_DIR="$DIR" "$BUILD/perry" agent)
+	run "${cli[@]}" show-config
+	[[ $output != *"without effect"* ]]
+	run "${cli[@]}" config set skills '[{"name":"x"}]'
+	[ "$status" = 0 ]
+	[[ $output == *"warning: skills: kept, and without effect"* ]]
+	rpc config/agents/update '{"opencode":{"server":{"hostname":"0.0.0.0"}}}'
+	run "${cli[@]}" show-config
+	[[ $output == *"skills, agents.opencode: kept, and without effect"* ]]
+	rpc config/agents/get
+	eventually 30 grep -q "skills, agents.opencode: kept, and without effect" "$DIR/agent.log"
+}
+
 @test "SIGTERM ends it with status 0 and leaves nothing behind" {
 	agent_start
 	kill "$PID"
