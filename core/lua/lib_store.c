@@ -124,10 +124,11 @@ static int l_wait_ready(lua_State *L)
 static int l_claim_port(lua_State *L)
 {
 	const char *name = luaL_checkstring(L, 1);
-	int avoid[256], n = 0, min = 2200, max = 2400, port;
-	if (lua_istable(L, 2))
-		for (; n < 255 && lua_rawgeti(L, 2, n + 1) == LUA_TNUMBER; n++, lua_pop(L, 1))
-			avoid[n] = (int)lua_tointeger(L, -1);
+	int n = 0, min = 2200, max = 2400, port;
+	size_t count = lua_istable(L, 2) ? lua_rawlen(L, 2) : 0;
+	int *avoid = lua_newuserdatauv(L, (count + 1) * sizeof *avoid, 0); /* Lua's: nothing to free when it raises */
+	for (; (size_t)n < count && lua_rawgeti(L, 2, n + 1) == LUA_TNUMBER; n++, lua_pop(L, 1))
+		avoid[n] = (int)lua_tointeger(L, -1);
 	avoid[n] = 0;
 	struct lua_host *h = host(L);
 	struct box *b = box_new(L);
@@ -146,11 +147,13 @@ static int l_claim_port(lua_State *L)
 /* claim_subnet(owner, range, skip): "10.213.0.16/28". */
 static int l_claim_subnet(lua_State *L)
 {
-	const char *owner = luaL_checkstring(L, 1), *range = luaL_checkstring(L, 2), *skip[256];
+	const char *owner = luaL_checkstring(L, 1), *range = luaL_checkstring(L, 2);
 	int n = 0;
 	char subnet[20];
 	luaL_checktype(L, 3, LUA_TTABLE);
-	for (; n < 255 && lua_rawgeti(L, 3, n + 1) == LUA_TSTRING; n++, lua_pop(L, 1))
+	size_t count = lua_rawlen(L, 3);
+	const char **skip = lua_newuserdatauv(L, (count + 1) * sizeof *skip, 0);
+	for (; (size_t)n < count && lua_rawgeti(L, 3, n + 1) == LUA_TSTRING; n++, lua_pop(L, 1))
 		skip[n] = lua_tostring(L, -1); /* anchored in the table */
 	skip[n] = NULL;
 	struct box *b = box_new(L);

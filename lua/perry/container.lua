@@ -17,6 +17,8 @@ local tools = require "perry.tools"
 local M = {}
 
 local boot_timeout = 15000
+local refused_for = 24 * 3600 * 1000 -- milliseconds
+local port_tries = 16
 
 -- What carries another agent's label is not ours to touch. The engine says null for no labels.
 local function others(thing)
@@ -175,13 +177,38 @@ local function remake_fresh(ctx, container)
   finish_remake(ctx)
 end
 
+-- Ports that the engine refused lately; it may be where this process sees no ports.
+local function refused_ports()
+  local recent = {}
+  for _, entry in ipairs(store.kv_get("refused_ports") or {}) do
+    if base.now() - entry.at < refused_for and #recent < 1000 then recent[#recent + 1] = entry end
+  end
+  return recent
+end
+
+-- What is taken where the engine is: ports of its containers, and those that it refused.
+local function engine_ports()
+  local list, seen = {}, {}
+  local function add(port)
+    if math.type(port) == "integer" and not seen[port] then
+      seen[port] = true
+      list[#list + 1] = port
+    end
+  end
+  for _, container in ipairs(docker.call("GET", "/containers/json")) do
+    for _, port in ipairs(type(container.Ports) == "table" and container.Ports or {}) do add(port.PublicPort) end
+  end
+  for _, entry in ipairs(refused_ports()) do add(entry.port) end
+  return list
+end
+
 -- Its SSH port, when what it is made of serves one. image: an id.
 local function claim_port(ctx, image)
   ctx.no_ssh = spec.no_ssh(ctx.plan, docker.image_inspect(image))
   if ctx.no_ssh ~= ctx.record.sshMissing then ctx:patch { sshMissing = ctx.no_ssh or base.null } end
   if ctx.no_ssh or (ctx.record.ports and ctx.record.ports.ssh) then return end
-  local taken = {}
-  local port = store.claim_port(ctx.name)
+  local taken = engine_ports()
+  local port = store.claim_port(ctx.name, taken)
   while not net.port_free(port) do -- some other program's
     taken[#taken + 1] = port
     port = store.claim_port(ctx.name, taken)
@@ -259,10 +286,13 @@ end
 -- --- starting it ---
 
 local function other_port(ctx, avoid)
-  avoid[#avoid + 1] = ctx.record.ports.ssh
+  local refused, recent = ctx.record.ports.ssh, refused_ports()
+  recent[#recent + 1] = { port = refused, at = base.now() }
+  store.kv_set("refused_ports", recent)
+  for _, port in ipairs(engine_ports()) do avoid[#avoid + 1] = port end
   local port = store.claim_port(ctx.name, avoid)
   ctx:reload()
-  op.progress("start", ("port %d of this machine is taken by another program; SSH is on %d"):format(avoid[#avoid], port))
+  op.progress("start", ("port %d is taken by another program where the engine is; SSH is on %d"):format(refused, port))
 end
 
 -- Another container is needed to start at all.
@@ -282,12 +312,14 @@ end
 -- Starts it; what is in the way and can be mended is mended: a port that somebody took, a network or tools volume that was removed.
 function M.start(ctx)
   if ctx.running then return end
-  local avoid = {}
-  for attempt = 1, 4 do
+  local avoid, attempt, ports = {}, 0, 0
+  while true do
     local ok, e = errors.try(boot, ctx)
     if ok then break end
-    if attempt == 4 then error(e, 0) end
-    if errors.says(e, "port is already allocated") or errors.says(e, "address already in use") or errors.says(e, "failed to bind host port") then
+    local port = errors.says(e, "port is already allocated") or errors.says(e, "address already in use") or errors.says(e, "failed to bind host port")
+    attempt, ports = attempt + (port and 0 or 1), ports + (port and 1 or 0)
+    if attempt == 4 or ports == port_tries then error(e, 0) end
+    if port then
       other_port(ctx, avoid)
       replace(ctx, "its port changed")
     elseif errors.says(e, "network") and errors.says(e, "not found") then

@@ -33,12 +33,29 @@ local function under_way(name)
   end
 end
 
--- Makes the network `name` inside networkRange and gives its subnet. Others on this machine may hold addresses that we cannot see in the
--- routes (an engine elsewhere, a network without a container): then the engine says so, and the next ones are tried.
-function M.make(name)
+-- What is taken: this machine's routes, and the engine's networks, which may be on another machine or in another namespace.
+local function taken()
   local skip = net.routes()
-  for _ = 1, 32 do
-    local subnet = store.claim_subnet(name, base.config "networkRange" or "10.213.0.0/16", skip)
+  for _, network in ipairs(docker.call("GET", "/networks")) do
+    local ipam = type(network.IPAM) == "table" and network.IPAM.Config
+    for _, config in ipairs(type(ipam) == "table" and ipam or {}) do
+      if type(config.Subnet) == "string" and not config.Subnet:find(":", 1, true) then skip[#skip + 1] = config.Subnet end
+    end
+  end
+  return skip
+end
+
+local tries_alone = 8 -- then each step skips twice as much, so that a range with many taken is crossed in few
+local widest = 20
+
+-- Makes the network `name` inside networkRange and gives its subnet. Where the engine is, others may hold addresses that neither list shows: then it says
+-- so, and the next ones are tried.
+function M.make(name)
+  local skip = taken()
+  for try = 1, 64 do
+    local claimed, subnet = errors.try(store.claim_subnet, name, base.config "networkRange" or "10.213.0.0/16", skip)
+    if not claimed and try == 1 then error(subnet, 0) end
+    if not claimed then break end
     local ok, e = errors.try(docker.network_create, body(name, subnet))
     if ok then return subnet end
     local made = (errors.says(e, "same bridge name") or errors.says(e, "already exists")) and under_way(name)
@@ -48,7 +65,7 @@ function M.make(name)
       error(errors.wrap(e, "network"), 0)
     end
     store.release_subnet(name)
-    skip[#skip + 1] = subnet
+    skip[#skip + 1] = try <= tries_alone and subnet or subnet:gsub("/%d+$", "/" .. math.max(widest, 28 - (try - tries_alone)))
   end
   base.fail("CONFLICT", "every network of networkRange overlaps with one on this machine: set another networkRange in config.json")
 end

@@ -180,3 +180,44 @@ poor() { # NAME
 	[[ $(p info cut | grep -i ^ssh) == *"no network"* ]]
 	rm "$DIR/hooks/container.lua"
 }
+
+third() { # ADDRESS N: its first three numbers, the third one N more
+	local a b c
+	IFS=. read -r a b c _ <<<"$1"
+	echo "$a.$b.$((c + $2))"
+}
+
+@test "an engine whose networks and ports this process does not see" {
+	[ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null || skip "needs root and network namespaces"
+	local i range base net c
+	DIR=$BATS_TEST_TMPDIR/elsewhere
+	unset PORT
+	mkdir -m 700 "$DIR"
+	agent_config '"allowHostAccess": false'
+	range=$(jq -r .networkRange "$DIR/config.json") base=$(jq -r '.sshPortRange | split("-")[0]' "$DIR/config.json")
+	# 36 networks from the bottom of its range, and its first five ports.
+	net=${range%/*}
+	for i in $(seq 0 35); do
+		docker network create --subnet "$(third "$net" $((i / 16))).$((i % 16 * 16))/28" "perry-ways-$$-$i" >/dev/null
+	done
+	python3 -c "import socket, time
+held = [socket.create_server(('127.0.0.1', $base + i)) for i in range(5)]
+time.sleep(600)" 3>&- &
+	c=$!
+	# shellcheck disable=SC2016
+	agent_launch env PERRY_CONFIG_DIR="$DIR" unshare -n sh -c 'ip link set lo up; exec "$0" agent run -p 7399 -c "$1"' "$BUILD/perry-agent" "$DIR"
+	agent_wait
+	export PERRY_CONFIG_DIR=$DIR
+	p start one
+	[ "$(ssh_port one)" = $((base + 5)) ]
+	run p start two
+	[ "$status" = 0 ]
+	[[ $output != *"is taken"* ]]
+	[ "$(ssh_port two)" = $((base + 6)) ]
+	p delete -y one two
+	i=$(agent_id)
+	agent_end
+	agent_networks_gone "$i"
+	kill $c
+	docker network ls -q --filter "name=perry-ways-$$-" | xargs -r docker network rm >/dev/null
+}
