@@ -133,9 +133,32 @@ local function ssh(bundle, ws)
 end
 
 -- The bundle for a workspace. ready: init may go on once it is applied.
+-- The names that its servers are asked under, the short one first. Until it has joined, what it is to be called; what it was given last time, such as
+-- web-1 for web, holds until it is told otherwise.
+local function hosts(ctx)
+  if not ctx.plan.join or not ctx.plan.hostname then return {} end
+  local wanted, known = ctx.plan.hostname, ctx.record.tailnet or {}
+  local full = known.dnsName
+  local label = full and full:match("^[^.]+")
+  if label ~= wanted and not (label and label:sub(1, #wanted) == wanted and label:sub(#wanted + 1):match("^%-%d+$")) then return { wanted } end
+  return { label, full }
+end
+
+-- Development servers answer 403 to a name that they were not told. Vite before 8 takes this variable for one name, so it gets the short one.
+local function environment(ctx)
+  local env, names_of = {}, hosts(ctx)
+  if names_of[1] then
+    env.__VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS = names_of[1]
+    env.RAILS_DEVELOPMENT_HOSTS = table.concat(names_of, ",")
+  end
+  for name, value in pairs(ctx.plan.env or {}) do env[name] = value end
+  ctx.hosts = table.concat(names_of, ",")
+  return env
+end
+
 function M.bundle(ctx, ready)
   local bundle = files.bundle()
-  files.env(bundle, ctx.plan.env or {})
+  files.env(bundle, environment(ctx))
   credentials(bundle)
   git(bundle)
   ssh(bundle, ctx.name)
@@ -167,6 +190,21 @@ end
 local function apply(ctx)
   local result = docker.exec(ctx.container, { names.step, "apply" }, { bundle = M.bundle(ctx, true), timeout = 60000 })
   settle(result.stdout, result.stderr)
+end
+
+-- The tailnet gave it a name that its environment does not know yet.
+function M.named(ctx)
+  local before = ctx.hosts
+  local env = environment(ctx)
+  if ctx.hosts == before then return end
+  local bundle = files.bundle()
+  files.env(bundle, env)
+  files.seal(bundle, true)
+  local ok, e = errors.try(function()
+    local result = docker.exec(ctx.container, { names.step, "apply" }, { bundle = bundle, timeout = 60000 })
+    settle(result.stdout, result.stderr)
+  end)
+  if not ok then warn("the environment does not have its name on the tailnet: " .. errors.message(e)) end
 end
 
 -- The step after a start: init has taken the bundle already, or (an engine that cannot attach, an agent that was killed in between) an exec brings it.

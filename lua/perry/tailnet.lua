@@ -9,6 +9,7 @@ local op = require "op"
 local policy = require "policy"
 local steps = require "perry.steps"
 local store = require "store"
+local sync = require "perry.sync"
 local tailnet = require "tailnet"
 local tools = require "perry.tools"
 
@@ -196,6 +197,7 @@ local function connected(ctx, answer)
   })
   local shown = answer.dnsName .. (answer.ip and " (" .. answer.ip .. ")" or "")
   if label ~= ctx.plan.hostname then shown = ("%s; the name %s is another device's"):format(shown, ctx.plan.hostname) end
+  sync.named(ctx)
   op.step("tailscale", "done", shown)
   return answer.did ~= "nothing"
 end

@@ -38,6 +38,13 @@ world() {
 	docker logs "workspace-$N-web" 2>&1 | grep -q "^\[perry\] tailscale: connected as $N-web.ws.test$"
 }
 
+@test "development servers are told its names" {
+	[ "$(p exec "$N-web" -- printenv __VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS)" = "$N-web" ]
+	[ "$(p exec "$N-web" -- printenv RAILS_DEVELOPMENT_HOSTS)" = "$N-web,$N-web.ws.test" ]
+	p restart "$N-web"
+	[ "$(p exec "$N-web" -- printenv RAILS_DEVELOPMENT_HOSTS)" = "$N-web,$N-web.ws.test" ]
+}
+
 @test "restarted, and made anew, it keeps name, address and id; a start that has nothing to do says so quickly" {
 	local ip id
 	ip=$(of "$N-web" .tailscale.ip) id=$(node_of "$N-web")
