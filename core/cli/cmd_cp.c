@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "cli/args.h"
@@ -152,6 +151,12 @@ static int choose(const char *src, bool src_folder, const char *dst, const struc
 	return 0;
 }
 
+/* An agent has nothing to say but the end. */
+static int no_output(void *ctx, int fd, const char *bytes, size_t n)
+{
+	return 0;
+}
+
 static int copy_in(const struct client *c, const char *src, const char *ws, const char *dst, struct perry_err **err)
 {
 	struct stat st;
@@ -174,9 +179,7 @@ static int copy_in(const struct client *c, const char *src, const char *ws, cons
 	place_free(&at);
 	if (rc < 0 || packer_new(&p, src, as ? as : ".", err) < 0)
 		return -1;
-	struct stream_ends ends = {
-		.in_fd = -1, .fill = packer_fill, .out_fd = STDOUT_FILENO, .err_fd = STDERR_FILENO, .ctx = p
-	};
+	struct stream_ends ends = { .in_fd = -1, .fill = packer_fill, .output = no_output, .ctx = p };
 	rc = stream_run(c, open_of("copy_in", ws, dir), &ends, &code, err);
 	if (packer_error(p))
 		rc = perry_move(err, perry_err_copy(packer_error(p)));

@@ -31,7 +31,7 @@ int cmd_hooks_list(const struct args *a, struct perry_err **err)
 	if (args_has(a, "json"))
 		return out_json(a, j, err);
 	cJSON_ArrayForEach(point, json_at(j, "points")) {
-		if (!json_at(point, "layers")->child)
+		if (cJSON_GetArraySize(json_at(point, "layers")) == 0)
 			list_row(&t, point, NULL);
 		cJSON_ArrayForEach(layer, json_at(point, "layers"))
 			list_row(&t, point, layer);

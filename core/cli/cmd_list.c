@@ -101,6 +101,12 @@ static int put_sizes(const struct client *c, cJSON *list, struct perry_err **err
 	return 0;
 }
 
+static void print_name(const cJSON *ws)
+{
+	cleanup_free char *name = printable(json_str_or(ws, "name", "?"));
+	puts(name);
+}
+
 static int list_once(const struct client *c, const struct args *a, struct perry_err **err)
 {
 	cleanup_json cJSON *list = NULL;
@@ -114,7 +120,7 @@ static int list_once(const struct client *c, const struct args *a, struct perry_
 		return out_json(a, list, err);
 	if (args_has(a, "quiet")) {
 		cJSON_ArrayForEach(ws, list)
-			text_printf(stdout, "%s\n", json_str_or(ws, "name", "?"));
+			print_name(ws);
 		return 0;
 	}
 	if (cJSON_GetArraySize(list) == 0 && err_is_tty())
@@ -184,7 +190,8 @@ static void print_fields(const cJSON *obj, const char *prefix)
 {
 	const cJSON *v;
 	cJSON_ArrayForEach(v, obj) {
-		cleanup_free char *path = *prefix ? xasprintf("%s.%s", prefix, v->string) : xstrdup(v->string);
+		const char *key = v->string ? v->string : "-"; /* of an array's */
+		cleanup_free char *path = *prefix ? xasprintf("%s.%s", prefix, key) : xstrdup(key);
 		if (cJSON_IsObject(v) && v->child) {
 			print_fields(v, path);
 		} else if (!cJSON_IsNull(v)) {

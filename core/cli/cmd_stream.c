@@ -189,10 +189,11 @@ static void print_event(const struct args *a, const cJSON *e)
 	putchar('\n');
 	const cJSON *w;
 	cJSON_ArrayForEach(w, json_at(e, "warnings")) {
-		cleanup_free char *message = printable(json_str(w, "message")), *mend = printable(json_str(w, "mend"));
-		printf("%s %-10s %s%s%s %s%s%s\n", when, "warning", json_str_or(e, "workspace", ""),
-		       json_str(e, "workspace") ? " " : "", json_str_or(w, "step", "?"), message, *mend ? "; " : "",
-		       mend);
+		cleanup_free char *message = printable(json_str(w, "message")), *mend = printable(json_str(w, "mend")),
+				  *workspace = printable(json_str(e, "workspace")),
+				  *step = printable(json_str_or(w, "step", "?"));
+		printf("%s %-10s %s%s%s %s%s%s\n", when, "warning", workspace, *workspace ? " " : "", step, message,
+		       *mend ? "; " : "", mend);
 	}
 }
 

@@ -156,10 +156,8 @@ static int pick(const cJSON *row, const char *fields, cJSON **out, struct perry_
 
 void out_data(const char *text)
 {
-	if (out_is_tty())
-		text_printf(stdout, "%s", text);
-	else
-		fputs(text, stdout);
+	cleanup_free char *clean = out_is_tty() ? printable_lines(text, "") : NULL;
+	fputs(clean ? clean : text, stdout);
 	if (!str_ends(text, "\n"))
 		putchar('\n');
 }

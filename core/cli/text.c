@@ -69,5 +69,12 @@ void text_printf(FILE *to, const char *fmt, ...)
 	cleanup_free char *text = xvasprintf(fmt, ap);
 	va_end(ap);
 	cleanup_free char *clean = printable_lines(text, "");
-	fputs(clean, to);
+	/* No line but the first begins as one of ours does. */
+	for (const char *p = clean, *end; *p; p = end) {
+		end = strchrnul(p, '\n');
+		end += *end == '\n';
+		if (p != clean && !strchr(" \t\n", *p))
+			fputs("  ", to);
+		fwrite(p, 1, (size_t)(end - p), to);
+	}
 }

@@ -12,7 +12,8 @@ char *printable_lines(const char *text, const char *indent);
 /* With its line ends and tabs; what is left out shows as its bytes, "<1b>": for what is about to be approved. Caller
  * frees. */
 char *printable_marked(const char *text);
-/* fprintf of which all that comes out is printable; line ends and tabs stay, those of the arguments too. */
+/* fprintf of which all that comes out is printable; line ends and tabs stay, and what follows a line end is indented,
+ * so that no argument can begin a line. */
 void text_printf(FILE *to, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

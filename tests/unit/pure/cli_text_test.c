@@ -85,8 +85,10 @@ static void what_is_printed_is_filtered_as_a_whole(void **state)
 	text_printf(f, "%s: %d\n\t%s\n", "a\033b", 7,
 		    "\xe2\x80\xae"
 		    "c");
+	text_printf(f, "perry: %s\n", "a\nperry: b\n\n  c");
 	fclose(f);
-	assert_string_equal(out, "a b: 7\n\t c\n");
+	assert_string_equal(out, "a b: 7\n\t c\n"
+				 "perry: a\n  perry: b\n\n  c\n");
 	free(out);
 }
 
