@@ -41,7 +41,7 @@ row() { p ports po1 --json | jq -c ".listeners[] | select(.port == $1) | $2"; }
 is_listed() { [ -n "$(row "$1" .)" ]; }
 decided() { [ "$(row "$1" .announce)" = true ]; }
 proxy() { # ARGS...: started in the background, ready when it has said which ports
-	p proxy "$@" >"$BATS_TEST_TMPDIR/proxy" 2>"$BATS_TEST_TMPDIR/proxy.err" 3>&- &
+	"$BUILD/perry" proxy "$@" >"$BATS_TEST_TMPDIR/proxy" 2>"$BATS_TEST_TMPDIR/proxy.err" 3>&- &
 	PROXY=$!
 	eventually 30 test -s "$BATS_TEST_TMPDIR/proxy"
 }
