@@ -279,6 +279,15 @@ def silent():
         os.close(w)
 
 
+def refused():
+    with socket.socket(socket.AF_UNIX) as s:
+        try:
+            s.connect(DIR + "/agent.sock")
+        except ConnectionRefusedError:
+            return True
+    return False
+
+
 def gone():
     runs = {"exec": Run(*SLEEP).until(b"up"), "logs -f": Run(*FOLLOW), "events -f": Run(*STREAMS["events -f"]),
             "list --watch": Run("list", "--watch")}
@@ -286,7 +295,7 @@ def gone():
     for name in ("logs -f", "events -f", "list --watch"):
         runs[name].p.stdout.readline()
     os.kill(AGENT, signal.SIGKILL)
-    wait_for("the agent's end", lambda: not os.path.exists(f"/proc/{AGENT}/exe") or not os.listdir(f"/proc/{AGENT}/fd"))
+    wait_for("the end of its socket", refused)
     for name, run in runs.items():
         expect(f"{name}: the agent is killed", run, 1, "agent")
     for name, words in {"exec": SLEEP, "logs -f": FOLLOW, "list": ["list"], "cp": ["cp", tmp, "web:x"]}.items():

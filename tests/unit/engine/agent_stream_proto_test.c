@@ -203,7 +203,9 @@ static void errors_have_codes(void **state)
 		{ "{\"kind\":\"copy_in\",\"name\":\"web\",\"path\":\"/tmp\",\"user\":\"ghost\"}",
 		  "NOT_FOUND 404 no user ghost in this workspace" },
 		{ "{\"kind\":\"copy_in\",\"name\":\"web\",\"path\":\"/memory/x\"}",
-		  "BAD_REQUEST 400 /memory/x is in memory (a tmpfs at /memory): files cannot be copied there" },
+		  "BAD_REQUEST 400 /memory/x is in memory (/memory is no place on a disk): files cannot be copied "
+		  "there "
+		  "or from there" },
 	};
 	struct client c;
 	c_dial(&c);
