@@ -114,6 +114,12 @@ image_of() { # FROM COMMANDS [OPTIONS OF docker commit...]
 	echo "$IMAGE" >>"$BATS_FILE_TMPDIR/images"
 }
 
+@test "from another machine a start names no port of that machine's own 127.0.0.1" {
+	run p start away
+	[ "$output" = "ssh -p $(ssh_port away) workspace@127.0.0.1" ]
+	[ "$(PERRY_AGENT=http://localhost:$PORT PERRY_TOKEN=$(p agent show-token) p start away)" = "perry shell away" ]
+}
+
 @test "an image with a user, an entry point, a folder and variables of its own" {
 	image_of perry:small 'useradd -m app' -c 'USER app' -c 'ENTRYPOINT ["/bin/false"]' -c 'WORKDIR /srv' -c 'ENV MINE="of the image"'
 	p start own --image "$IMAGE" -e A=b
