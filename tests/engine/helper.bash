@@ -20,23 +20,6 @@ engine_use() {
 	. "$BATS_FILE_TMPDIR/agent"
 	export PERRY_CONFIG_DIR=$DIR
 }
-p() {
-	need_engine
-	DIR=$(agent_dir engine)
-	agent_config "\"allowHostAccess\": false ${CONFIG_MORE:-}"
-	ENGINE=1 agent_start
-	export PERRY_CONFIG_DIR=$DIR
-	unset PERRY_AGENT PERRY_TOKEN
-	engine_note
-}
-# Each test is a process of its own: what it must know of the agent goes through a file.
-engine_note() { printf 'DIR=%q\nPORT=%q\nPID=%q\nTOKEN=%q\n' "$DIR" "$PORT" "$PID" "$TOKEN" >"$BATS_FILE_TMPDIR/agent"; }
-# In setup(): the variables of the agent that setup_file started.
-engine_use() {
-	# shellcheck disable=SC1091
-	. "$BATS_FILE_TMPDIR/agent"
-	export PERRY_CONFIG_DIR=$DIR
-}
 # The agent's id, as the labels of what it makes have it.
 agent_id() { curl -s --unix-socket "$DIR/agent.sock" http://localhost/metrics | sed -n 's/^perry_info{.*agent="\([^"]*\)".*/\1/p'; }
 

@@ -397,7 +397,7 @@ static void archive_as_a_stream(void **state)
 	engine_or_skip();
 	test_container(d, id, NULL, true);
 	zeros_init(&z, size);
-	ok(docker_archive_put_stream(d, id, "/tmp", fill_zeros, &z, NULL, &err));
+	ok(docker_archive_put_stream(d, id, "/tmp", false, fill_zeros, &z, NULL, &err));
 	ok(docker_exec_collect(d, id, &(struct docker_exec){ .argv = SH("stat -c %s /tmp/big") }, 100, NULL, &r, &err));
 	assert_string_equal(buf_str(&r.out), "67108864\n");
 	buf_free(&r.out);
@@ -405,18 +405,19 @@ static void archive_as_a_stream(void **state)
 	/* Given up half way. */
 	zeros_init(&z, size);
 	z.fail_half_way = true;
-	fails(PERRY_ECANCELLED, docker_archive_put_stream(d, id, "/tmp", fill_zeros, &z, NULL, &err));
+	fails(PERRY_ECANCELLED, docker_archive_put_stream(d, id, "/tmp", false, fill_zeros, &z, NULL, &err));
 	buf_free(&z.head);
 	/* Refused while it is being sent: the reason arrives, and not all is sent. */
 	zeros_init(&z, size);
 	if (!test_is_podman(d)) {
-		fails(PERRY_ENOTFOUND, docker_archive_put_stream(d, id, "/no/such/place", fill_zeros, &z, NULL, &err));
+		fails(PERRY_ENOTFOUND,
+		      docker_archive_put_stream(d, id, "/no/such/place", false, fill_zeros, &z, NULL, &err));
 		assert_true(z.sent < size);
 	}
 	buf_free(&z.head);
 	test_remove(d, id);
 	zeros_init(&z, size);
-	fails(PERRY_ENOTFOUND, docker_archive_put_stream(d, id, "/tmp", fill_zeros, &z, NULL, &err));
+	fails(PERRY_ENOTFOUND, docker_archive_put_stream(d, id, "/tmp", false, fill_zeros, &z, NULL, &err));
 	buf_free(&z.head);
 	perry_err_free(err);
 }
