@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "policy/child/host.h"
 #include "policy/contract/frame.h"
+#include "policy/ask.h"
 #include "policy/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
