@@ -53,7 +53,11 @@ P
 	use hooks/container.lua
 	p start one
 	[ "$(docker inspect -f '{{.HostConfig.Memory}}' workspace-one)" = $((4 << 30)) ]
-	p start one -l gpu=1 --dry-run --json | jq -e '.container.memory == null and .container.gpus == "all"'
+	local machines
+	machines=$(rm "$DIR/hooks/container.lua" && p start two --dry-run --json | jq .container.memory)
+	[ "$machines" -gt 0 ]
+	use hooks/container.lua
+	p start one -l gpu=1 --dry-run --json | jq -e --argjson m "$machines" '.container.memory == $m and .container.gpus == "all"'
 }
 
 @test "host folders are refused, also allowed ones" {
