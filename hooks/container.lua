@@ -30,7 +30,8 @@ end
 
 -- What one workspace may take where nobody says: enough for any build, too little to stop the machine.
 local function most_memory(agent)
-  return agent.memory and agent.memory * 3 // 4
+  local most, gib = agent.memory and agent.memory * 3 // 4, 1 << 30
+  return most and most > gib and most // gib * gib or most
 end
 
 local function most_processes(agent)

@@ -44,7 +44,7 @@
 	X("limits.workspaces", "integer", false, 0, 100000, NULL, "how many workspaces there may be") \
 	X("limits.perUser", "integer", false, 0, 100000, NULL, "how many one user may have") \
 	X("limits.cpus", "number", false, 0, 100000, NULL, "CPUs of one workspace at most") \
-	X("limits.memory", "size", false, 0, 0, NULL, "memory of one workspace at most, and what it has where nothing else is said; three quarters of the machine's when unset") \
+	X("limits.memory", "size", false, 0, 0, NULL, "memory of one workspace at most, and what it has where nothing else is said; three quarters of the machine's, in whole GiB, when unset") \
 	X("limits.pids", "integer", false, 16, 4194304, NULL, "processes and threads of one workspace at most; when unset 2048 for each CPU, between 4096 and 16384") \
 	X("limits.disk", "size", false, 0, 0, NULL, "disk that all home volumes may take") \
 	X("maxOperations", "integer", false, 1, 256, "32", "operations that run at once; the rest queue") \

@@ -23,11 +23,10 @@ prefix_hook() { printf 'return function(ws, base)\n  return "alice-" .. base()\n
 	before=$(docker inspect -f '{{.Id}} {{.State.StartedAt}} {{.HostConfig.Memory}}' workspace-one workspace-two)
 	run --separate-stderr p hooks preview "$DIR/acme"
 	[ "$status" = 0 ]
-	[ "$output" = $'two\tcontainer.memory\t(none) -> 1GiB\t'"$DIR/acme/hooks/container.lua:4" ]
+	[[ "$output" =~ ^two$'\t'container.memory$'\t'[0-9]+[GMK]iB" -> 1GiB"$'\t'"$DIR/acme/hooks/container.lua:4"$ ]]
 	[[ "$stderr" == "1 of 2 workspaces would differ, 0 would be refused."* ]]
 	[ "$before" = "$(docker inspect -f '{{.Id}} {{.State.StartedAt}} {{.HostConfig.Memory}}' workspace-one workspace-two)" ]
-	run p explain two container.memory
-	[ "$status" = 5 ]
+	[[ "$(p explain two container.memory)" == *$'\tbuilt-in/container.lua:'* ]]
 }
 
 @test "a pack by its address and by its name, in its newest version" {
@@ -168,7 +167,7 @@ prefix_hook() { printf 'return function(ws, base)\n  return "alice-" .. base()\n
 	p start three
 	run p explain three container.pids
 	[ "$status" = 0 ]
-	[ "$output" = $'container.pids\t500\t'"$DIR/hooks/container.lua:2"$'\tbuilt-in: (none)' ]
+	[[ "$output" =~ ^container.pids$'\t'500$'\t'"$DIR/hooks/container.lua:2"$'\t'"built-in: "[0-9]+$ ]]
 	run p explain three container.mounts
 	[[ "$output" == *"workspace-three:/home/workspace"*"built-in/container.lua"* ]]
 	run p explain three --json
@@ -184,7 +183,7 @@ prefix_hook() { printf 'return function(ws, base)\n  return "alice-" .. base()\n
 	# limits change in the container that there is; who decided them follows
 	printf 'return function(ws, base)\n  local s = base(); s.memory = "300MiB"; return s\nend\n' >"$DIR/hooks/container.lua"
 	p restart three
-	[ "$(p explain three container.memory)" = $'container.memory\t300MiB\t'"$DIR/hooks/container.lua:2"$'\tbuilt-in: (none)' ]
-	refute p explain three container.pids
+	[[ "$(p explain three container.memory)" =~ ^container.memory$'\t'300MiB$'\t'"$DIR/hooks/container.lua:2"$'\t'"built-in: "[0-9]+[GMK]iB$ ]]
+	[[ "$(p explain three container.pids)" == *$'\tbuilt-in/container.lua:'* ]]
 	p delete -y three
 }
