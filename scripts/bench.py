@@ -362,7 +362,10 @@ def part_list():
     ports = [w["ports"]["ssh"] for w in made]
     running = sum(w["status"] == "running" for w in made)
     row(f"{n} concurrent starts", took, None, "s", None, "all run, no port twice", running == n and len(set(ports)) == n)
-    requests = a.engine_requests()
+    requests = -1
+    while requests != a.engine_requests():  # what starts bring with them (watching ports) is no list's
+        requests = a.engine_requests()
+        time.sleep(1)
     ours = timed(lambda: a.cli("list"), 21)
     asked = a.engine_requests() - requests
     docker = timed(lambda: subprocess.run(["docker", "ps", "-a"], check=True, stdout=subprocess.DEVNULL), 21)
