@@ -66,6 +66,8 @@ int proc_read(pid_t pid, struct proc *out); /* 0, or -1 when there is none */
 void proc_each(void (*fn)(void *ctx, const struct proc *p), void *ctx);
 /* Signals (0: only counts) every process of the session or process group led by leader; zombies are no processes. */
 int proc_signal_session(pid_t leader, int sig);
+/* Bytes that the processes of the session have read and written so far; of those that have ended, none. */
+unsigned long long proc_session_io(pid_t leader);
 /* The record of a running command: "PID START\n". */
 int record_write(const char *path, pid_t pid);
 int record_read(const char *path, struct proc *out); /* 0 while that very process lives */
