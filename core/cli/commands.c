@@ -11,7 +11,8 @@
 
 static const struct opt start_opts[] = {
 	{ "clone", 0, "URL", false, "clone this repository into the new workspace" },
-	{ "branch", 0, "BRANCH", false, "its branch" },
+	{ "branch", 0, "BRANCH", false, "its branch, or a tag" },
+	{ "depth", 0, "N", false, "only its last N commits" },
 	{ "image", 0, "REF", false, "run this image instead of the configured one" },
 	{ "env", 'e', "K=V", true, "environment of the workspace; the agent keeps it for restarts" },
 	{ "env-file", 0, "FILE", false, "the same from a file of K=V lines" },

@@ -14,6 +14,7 @@
 	X("credentials.files.*", "string", false, 0, 0, NULL, "files copied into every workspace: path inside -> path on this machine") \
 	X("scripts.post_start", "strings", false, 0, 0, "[\"~/.perry/userscripts\"]", "scripts (or folders of them) run in a workspace after each start") \
 	X("scripts.fail_on_error", "boolean", false, 0, 0, "false", "a failing script fails the start") \
+	X("cloneTimeout", "integer", false, 5, 86400, "60", "seconds without progress after which the clone of a repository is given up") \
 	X("agents.github.token", "string", true, 0, 0, NULL, "GITHUB_TOKEN of workspaces") \
 	X("agents.opencode.server.hostname", "string", false, 0, 0, NULL, "kept for clients; has no effect in workspaces yet") \
 	X("agents.*", "object", false, 0, 0, NULL, "settings of a coding agent, kept for clients; no effect in workspaces yet") \

@@ -120,7 +120,7 @@ function M.run(ctx, up)
   if ctx.record and ctx.record.op ~= ctx.info.id then base.fail("CONFLICT", ("Workspace '%s' already exists"):format(ctx.name)) end
   if not ctx.record then
     ctx.record = plan.new_record(ctx.name, source.request or {}, ctx.info.caller)
-    ctx.record.repo, ctx.record.branch, ctx.record.cloned, ctx.record.dir = source.repo, source.branch, source.cloned, source.dir
+    ctx.record.repo, ctx.record.depth, ctx.record.branch, ctx.record.cloned, ctx.record.dir = source.repo, source.depth, source.branch, source.cloned, source.dir
     ctx.record.labels = source.labels
     ctx.record.copying = source.name -- until its home is whole
   end

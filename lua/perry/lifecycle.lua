@@ -209,6 +209,7 @@ end
 
 local function create(ctx)
   local caller = ctx.info.caller
+  plan.need_repo(ctx.name, ctx.input)
   if not ctx.record then ctx.record = plan.new_record(ctx.name, ctx.input, caller) end
   up(ctx, true, "create")
 end
