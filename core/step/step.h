@@ -25,6 +25,7 @@ enum { EXIT_USAGE = 2, EXIT_NO_TARGET = 3, EXIT_STEP = 125, EXIT_CANNOT_RUN = 12
 int cmd_init(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_ask(int argc, char **argv);
 int cmd_kill(int argc, char **argv);
 int cmd_write(int argc, char **argv);
 int cmd_ready(int argc, char **argv);
@@ -108,6 +109,9 @@ int user_create(const char *name, const char *home); /* 0, or -1 with errno */
  * went, last
  * "[perry] apply: done" or "[perry] apply: failed". 0, 1, or -1 when none came. The user must be there. */
 int apply_bundle(int fd, int wait_ms, int report);
+
+/* connect.c: a connection to what listens on this port, on whichever of our addresses; or -1 with errno. */
+int server_dial(unsigned short port);
 
 /* launch.c: what exec and run share. */
 struct launch {

@@ -48,6 +48,8 @@
 	  "removes what belongs to no workspace any more") \
 	P("ports/list", NOW, READ, "NameInput", "Any", ports_list, \
 	  "what listens in a workspace, how it is reached, and the configured forwards") \
+	P("ports/hints", JOB, USE, "NameInput", "PortHints", ports_hints, \
+	  "which servers refuse the name that they are listed under, and what they must be told (each is asked once)") \
 	P("ports/serve", JOB, USE, "ServeInput", "ServedPort", ports_serve, \
 	  "gives a port of a workspace a web address on the tailnet, with HTTPS where there are certificates") \
 	P("image/build", OPERATION, ADMIN, "ImageBuildInput", "Any", image_build, "builds the workspace image") \
