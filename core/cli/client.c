@@ -40,6 +40,11 @@ cJSON *client_settings(struct perry_err **err)
 		cJSON_Delete(j);
 		return NULL;
 	}
+	/* As early versions of the original called it. */
+	const char *worker = json_str(j, "worker");
+	if (worker && !json_str(j, "agent"))
+		json_set_str(j, "agent", *worker ? worker : NULL);
+	json_set(j, "worker", NULL);
 	return j;
 }
 

@@ -66,9 +66,6 @@ int lua_host_ports(struct lua_host *h, const char *name, const cJSON *ports, cJS
 int lua_host_tailnet(struct lua_host *h, const char *what, const cJSON *arg, cJSON **out, struct perry_err **err);
 /* What doctor finds of workspaces on the tailnet: [{check, ok, message, mend}], the caller's. */
 int lua_host_doctor(struct lua_host *h, cJSON **out, struct perry_err **err);
-/* Is this an auth key by its form? PERRY_EINPUT says what it is instead and what to do, never the text; where: "what
- * was given". */
-int lua_key_check(const char *key, const char *where, struct perry_err **err);
 
 /* The idle hook's answer about a workspace, {"action","reason","next"}, the caller's. */
 int lua_host_idle(struct lua_host *h, const char *name, const cJSON *activity, cJSON **answer, struct perry_err **err);

@@ -173,7 +173,7 @@ local function delete_node(row, credential, timeout)
 end
 
 -- When the join was over, at the latest.
-local function latest(row) return math.min(base.now(), row.since + (base.config "tailscale.joinTimeout" or 30) * 1000 + join_grace_ms) end
+local function latest(row) return math.min(base.now(), row.since + (base.config "tailscale.joinTimeout" or 15) * 1000 + join_grace_ms) end
 
 -- It is not known whether it joined. Nobody joins with its key from here on.
 local function delete_by_key(row, credential, timeout)

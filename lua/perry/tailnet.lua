@@ -82,7 +82,7 @@ end
 
 -- --- one attempt ---
 
-local function deadline() return base.config "tailscale.joinTimeout" or 30 end
+local function deadline() return base.config "tailscale.joinTimeout" or 15 end
 
 local function login_server(ctx, key)
   local up = ctx.plan.tailscale_up or {}

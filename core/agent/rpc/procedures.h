@@ -82,7 +82,7 @@
 	P("config/credentials/update", JOB, ADMIN, "Credentials", "Credentials", credentials_update, \
 	  "replaces them; ******** keeps a value") \
 	P("config/scripts/get", NOW, READ, NULL, "Scripts", scripts_get, "scripts run after each start") \
-	P("config/scripts/update", JOB, ADMIN, "Scripts", "Scripts", scripts_update, "replaces them") \
+	P("config/scripts/update", JOB, ADMIN, "ScriptsInput", "ScriptsInput", scripts_update, "replaces them") \
 	P("config/agents/get", NOW, READ, NULL, "Agents", agents_get, "settings of coding agents") \
 	P("config/agents/update", JOB, ADMIN, "Agents", "Agents", agents_update, "replaces them") \
 	P("config/skills/get", NOW, READ, NULL, "Skills", skills_get, "skills of coding agents") \
