@@ -39,6 +39,17 @@ static int l_expand(lua_State *L)
 }
 
 /* stat(path): {type="file"|"dir"|"other", mode, size, uid, mtime (ns)}, or nil and why. */
+/* locked(path): does somebody hold a lock on it? nil where that cannot be known. */
+static int l_locked(lua_State *L)
+{
+	int locked = file_locked(luaL_checkstring(L, 1));
+	if (locked < 0)
+		lua_pushnil(L);
+	else
+		lua_pushboolean(L, locked);
+	return 1;
+}
+
 static int l_stat(lua_State *L)
 {
 	struct stat st;
@@ -331,9 +342,19 @@ static int l_is_mounted(lua_State *L)
 int lib_files(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
-		{ "home", l_home }, { "expand", l_expand }, { "stat", l_stat },     { "is_mounted", l_is_mounted },
-		{ "read", l_read }, { "names", l_names },   { "bundle", l_bundle }, { "add", l_add },
-		{ "env", l_env },   { "seal", l_seal },     { "boot", l_boot },     { 0 },
+		{ "home", l_home },
+		{ "expand", l_expand },
+		{ "stat", l_stat },
+		{ "is_mounted", l_is_mounted },
+		{ "read", l_read },
+		{ "names", l_names },
+		{ "bundle", l_bundle },
+		{ "add", l_add },
+		{ "env", l_env },
+		{ "seal", l_seal },
+		{ "boot", l_boot },
+		{ "locked", l_locked },
+		{ 0 },
 	};
 	luaL_newlib(L, fns);
 	return 1;

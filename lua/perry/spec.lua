@@ -117,7 +117,7 @@ function M.build(ctx, image, network)
     StdinOnce = true,
     StopSignal = "SIGTERM",
     Labels = names.labels(record.name, {
-      ["perry.id"] = record.id, ["perry.spec"] = ctx.hash, ["perry.base"] = ctx.image_id,
+      ["perry.id"] = record.id, ["perry.spec"] = ctx.hash, ["perry.base"] = ctx.image_id, ["perry.where"] = names.where(),
     }),
     HostConfig = host,
   }
