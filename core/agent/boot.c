@@ -170,7 +170,10 @@ static int import_legacy(struct agent *a, struct perry_err **err)
 	cleanup_free char *path = path_join(a->dir, "state.json");
 	int n = 0;
 	if (store_import_legacy(a->store, path, &n, err) < 0)
-		return -1;
+		return perry_wrap(
+			err,
+			"the state of the original, which is taken over once (moved away, this agent starts without "
+			"it; perry adopt --from original finds its workspaces by their containers)");
 	if (n)
 		log_info("agent", "took over %d workspaces from state.json", n);
 	return 0;

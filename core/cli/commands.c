@@ -30,6 +30,10 @@ static const struct opt restart_opts[] = {
 };
 static const struct opt delete_opts[] = { { "keep-home", 0, NULL, false, "keep the home volume" }, NO_WAIT, YES, END };
 static const struct opt prune_opts[] = { { "dry-run", 0, NULL, false, "only say what would be removed" }, JSON, END };
+static const struct opt adopt_opts[] = {
+	{ "dry-run", 0, NULL, false, "only say what would be adopted" },
+	{ "from", 0, "ID", false, "what the agent with this id left, which is gone; original: what the original Perry made" }, JSON, END,
+};
 static const struct opt list_opts[] = {
 	{ "quiet", 'q', NULL, false, "names only" }, JSON, { "watch", 'w', NULL, false, "go on showing it" },
 	{ "size", 's', NULL, false, "with the size of each home" }, END,
@@ -111,6 +115,8 @@ const struct command commands[] = {
 	{ "delete", "rm", "NAME... [--keep-home] [-y]", "delete workspaces, their homes included", "perry delete web", delete_opts, 1, -1, cmd_delete },
 	{ "prune", NULL, "[--dry-run]", "remove containers, volumes and networks that belong to no workspace any more", "perry prune --dry-run", prune_opts, 0, 0,
 	  cmd_prune },
+	{ "adopt", NULL, "[NAME...] [--from ID] [--dry-run]", "take workspaces back whose record was lost, by their containers and homes; nothing is destroyed",
+	  "perry adopt --dry-run", adopt_opts, 0, -1, cmd_adopt },
 	{ "list", "ls", "[-q] [--json[=FIELDS]] [--watch]", "the workspaces", "perry list --json=name,status", list_opts, 0, 0, cmd_list },
 	{ "info", NULL, "[NAME]", "about the agent, or all about one workspace", "perry info web", json_opts, 0, 1, cmd_info },
 	{ "logs", NULL, "NAME [-n N] [-f]", "what the workspace's services print", "perry logs web -f", logs_opts, 1, 1, cmd_logs },

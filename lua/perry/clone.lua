@@ -6,6 +6,7 @@ local errors = require "perry.errors"
 local names = require "perry.names"
 local net = require "net"
 local op = require "op"
+local original = require "perry.original"
 local plan = require "perry.plan"
 local store = require "store"
 
@@ -35,7 +36,7 @@ local function copy(ctx, source)
   end
   docker.remove(helper) -- of a run that was killed; what it copied is copied again
   local id = docker.create(helper, {
-    Image = source.imageId, User = "0", Entrypoint = base.list { "/bin/sh", "-c", script }, Cmd = base.list(), Labels = names.helper_labels(),
+    Image = source.imageId or ctx.image_id, User = "0", Entrypoint = base.list { "/bin/sh", "-c", script }, Cmd = base.list(), Labels = names.helper_labels(),
     HostConfig = { NetworkMode = "none", Mounts = mounts },
   })
   local ok, e = errors.try(function()
@@ -55,12 +56,15 @@ local function copy(ctx, source)
   if not ok then error(e, 0) end
 end
 
+-- One that was taken over from the original may still run in that one's container.
+local function container_of(source) return source.containerId and docker.inspect(source.containerId) or original.find(source) end
+
 -- Nothing is written meanwhile: a running source is paused. Its record says for which operations, before it is: whoever comes after a kill knows
 -- what to let go on, and what its owner had paused stays so.
 local function pause(source, id)
   net.locked("pause", function()
     local held = (store.get(source.name) or {}).paused
-    local current = source.containerId and docker.inspect(source.containerId)
+    local current = container_of(source)
     if not (current and current.State.Running) or (current.State.Paused and not (held and next(held))) then return end
     store.patch(source.name, { paused = { [id] = true } })
     if not current.State.Paused then docker.call("POST", "/containers/" .. current.Id .. "/pause") end
@@ -75,7 +79,7 @@ local function resume(name, id)
     if not (held and held[id]) then return end
     held[id] = nil
     if not next(held) then
-      local current = source.containerId and docker.inspect(source.containerId)
+      local current = container_of(source)
       if current then container.wake(current) end
     end
     store.patch(name, { paused = { [id] = base.null } })

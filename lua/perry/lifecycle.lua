@@ -10,6 +10,7 @@ local image = require "perry.image"
 local leave = require "perry.leave"
 local names = require "perry.names"
 local op = require "op"
+local original = require "perry.original"
 local plan = require "perry.plan"
 local policy = require "policy"
 local scripts = require "perry.scripts"
@@ -90,6 +91,7 @@ end
 
 local function prepare(ctx)
   if not ctx.record.id then
+    container.need_free(ctx.name)
     -- A home that outlived its workspace (delete --keep-home) is used again, and is not ours to remove should this fail.
     ctx.record.homeKept = docker.volume_inspect(names.home_volume(ctx.name)) ~= nil or nil
     ctx.record.op = ctx.info.id
@@ -306,7 +308,10 @@ function M.stop()
     local unready = ctx.record.state == "creating" or ctx.record.state == "error"
     ctx:patch { desired = "stopped", stopReason = ctx.input.reason or base.null, state = unready and (ctx.record.copying and "error" or "ready") or nil }
     local current = ctx.record.containerId and docker.inspect(ctx.record.containerId)
-    if not current then return store.container(ctx.name, nil) end
+    if not current then
+      original.stop(ctx.record)
+      return store.container(ctx.name, nil)
+    end
     if current.State.Running then
       container.wake(current)
       ask_action(ctx, "on_stopping")
@@ -336,6 +341,7 @@ local function remove_all(ctx)
     docker.remove(current.Id)
   end
   container.remove_old(ctx.name)
+  original.remove(record)
   store.container(ctx.name, nil)
   if keep then
     store.kv_set("kept-home/" .. ctx.name, { at = base.now() })
@@ -405,6 +411,7 @@ end
 
 function M.clone() require("perry.clone").run(context(), up) end
 function M.prune() return require("perry.prune").run(op.info()) end
+function M.adopt() return require("perry.adopt").run(op.info()) end
 function M.build() return require("perry.build").run(op.info()) end
 
 return M

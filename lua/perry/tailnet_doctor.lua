@@ -1,4 +1,5 @@
 -- The workspaces' half of perry doctor, most of it the troubleshooting in docs/tailscale.md, as checks: {check, ok, message, mend}.
+local adopt = require "perry.adopt"
 local apart = require "perry.apart"
 local base = require "base"
 local docker = require "docker"
@@ -85,6 +86,10 @@ function M.run()
   local found = base.list()
   local function add(check, ok, message, mend) found[#found + 1] = { check = check, ok = ok, message = message, mend = mend } end
   apart.check(each_running(), add)
+  local lost = adopt.names()
+  if #lost > 0 then
+    add("lost records", false, ("of %s there are containers or homes, and no record"):format(table.concat(lost, ", ")), "perry adopt")
+  end
   local state = devices.status()
   if not state.enabled or (state.key == base.null and #state.credentials == 0) then
     add("workspace tailnet", true, "workspaces join no tailnet" .. (state.enabled and ": there is no auth key (perry tailnet setup takes one)"

@@ -193,11 +193,11 @@ setup() { engine_use; }
 @test "prune finds what belongs to nobody, and --dry-run touches nothing" {
 	local id
 	id=$(agent_id)
-	docker volume create --label "perry.agent=$id" --label perry.workspace=orphan workspace-orphan >/dev/null
-	[[ "$(p prune --dry-run)" == *workspace-orphan* ]]
-	docker volume inspect workspace-orphan >/dev/null
+	docker volume create --label "perry.agent=$id" --label perry.workspace=orphan workspace-orphan-docker >/dev/null
+	[[ "$(p prune --dry-run)" == *workspace-orphan-docker* ]]
+	docker volume inspect workspace-orphan-docker >/dev/null
 	p prune
-	refute docker volume inspect workspace-orphan
+	refute docker volume inspect workspace-orphan-docker
 }
 
 @test "SSH works with the owner's key, and no password is taken" {

@@ -255,6 +255,15 @@ int proc_workspaces_prune(struct call *c, cJSON **out, struct perry_err **err)
 	return ops_submit(c->a->ops, "prune", NULL, request, caller, &c->op, err);
 }
 
+int proc_workspaces_adopt(struct call *c, cJSON **out, struct perry_err **err)
+{
+	cleanup_json cJSON *request = c->input ? cJSON_Duplicate(c->input, 1) : cJSON_CreateObject(),
+			   *caller = caller_json(&c->caller);
+	if (need_engine(c, err) < 0)
+		return -1;
+	return ops_submit(c->a->ops, "adopt", NULL, request, caller, &c->op, err);
+}
+
 /* --- small changes of the record --- */
 
 static int patch(struct call *c, const cJSON *change, cJSON **out, struct perry_err **err)

@@ -46,6 +46,8 @@
 	  "nothing to do: the helper comes with a volume that all workspaces mount") \
 	P("workspaces/prune", OPERATION, MANAGE, "PruneInput", "Any", workspaces_prune, \
 	  "removes what belongs to no workspace any more") \
+	P("workspaces/adopt", OPERATION, ADMIN, "AdoptInput", "Any", workspaces_adopt, \
+	  "makes records of workspaces whose record is gone, by what is on the engine; destroys nothing") \
 	P("ports/list", NOW, READ, "NameInput", "Any", ports_list, \
 	  "what listens in a workspace, how it is reached, and the configured forwards") \
 	P("ports/hints", JOB, USE, "NameInput", "PortHints", ports_hints, \
