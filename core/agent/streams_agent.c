@@ -10,6 +10,7 @@
 #include "agent/stream/stream.h"
 #include "agent/view.h"
 #include "agent/who/auth.h"
+#include "agent/who/decisions.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ops/fleet.h"
@@ -38,6 +39,20 @@ static int admit(void *ctx, const cJSON *caller, const char *kind, const char *w
 	if (host || strcmp(kind, "logs") == 0)
 		return 0;
 	return agent_admit(a, strcmp(kind, "terminal") == 0 ? "shell" : "exec", workspace, caller, err);
+}
+
+static int authenticate(void *ctx, const char *token, cJSON **caller, struct perry_err **err)
+{
+	struct agent *a = ctx;
+	struct caller c;
+	if (!auth_check_token(a->auth, token, &c))
+		return perry_fail(err, PERRY_EUNAUTH, "Authentication failed");
+	if (!decisions_limit_known(a->decisions, &c))
+		decisions_limit_find(a->decisions, &c);
+	if (!c.rights)
+		return perry_fail(err, PERRY_EFORBIDDEN, "%s", *c.why ? c.why : "Forbidden");
+	*caller = caller_json(&c);
+	return 0;
 }
 
 static char *shell(void *ctx, const char *workspace)
@@ -74,6 +89,7 @@ int streams_agent_open(struct agent *a, struct perry_err **err)
 		.docker = a->docker,
 		.resolve = resolve,
 		.admit = admit,
+		.authenticate = authenticate,
 		.shell = shell,
 		.host_access = host_access,
 		.used = used,

@@ -44,7 +44,7 @@ facts() { # NAME WITH_SSH
 	echo 'sh facts.sh' | p shell "$name" >"$into/shell"
 	p shell "$name" -- sh facts.sh >"$into/shell-command"
 	script -qec "$BUILD/perry shell $name" /dev/null <<<'sh facts.sh >facts.tty; exit' >/dev/null
-	"$BATS_TEST_DIRNAME/terminal_client.py" "$DIR/agent.sock" "$name" 'sh facts.sh >facts.api; exit'
+	"$BATS_TEST_DIRNAME/../lib/terminal_client.py" "$DIR/agent.sock" "$name" 'sh facts.sh >facts.api; exit'
 	p exec "$name" -- sh -s <<<'sh facts.sh' >"$into/exec-input"
 	# A server that stays when the command that started it has ended.
 	p exec "$name" -- sh -c 'setsid sh facts.sh >facts.left 2>&1 </dev/null &'

@@ -12,7 +12,6 @@
 #define SLOW_MS     30000 /* and for what is queued before ours */
 #define LAST_MS     200   /* then for ours, once it is alone */
 #define CLOSE_FRAME 125   /* bytes: no control frame has more */
-#define MAX_MESSAGE (STREAM_OPEN + 4 * STREAM_PIECE)
 
 void stream_conn_send(struct stream_conn *c, const void *bytes, size_t n)
 {
@@ -163,7 +162,7 @@ static void on_arrival(void *arg)
 	setsockopt(a->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 	c->s = s;
 	c->caller = take_ptr(a->caller);
-	c->ws = ws_new(a->fd, true, MAX_MESSAGE, NULL, on_message, c);
+	c->ws = ws_new(a->fd, true, STREAM_MESSAGE, NULL, on_message, c);
 	c->watch = loop_watch_new(s->loop, a->fd, on_event, c);
 	a->fd = -1;
 	c->next = s->conns;
