@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/number.h"
@@ -236,6 +237,8 @@ static int connect_tcp(const struct client *c, struct perry_err **err)
 		}
 	}
 	freeaddrinfo(list);
+	if (fd >= 0)
+		fd_watch_peer(fd, true);
 	if (fd < 0) {
 		perry_fail_errno(err, why, "cannot reach the agent at %s", c->where);
 		if (err && *err) {

@@ -123,7 +123,7 @@ static int print_plan(const struct args *a, const cJSON *plan, const char *name,
 	if (args_has(a, "json"))
 		return out_json(a, plan, err);
 	plan_print(json_at(plan, "fields"), json_at(plan, "decisions"));
-	fflush(stdout);
+	out_flush(NULL);
 	text_printf(stderr, "%s: %s. Nothing was touched.\n", name,
 		    note                            ? note
 		    : strcmp(action, "create") == 0 ? "would be created"

@@ -1,11 +1,11 @@
 #include "agent/stream/conn.h"
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/who/auth.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/mem.h"
 
 #define GOODBYE_MS  2000  /* for the other side's close frame */
@@ -158,8 +158,7 @@ static void on_arrival(void *arg)
 	struct arrival *a = arg;
 	struct streams *s = a->s;
 	struct stream_conn *c = xcalloc(1, sizeof *c);
-	int on = 1;
-	setsockopt(a->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	fd_watch_peer(a->fd, false);
 	c->s = s;
 	c->caller = take_ptr(a->caller);
 	c->ws = ws_new(a->fd, true, STREAM_MESSAGE, NULL, on_message, c);
