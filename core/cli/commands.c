@@ -51,7 +51,9 @@ static const struct opt events_opts[] = {
 	{ "follow", 'f', NULL, false, "go on with new events" }, { "since", 0, "WHEN", false, "5m, 2h, or a time" }, JSON, END,
 };
 static const struct opt exec_opts[] = {
-	{ "user", 'u', "USER", false, "run as this user (workspace)" }, { "workdir", 'w', "DIR", false, "in this folder" }, END,
+	{ "user", 'u', "USER", false, "run as this user (workspace)" }, { "workdir", 'w', "DIR", false, "in this folder" },
+	{ "no-stdin", 'n', NULL, false, "do not read standard input: the command finds it at its end" },
+	{ "tty", 't', NULL, false, "give the command a terminal, which output and errors then share" }, END,
 };
 static const struct opt shell_opts[] = { { "ssh", 0, NULL, false, "over SSH instead of through the agent" }, END };
 static const struct opt build_opts[] = {
@@ -122,9 +124,9 @@ const struct command commands[] = {
 	{ "logs", NULL, "NAME [-n N] [-f]", "what the workspace's services print", "perry logs web -f", logs_opts, 1, 1, cmd_logs },
 	{ "events", NULL, "[-f] [--since WHEN]", "what happens: operations, steps, states", "perry events -f", events_opts, 0, 0, cmd_events },
 	{ "shell", NULL, "NAME [-- CMD...]", "a terminal in the workspace", "perry shell web", shell_opts, 1, 1, cmd_shell },
-	{ "exec", NULL, "NAME -- CMD...", "run a command in the workspace; input, output and exit code are passed on", "perry exec web -- npm test", exec_opts, 1, -1,
+	{ "exec", NULL, "NAME [-n] [-t] -- CMD...", "run a command in the workspace; input, output and exit code are passed on", "perry exec web -- npm test", exec_opts, 1, -1,
 	  cmd_exec },
-	{ "cp", NULL, "SRC DST", "copy files into or out of a workspace (NAME:path)", "perry cp notes.txt web:notes.txt", NULL, 2, 2, cmd_cp },
+	{ "cp", NULL, "SRC DST", "copy files into or out of a workspace (NAME:path); - is a tar on standard input or output", "perry cp notes.txt web:notes.txt", NULL, 2, 2, cmd_cp },
 	{ "clone", NULL, "SRC NEW", "a new workspace with a copy of another's home", "perry clone web web-2", wait_opts, 2, 2, cmd_clone },
 	{ "ports", NULL, "NAME [PORT|HOST:PORT]... [--all]", "what listens in the workspace, and its URL; with ports: configures forwards for proxy",
 	  "perry ports web", ports_opts, 1, -1, cmd_ports },
