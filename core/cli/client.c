@@ -293,6 +293,12 @@ char *client_headers(const struct client *c)
 	return xstrdup("");
 }
 
+void client_is_usage(struct perry_err *err)
+{
+	if (err && err->code == PERRY_EINPUT && cJSON_GetArraySize(json_at(err->data, "issues")) > 0)
+		err->code = PERRY_EUSAGE;
+}
+
 /* An error answer as an error of ours. */
 static int answer_error(const struct client *c, int status, const cJSON *body, const char *text, struct perry_err **err)
 {
@@ -313,6 +319,7 @@ static int answer_error(const struct client *c, int status, const cJSON *body, c
 	if (err && *err) {
 		(*err)->status = status;
 		(*err)->data = cJSON_Duplicate(json_at(j, "data"), 1);
+		client_is_usage(*err);
 	}
 	return -1;
 }

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "cli/args.h"
+#include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/follow.h"
@@ -50,7 +51,7 @@ static int each(const struct args *a, const char *proc, const char *done,
 			if (rc == 0)
 				perry_move(err, take_ptr(why));
 			else
-				text_printf(stderr, "perry: %s\n", perry_msg(why));
+				cli_print_error(why);
 			rc = -1;
 			continue;
 		}

@@ -74,6 +74,7 @@ static void take_error(struct pump *p, const char *bytes, size_t n)
 		   json_str_or(j, "message", "the agent ended the stream without a reason"));
 	p->err->status = (int)json_int_or(j, "status", 0);
 	p->err->data = cJSON_Duplicate(json_at(j, "data"), 1);
+	client_is_usage(p->err);
 	p->over = true;
 }
 
