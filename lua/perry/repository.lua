@@ -117,10 +117,10 @@ local function failure(ctx, repo, result, quiet)
     words = ("%snothing came from it for %d seconds"):format(words ~= "" and words .. "\n" or "", quiet)
     following = away(ctx.name, repo.host or "it") .. " (cloneTimeout in config.json waits longer)"
   else
-    following = M.next_step(words, ctx.name, repo.host, repo.url)
+    following = M.next_step(words, ctx.name, repo.host, repo.url) or other_url(ctx.name)
   end
   if words == "" then words = "git ended with code " .. result.code end
-  base.fail("BAD_REQUEST", ("cloning %s failed: %s%s"):format(repo.url, words, following and "\nnext: " .. following or ""))
+  base.fail("BAD_REQUEST", ("cloning %s failed: %s%s"):format(repo.url, words, "\nnext: " .. following))
 end
 
 -- What it is without.

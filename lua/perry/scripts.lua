@@ -44,7 +44,7 @@ local function one_script(ctx, i, path)
   if result.code == 0 then return end
   local said = command.tail(result.stdout .. result.stderr, 5)
   local text = ("%s failed with exit code %d%s%s"):format(path, result.code, said ~= "" and ": " or "", said)
-  if base.config "scripts.fail_on_error" then base.fail("INTERNAL_SERVER_ERROR", text) end
+  if base.config "scripts.fail_on_error" then base.fail("INTERNAL_SERVER_ERROR", ("%s\n  once that is mended: perry restart %s"):format(text, ctx.name)) end
   op.warn("scripts", text)
 end
 

@@ -136,6 +136,7 @@ setup() { engine_use; }
 
 @test "a clone URL that does not exist is the step's error, and the workspace can be looked at" {
 	run p start badclone --clone https://127.0.0.1:1/nothing.git
+	[[ $output == *"next: "* ]]
 	[ "$status" != 0 ]
 	[[ "$output" == *"127.0.0.1"* ]]
 	p delete -y badclone
