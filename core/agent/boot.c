@@ -44,8 +44,9 @@
 enum {
 	MAX_JOBS = 128,
 	MAX_LISTENERS = 16,
-	OPS_GRACE_MS = 5000,
-	JOBS_GRACE_MS = 5000,
+	OPS_GRACE_MS = 4000,
+	JOBS_GRACE_MS = 4000,
+	END_MS = 4500, /* of all of them, and of what has no limit of its own */
 	SERVER_GRACE_MS = 1000,
 	TAILNET_WAIT_MS = 50, /* of the start; what Tailscale says later is told later */
 };
@@ -254,6 +255,24 @@ static void wait_for_end(struct agent *a, const sigset_t *set)
 	}
 }
 
+/* Whoever ends the agent does not wait for the engine. What stays undone is in the journal, as after a kill. */
+static void *end_anyway(void *arg)
+{
+	struct timespec left = { END_MS / 1000, END_MS % 1000 * 1000000 };
+	while (nanosleep(&left, &left) < 0 && errno == EINTR)
+		;
+	log_warn("agent", "ended without what is still waiting for an answer; it goes on at the next start");
+	_exit(0);
+}
+
+static void begin_the_end(void)
+{
+	pthread_t t;
+	/* Without the thread it may take longer. */
+	if (pthread_create(&t, NULL, end_anyway, NULL) == 0)
+		pthread_detach(t);
+}
+
 /* False: something is still running that uses the parts; they must stay. */
 static bool close_parts(struct boot *b)
 {
@@ -266,6 +285,7 @@ static bool close_parts(struct boot *b)
 	left += idle_agent_stop(a->idle);
 	if (a->lua)
 		lua_host_goodbye(a->lua);
+	begin_the_end();
 	if (a->streams)
 		streams_stop(a->streams);
 	if (a->watchers)

@@ -243,6 +243,21 @@ static bool is_cancelled(const struct http_req *req)
 	return req->cancelled && atomic_load(req->cancelled);
 }
 
+/* Milliseconds until quiet() has to be asked, which is done when they are over; 0: it gave the call up. */
+static int64_t quiet_left(struct http_call *c)
+{
+	const struct http_req *req = c->req;
+	if (!req->quiet || c->head_done)
+		return LONG_WAIT_MS;
+	int64_t since = c->asked > c->last_io ? c->asked : c->last_io, left = since + req->quiet_ms - clock_mono_ms();
+	if (left > 0)
+		return left;
+	if (!req->quiet(req->quiet_ctx))
+		return 0;
+	c->asked = clock_mono_ms();
+	return req->quiet_ms;
+}
+
 int http_time_left(struct http_call *c)
 {
 	const struct http_req *req = c->req;
@@ -263,6 +278,13 @@ int http_time_left(struct http_call *c)
 		c->ending = BY_SILENCE;
 		return 0;
 	}
+	int64_t quiet = quiet_left(c);
+	if (quiet <= 0) {
+		c->ending = is_cancelled(req) ? BY_CANCEL : BY_QUIET;
+		return 0;
+	}
+	if (quiet < wait)
+		wait = quiet;
 	if (req->cancelled && req->cancel_fd < 0 && wait > FLAG_LOOK_MS)
 		wait = FLAG_LOOK_MS;
 	return (int)wait;
@@ -351,6 +373,8 @@ int http_ended_by(const struct http_call *c, enum http_ending why, const char *u
 				  c->req->timeout_ms);
 	case BY_SILENCE:
 		return perry_fail(err, PERRY_ETIMEOUT, "%s was silent for %d ms", url, c->req->idle_timeout_ms);
+	case BY_QUIET:
+		return perry_fail(err, PERRY_ETIMEOUT, "%s does not answer", url);
 	default:
 		return perry_fail(err, PERRY_EINTERNAL, "%s: the transfer ended for no known reason", url);
 	}

@@ -42,10 +42,15 @@ struct http_req {
 	int (*sink)(void *ctx, const char *bytes, size_t n);
 	/* Told once when the head of a 2xx answer is complete (res->status, http_header). */
 	void (*head)(void *ctx, const struct http_res *res);
-	void *ctx;                    /* of fill, sink and head */
-	size_t max;                   /* bytes of a collected body, PERRY_ETOOLARGE beyond; 0: 16 MiB */
-	int timeout_ms;               /* the whole call, PERRY_ETIMEOUT beyond; 0: none */
-	int idle_timeout_ms;          /* so long without a byte either way; 0: none */
+	void *ctx;           /* of fill, sink and head */
+	size_t max;          /* bytes of a collected body, PERRY_ETOOLARGE beyond; 0: 16 MiB */
+	int timeout_ms;      /* the whole call, PERRY_ETIMEOUT beyond; 0: none */
+	int idle_timeout_ms; /* so long without a byte either way; 0: none */
+	/* Asked on the caller's thread when no answer has begun and nothing went either way for quiet_ms, and again
+	 * after as long: should the call go on waiting? False ends it (PERRY_ETIMEOUT). */
+	bool (*quiet)(void *quiet_ctx);
+	void *quiet_ctx;
+	int quiet_ms;
 	const atomic_bool *cancelled; /* set by another thread: PERRY_ECANCELLED, or NULL */
 	int cancel_fd; /* readable when cancelled is set; -1 (or no cancelled): the flag alone is looked at every 50 ms
 			*/

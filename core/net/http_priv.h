@@ -15,15 +15,15 @@ struct http_slot {
 	struct http_slot *next;
 };
 
-enum http_ending { BY_ITSELF, BY_SINK, BY_FILL, BY_SIZE, BY_CANCEL, BY_TIME, BY_SILENCE };
+enum http_ending { BY_ITSELF, BY_SINK, BY_FILL, BY_SIZE, BY_CANCEL, BY_TIME, BY_SILENCE, BY_QUIET };
 
 /* One call under way. */
 struct http_call {
 	const struct http_req *req;
 	struct http_res *res;
 	size_t max;
-	int64_t deadline; /* monotonic ms, 0: none */
-	int64_t last_io;
+	int64_t deadline;       /* monotonic ms, 0: none */
+	int64_t last_io, asked; /* asked: when quiet() was, last */
 	enum http_ending ending;
 	bool head_done;
 	bool local; /* over a unix socket: the URL's host means nothing */

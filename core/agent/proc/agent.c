@@ -16,13 +16,16 @@
 #include "docker/docker.h"
 #include "ops/fleet.h"
 
+enum { ENGINE_WAIT_MS = 4000 };
+
 int proc_agent_info(struct call *c, cJSON **out, struct perry_err **err)
 {
 	struct agent *a = c->a;
 	cleanup_json cJSON *version = NULL;
 	cleanup_json cJSON *all = fleet_list(a->fleet);
 	cJSON *j = cJSON_CreateObject();
-	bool up = docker_version(a->docker, &version, NULL) == 0;
+	bool up =
+		docker_answers(a->docker, ENGINE_WAIT_MS, NULL) == 0 && docker_version(a->docker, &version, NULL) == 0;
 	json_set_str(j, "hostname", a->hostname);
 	json_set_int(j, "uptime", (clock_ms() - a->started_ms) / 1000);
 	json_set_int(j, "workspacesCount", cJSON_GetArraySize(all));

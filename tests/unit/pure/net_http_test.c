@@ -374,6 +374,38 @@ static void silence(void **state)
 	perry_err_free(err);
 }
 
+static bool twice(void *ctx)
+{
+	return ++*(int *)ctx < 2;
+}
+
+/* Who waits is asked whether to go on, until an answer begins. */
+static void quiet_call(void **state)
+{
+	struct perry_err *err = NULL;
+	struct fake f;
+	struct http_res r = { 0 };
+	int asked = 0;
+	struct http_req req = { .url = "/", .quiet = twice, .quiet_ctx = &asked, .quiet_ms = 50 };
+	fake_start(&f, "", 1, SILENT);
+	struct http *h = client(f.base);
+	fails(PERRY_ETIMEOUT, http_do(h, &req, &r, &err));
+	assert_int_equal(asked, 2);
+	http_res_free(&r);
+	http_free(h);
+	fake_stop(&f);
+	asked = 0;
+	fake_start(&f, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome", 1, SILENT);
+	h = client(f.base);
+	req.idle_timeout_ms = 400;
+	fails(PERRY_ETIMEOUT, http_do(h, &req, &r, &err));
+	assert_int_equal(asked, 0);
+	http_res_free(&r);
+	http_free(h);
+	fake_stop(&f);
+	perry_err_free(err);
+}
+
 struct canceller {
 	atomic_bool set;
 	int fd;
@@ -517,17 +549,12 @@ static void threads_share_a_client_and_leave_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(requests),
-		cmocka_unit_test(wrong_requests),
-		cmocka_unit_test(nobody_there),
-		cmocka_unit_test(limits_and_sinks),
-		cmocka_unit_test(streaming_up),
-		cmocka_unit_test(connections_are_kept),
-		cmocka_unit_test(silence),
-		cmocka_unit_test(cancelling),
-		cmocka_unit_test(broken_answers),
-		cmocka_unit_test(escaping),
-		cmocka_unit_test(threads_share_a_client_and_leave_nothing),
+		cmocka_unit_test(requests),     cmocka_unit_test(wrong_requests),
+		cmocka_unit_test(nobody_there), cmocka_unit_test(limits_and_sinks),
+		cmocka_unit_test(streaming_up), cmocka_unit_test(connections_are_kept),
+		cmocka_unit_test(silence),      cmocka_unit_test(quiet_call),
+		cmocka_unit_test(cancelling),   cmocka_unit_test(broken_answers),
+		cmocka_unit_test(escaping),     cmocka_unit_test(threads_share_a_client_and_leave_nothing),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
