@@ -20,7 +20,19 @@ local function pair(ctx, source)
   return pairs
 end
 
-local script = "set -e; i=1; while [ -d /from$i ]; do cp -a /from$i/. /to$i/; i=$((i+1)); done; rm -rf /to1/.perry"
+-- Its exit code says why: a log could not be written where no space is left.
+local no_space = 28
+local script = [[
+export LC_ALL=C
+i=1
+while [ -d /from$i ]; do
+  said=$(cp -a /from$i/. /to$i/ 2>&1) || case $said in
+    *"No space left"* | *uota*) exit 28 ;;
+    *) exit 1 ;;
+  esac
+  i=$((i+1))
+done
+rm -rf /to1/.perry]]
 
 local function helper_of(ctx) return "perry-clone-" .. ctx.info.id end
 
@@ -47,7 +59,9 @@ local function copy(ctx, source)
       base.sleep(50)
       state = docker.inspect(id).State
     until not state.Running
-    if state.ExitCode ~= 0 then
+    if state.ExitCode == no_space then
+      base.fail("INTERNAL_SERVER_ERROR", "no space left for a copy of the home where the engine keeps volumes; perry prune and docker system df help")
+    elseif state.ExitCode ~= 0 then
       local said = docker.call("GET", "/containers/" .. id .. "/json")
       base.fail("INTERNAL_SERVER_ERROR", ("copying the home failed with exit code %d%s"):format(state.ExitCode, said.State.Error))
     end
