@@ -15,11 +15,11 @@
 #include "agent/lock.h"
 #include "agent/operations.h"
 #include "agent/ports.h"
+#include "agent/rejoin.h"
 #include "agent/routes.h"
 #include "agent/rpc/call.h"
 #include "agent/stream/stream.h"
 #include "agent/streams_agent.h"
-#include "agent/sync.h"
 #include "agent/tailnet/tailnet.h"
 #include "agent/trim.h"
 #include "agent/view.h"
@@ -211,7 +211,7 @@ static int open_parts(struct boot *b, struct perry_err **err)
 	a->identity = identity_new(a);
 	if (agent_open_operations(a, err) < 0)
 		return -1;
-	agent_sync_open(a);
+	agent_rejoin_open(a);
 	if (streams_agent_open(a, err) < 0 || agent_open_watchers(a, err) < 0 || idle_agent_open(a, err) < 0)
 		return -1;
 	return open_server(b, err);

@@ -152,6 +152,20 @@ world() {
 	p delete -y "$N-two"
 }
 
+@test "a key that is saved while a join is under way has its turn after it" {
+	key hskey-auth-wrong-wrong-wrong
+	lab_pause_control
+	p start "$N-late" >"$BATS_TEST_TMPDIR/start" 2>&1 3>&- &
+	local start=$!
+	lab_until 30 inside "$N-late" pgrep -f "tailscale up"
+	key "$(jq -r .authKey "$LAB/tailscale.json")"
+	lab_resume_control
+	wait $start
+	grep -q "not on the tailnet: " "$BATS_TEST_TMPDIR/start"
+	lab_until 30 connected "$N-late"
+	p delete -y "$N-late"
+}
+
 @test "a node that the control server expires: said within seconds, joined again by the next start with the same name and address" {
 	local ip
 	ip=$(of "$N-web" .tailscale.ip)
