@@ -22,7 +22,7 @@ struct report {
 	bool json;
 };
 
-/* One finding: ok, or what is wrong and what to type. */
+/* One finding: ok, or what is wrong and what to do. */
 static void note(struct report *r, const char *what, bool ok, const char *message, const char *mend)
 {
 	cJSON *row = cJSON_CreateObject();
@@ -36,7 +36,7 @@ static void note(struct report *r, const char *what, bool ok, const char *messag
 		return;
 	text_printf(stdout, "%s %-16s %s\n", ok ? "ok  " : "FAIL", what, message);
 	if (!ok && mend)
-		text_printf(stdout, "     mend it with: %s\n", mend);
+		text_printf(stdout, "     mend it: %s\n", mend);
 }
 
 /* The mode of a file is not what it should be: mends it, or tells. */

@@ -182,7 +182,7 @@ static void print_agent(const cJSON *info)
 			text_printf(stdout, "URL:         %s\n", json_str(ts, "url"));
 		if (json_bool_or(ts, "running", false) && json_str(ts, "problem"))
 			text_printf(stdout, "Problem:     %s%s%s\n", json_str(ts, "problem"),
-				    json_str(ts, "mend") ? "\n  mend it with: " : "", json_str_or(ts, "mend", ""));
+				    json_str(ts, "mend") ? "\n  mend it: " : "", json_str_or(ts, "mend", ""));
 	}
 }
 

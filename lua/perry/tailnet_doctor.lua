@@ -6,6 +6,7 @@ local docker = require "docker"
 local errors = require "perry.errors"
 local devices = require "perry.devices"
 local names = require "perry.names"
+local refusals = require "perry.refusals"
 local store = require "store"
 local tools = require "perry.tools"
 
@@ -106,7 +107,7 @@ function M.run()
     if seen[record.name] and seen[record.name].magicDns == false then magic = false end
   end
   if not magic then
-    add("workspace names", false, "MagicDNS is off in the tailnet: workspaces are reached by address only", "enable MagicDNS at https://login.tailscale.com/admin/dns")
+    add("workspace names", false, "MagicDNS is off in the tailnet: workspaces are reached by address only", refusals.places(base.config "tailscale.loginServer").magic_dns)
   end
   check_apart(running, seen, add)
   return found

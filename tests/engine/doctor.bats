@@ -86,7 +86,7 @@ finding() { jq -r --arg c "$1" '.[] | select(.check == $c) | "\(.ok) \(.message)
 	chmod 644 "$DIR/config.json"
 	run p doctor
 	[ "$status" = 1 ]
-	[[ $output == *"mend it with: perry doctor --fix"* ]]
+	[[ $output == *"mend it: perry doctor --fix"* ]]
 	run p doctor --fix
 	[ "$status" = 0 ]
 	[ "$(stat -c %a "$DIR/config.json")" = 600 ]
