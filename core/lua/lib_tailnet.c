@@ -312,8 +312,9 @@ static int header_lines(struct run *r, const cJSON *headers, char *out[34], stru
 
 static int key_of_http(struct run *r, const cJSON *key, struct buf *out, struct perry_err **err)
 {
-	static const struct http_options options = { .env_proxy = true, .connect_timeout_ms = 5000, .keep = 1 };
 	const char *url = json_str_or(key, "url", "");
+	/* Who answered it is not told; where a pack lists the host, it may have been the pack. */
+	const struct http_options options = hooks_http(hooks_of_run(r), NULL, url);
 	cleanup_free char *shown = xstrndup(url, strcspn(url, "?#"));
 	char *lines[34] = { 0 };
 	struct http *http = NULL;

@@ -12,6 +12,7 @@
 #include "base/err.h"
 
 struct http;
+struct sockaddr;
 
 struct http_options {
 	const char *base;    /* "unix:///path", "http://host:port", "https://host[/prefix]", or NULL: each request has a
@@ -20,8 +21,13 @@ struct http_options {
 	const char *cert_file, *key_file; /* client certificate, or NULL */
 	bool insecure;                    /* the server's certificate is not checked */
 	bool env_proxy;                   /* honour http_proxy and the like */
-	int connect_timeout_ms;           /* 0: 10 s */
-	int keep;                         /* idle connections kept; 0: 8 */
+	/* May this address be connected to? NULL: any may. It is asked about each that the name led to, and the very
+	 * one is connected, so that no second look-up leads elsewhere. Where the environment names a proxy that one is
+	 * connected instead, for every host, and where it goes is its own to decide. */
+	bool (*reach)(void *ctx, const struct sockaddr *to);
+	void *reach_ctx;
+	int connect_timeout_ms; /* 0: 10 s */
+	int keep;               /* idle connections kept; 0: 8 */
 };
 /* Copies the options. Connects to nothing yet. PERRY_EINPUT for a base that is none of the above. */
 int http_new(struct http **out, const struct http_options *options, struct perry_err **err);
@@ -66,7 +72,8 @@ void http_res_free(struct http_res *res);
 #define cleanup_http_res __attribute__((cleanup(http_res_free)))
 
 /* One request. *res is filled as far as it came, also on failure; the caller frees it.
- * PERRY_EUNAVAILABLE: no connection, or it broke; PERRY_EINPUT: no such kind of URL. Texts name neither query nor
+ * PERRY_EUNAVAILABLE: no connection, or it broke; PERRY_EPOLICY: none of the host's addresses may be reached;
+ * PERRY_EINPUT: no such kind of URL. Texts name neither query nor
  * headers. */
 int http_do(struct http *h, const struct http_req *req, struct http_res *res, struct perry_err **err);
 /* A header's value into a caller's buffer (cut to n); false when the answer has none. Of several the last one. */

@@ -2,6 +2,7 @@
 #ifndef PERRY_NET_HTTP_PRIV_H
 #define PERRY_NET_HTTP_PRIV_H
 #include <curl/curl.h>
+#include <sys/socket.h>
 
 #include "net/http.h"
 
@@ -26,7 +27,10 @@ struct http_call {
 	int64_t last_io, asked; /* asked: when quiet() was, last */
 	enum http_ending ending;
 	bool head_done;
-	bool local; /* over a unix socket: the URL's host means nothing */
+	bool local;                                          /* over a unix socket: the URL's host means nothing */
+	bool (*reach)(void *ctx, const struct sockaddr *to); /* NULL: any address */
+	void *reach_ctx;
+	char refused[64]; /* the last address that it said no to */
 	char text[CURL_ERROR_SIZE];
 };
 
