@@ -1,5 +1,6 @@
 /* require "files": looks at files of this machine, and bundles: what `perry-step apply` puts into a workspace. A
  * bundle's bytes may be secrets; they are never Lua values. */
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -252,6 +253,17 @@ static int l_env(lua_State *L)
 	return box_ok(L, b, 0);
 }
 
+/* reach(bundle, address): whether it is reached from there, is said as "[perry] reaches ADDRESS". */
+static int l_reach(lua_State *L)
+{
+	struct box *bundle = luaL_checkudata(L, 1, "perry.box");
+	const char *address = luaL_checkstring(L, 2);
+	struct in_addr a;
+	luaL_argcheck(L, inet_pton(AF_INET, address, &a) == 1, 2, "no IPv4 address");
+	buf_addf(&bundle->buf, "reach %s\n", address);
+	return 0;
+}
+
 /* seal(bundle, ready): complete; to be given to docker.exec or boot. */
 static int l_seal(lua_State *L)
 {
@@ -354,6 +366,7 @@ int lib_files(lua_State *L)
 		{ "seal", l_seal },
 		{ "boot", l_boot },
 		{ "locked", l_locked },
+		{ "reach", l_reach },
 		{ 0 },
 	};
 	luaL_newlib(L, fns);

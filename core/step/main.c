@@ -22,6 +22,7 @@ static const struct {
 	{ "join", cmd_join, "join" },
 	{ "leave", cmd_leave, "leave [--timeout SECONDS]" },
 	{ "look", cmd_look, "look [ADDRESS...]" },
+	{ "reach", cmd_reach, "reach [ADDRESS...]" },
 	{ "watch", cmd_watch, "watch" },
 	{ "connect", cmd_connect, "connect PORT" },
 	{ "ask", cmd_ask, "ask PORT NAME..." },

@@ -1,5 +1,6 @@
 -- The container of a workspace: found, made, made anew from what it was, started. Every function looks at what is there and does what is missing, so
 -- that a run which was killed anywhere goes on by running again.
+local apart = require "perry.apart"
 local base = require "base"
 local docker = require "docker"
 local errors = require "perry.errors"
@@ -310,6 +311,7 @@ function M.ensure(ctx)
   if difference and ctx.recreate and (strange or container.Config.Labels["perry.base"] ~= ctx.image_id) then return remake_fresh(ctx, container) end
   if difference then return remake_kept(ctx, container, difference == "port" and "its port changed" or "its plan changed") end
   M.wake(container)
+  network.reconnect(ctx, container)
   ctx.container = container.Id
   ctx.running = container.State.Running
   resize(ctx, container)
@@ -339,6 +341,7 @@ local function replace(ctx, why)
 end
 
 local function boot(ctx)
+  ctx.others = apart.others(ctx)
   ctx.told = files.boot(ctx.container, sync.bundle(ctx, true), boot_timeout)
 end
 

@@ -9,6 +9,7 @@ local errors = require "perry.errors"
 local image = require "perry.image"
 local leave = require "perry.leave"
 local names = require "perry.names"
+local network = require "perry.network"
 local op = require "op"
 local original = require "perry.original"
 local plan = require "perry.plan"
@@ -243,6 +244,7 @@ local function already_up(ctx)
   local current = ctx.record.containerId and docker.inspect(ctx.record.containerId)
   if not (current and current.State.Running) then return false end
   container.wake(current)
+  network.reconnect(ctx, current)
   store.container(ctx.name, current.State.Paused and docker.inspect(current.Id) or current)
   ctx:patch { desired = "running", lastUsed = base.now() }
   ctx.container = current.Id

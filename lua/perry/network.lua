@@ -5,6 +5,7 @@ local errors = require "perry.errors"
 local files = require "files"
 local names = require "perry.names"
 local net = require "net"
+local op = require "op"
 local store = require "store"
 
 local M = {}
@@ -93,6 +94,18 @@ function M.acquire(ctx)
   ctx:patch { network = name }
   ctx:patch { subnet = M.make(name) }
   return name
+end
+
+-- Is the container on the network that its record names? True where that is not ours.
+function M.connected(record, container)
+  return not record.network or (container.NetworkSettings.Networks or {})[record.network] ~= nil
+end
+
+-- Somebody took it off its network (docker network disconnect): it goes back.
+function M.reconnect(ctx, container)
+  if M.connected(ctx.record, container) or not docker.network_inspect(ctx.record.network) then return end
+  docker.call("POST", "/networks/" .. ctx.record.network .. "/connect", { Container = container.Id })
+  op.progress("prepare", "the workspace was taken off its network; it is on it again")
 end
 
 function M.remove(name)

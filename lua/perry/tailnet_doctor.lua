@@ -86,7 +86,7 @@ end
 function M.run()
   local found = base.list()
   local function add(check, ok, message, mend) found[#found + 1] = { check = check, ok = ok, message = message, mend = mend } end
-  apart.check(each_running(), add)
+  apart.check(add)
   local lost = adopt.names()
   if #lost > 0 then
     add("lost records", false, ("of %s there are containers or homes, and no record"):format(table.concat(lost, ", ")), "perry adopt")
