@@ -274,6 +274,26 @@ static void check_network(struct agent *a, cJSON *checks)
 	doctor_note(checks, "networks", false, message, mend);
 }
 
+/* Those made before there were any, and those that the container hook gives none. */
+static void check_limits(struct agent *a, cJSON *checks)
+{
+	cleanup_json cJSON *all = fleet_list(a->fleet);
+	cleanup_buf struct buf without = { 0 };
+	const cJSON *record;
+	cJSON_ArrayForEach(record, all) {
+		const cJSON *plan = json_at(record, "plan.container");
+		if (plan && (json_num_or(plan, "memory", 0) <= 0 || json_num_or(plan, "pids", 0) <= 0))
+			buf_addf(&without, "%s%s", without.len ? ", " : "", json_str_or(record, "name", "?"));
+	}
+	doctor_note(checks, "limits", true,
+		    without.len
+			    ? xasprintf("no limit of memory or of processes, so the machine's all: %s (perry restart "
+					"gives what config.json and the hooks say)",
+					buf_str(&without))
+			    : xstrdup("each workspace has one of memory and of processes (perry info NAME)"),
+		    NULL);
+}
+
 /* --- the agent itself --- */
 
 static void check_confinement(struct agent *a, cJSON *checks)
@@ -359,6 +379,7 @@ int proc_doctor(struct call *c, cJSON **out, struct perry_err **err)
 	}
 	check_ports(a, checks);
 	check_network(a, checks);
+	check_limits(a, checks);
 	check_confinement(a, checks);
 	check_hooks(a, checks);
 	check_files(a, checks);

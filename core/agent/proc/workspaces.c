@@ -57,6 +57,7 @@ int proc_workspaces_get(struct call *c, cJSON **out, struct perry_err **err)
 	/* The helper inside, which is of our own version; null while nothing runs. */
 	cJSON_AddItemToObject(*out, "workerVersion",
 			      workspace_is_running(record) ? cJSON_CreateString(PERRY_VERSION) : cJSON_CreateNull());
+	workspace_put_limits(*out, record);
 	agent_put_listeners(c->a, record, *out);
 	return 0;
 }
