@@ -354,20 +354,13 @@ static int l_is_mounted(lua_State *L)
 int lib_files(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
-		{ "home", l_home },
-		{ "expand", l_expand },
-		{ "stat", l_stat },
-		{ "is_mounted", l_is_mounted },
-		{ "read", l_read },
-		{ "names", l_names },
-		{ "bundle", l_bundle },
-		{ "add", l_add },
-		{ "env", l_env },
-		{ "seal", l_seal },
-		{ "boot", l_boot },
-		{ "locked", l_locked },
-		{ "reach", l_reach },
-		{ 0 },
+		{ "home", l_home },     { "expand", l_expand },
+		{ "stat", l_stat },     { "is_mounted", l_is_mounted },
+		{ "read", l_read },     { "names", l_names },
+		{ "bundle", l_bundle }, { "add", l_add },
+		{ "env", l_env },       { "seal", l_seal },
+		{ "boot", l_boot },     { "locked", l_locked },
+		{ "reach", l_reach },   { 0 },
 	};
 	luaL_newlib(L, fns);
 	return 1;
