@@ -286,6 +286,8 @@ static bool close_parts(struct boot *b)
 	if (a->lua)
 		lua_host_goodbye(a->lua);
 	begin_the_end();
+	if (a->lua)
+		lua_host_tidy_up(a->lua);
 	if (a->streams)
 		streams_stop(a->streams);
 	if (a->watchers)

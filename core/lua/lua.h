@@ -47,6 +47,8 @@ int lua_runner(void *host, struct op *op, cJSON **result, struct perry_err **err
 int lua_host_boot(struct lua_host *h, struct ops *ops, struct perry_err **err);
 /* Runs on_agent_stop and waits for it. */
 void lua_host_goodbye(struct lua_host *h);
+/* Removes what an agent that has ended needs no more; waits for the engine. */
+void lua_host_tidy_up(struct lua_host *h);
 
 /* The plan that an operation of this kind would make, and what it would do with an existing container ("changes");
  * nothing is touched. name may be one that does not exist (kind "create"). request and caller may be NULL. *out is the

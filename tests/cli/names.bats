@@ -32,6 +32,7 @@ table() {
 		cp - %:notes
 		clone % other
 		clone other %
+		adopt %
 		ports %
 		ports % 3000
 		ports --clear %
