@@ -1,0 +1,21 @@
+// The page: which screen, for whom.
+import { render } from "preact";
+import { SignIn } from "../screens/signin/signin.js";
+import { List } from "../screens/list/list.js";
+import { applyTheme } from "../parts/top.js";
+import { html } from "./html.js";
+import { usePath } from "./router.js";
+import { takeKey } from "./session.js";
+import { connect, useStore } from "./store.js";
+
+function Page() {
+	const { link } = useStore();
+	const [at] = usePath();
+	if (link === "signed-out" || link === "refused") return html`<${SignIn} />`;
+	return html`<${List} at=${at} />`;
+}
+
+takeKey();
+applyTheme();
+connect();
+render(html`<${Page} />`, document.body);
