@@ -2,6 +2,7 @@
 import { render } from "preact";
 import { SignIn } from "../screens/signin/signin.js";
 import { List } from "../screens/list/list.js";
+import { WorkspacePage } from "../screens/workspace/workspace.js";
 import { applyTheme } from "../parts/top.js";
 import { html } from "./html.js";
 import { usePath } from "./router.js";
@@ -10,9 +11,10 @@ import { connect, useStore } from "./store.js";
 
 function Page() {
 	const { link } = useStore();
-	const [at] = usePath();
+	const [at, name] = usePath();
 	if (link === "signed-out" || link === "refused") return html`<${SignIn} />`;
-	return html`<${List} at=${at} />`;
+	if (at === "w" && name) return html`<${WorkspacePage} key=${name} name=${name} />`;
+	return html`<${List} />`;
 }
 
 takeKey();

@@ -9,7 +9,7 @@
 #include "net/server.h"
 
 #define CSP \
-	"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; font-src " \
+	"default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; img-src 'self' data:; connect-src 'self'; font-src " \
 	"'self'; form-action 'self'; " \
 	"base-uri 'none'; frame-ancestors 'none'"
 
