@@ -67,18 +67,11 @@ Q = @
 UNIT ?= pure engine
 vpath %_test.c $(UNIT:%=tests/unit/%)
 # Files that travel in the binary. The table is made anew when a file comes, goes or changes.
-EMBED := core/agent/rpc/schemas.json $(sort $(shell find lua hooks image -type f ! -name '*_test.lua'))
+EMBED := core/agent/rpc/schemas.json $(sort $(shell find lua hooks image web -type f ! -name '*_test.lua' ! -path '*/node_modules/*' ! -path '*/test/*' 2>/dev/null))
 $(BUILD)/gen/embed.list: FORCE
 	@mkdir -p $(@D); printf '%s\n' $(EMBED) > $@.new; cmp -s $@ $@.new && rm $@.new || mv $@.new $@
-# The web UI: what its packages offer to browsers comes by npm, as its lock file says; nothing is bundled.
-WEB := $(sort $(shell find web -type f ! -path 'web/node_modules/*'))
-web/node_modules/.package-lock.json: web/package.json web/package-lock.json
-	@npm ci --prefix web --no-progress --loglevel=error
-	@touch $@
-$(BUILD)/web/index.html.gz: web/node_modules/.package-lock.json $(WEB)
-	@node web/build.mjs $(BUILD)/web
-$(BUILD)/libembed.a: $(BUILD)/gen/embed.list $(EMBED) $(BUILD)/web/index.html.gz scripts/embed.sh
-	@scripts/embed.sh $(EMBED) $$(cd $(BUILD)/web && find * -type f | sort | sed 's,.*,web/&=$(BUILD)/web/&,') > $(BUILD)/gen/embed.c
+$(BUILD)/libembed.a: $(BUILD)/gen/embed.list $(EMBED) scripts/embed.sh
+	@scripts/embed.sh $(EMBED) > $(BUILD)/gen/embed.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $(BUILD)/gen/embed.o $(BUILD)/gen/embed.c
 	@rm -f $@ && ar rcs $@ $(BUILD)/gen/embed.o
 FORCE:
