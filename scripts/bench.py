@@ -67,6 +67,14 @@ class Unix(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
+def engine_socket():
+    """Of the engine that docker and the agent use as well."""
+    host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    if not host.startswith("unix://"):
+        sys.exit(f"the raw calls need an engine at a unix socket, and DOCKER_HOST is {host}")
+    return host[len("unix://"):]
+
+
 def call(conn, method, path, body=None):
     conn.request(method, path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json"})
     r = conn.getresponse()
@@ -217,7 +225,7 @@ def tools_volume():
 
 def part_start():
     a = Agent()
-    engine = Unix("/var/run/docker.sock")
+    engine = Unix(engine_socket())
     ours, floors = [], []
     a.cli("start", "warm")
     for i in range(9):
@@ -278,7 +286,7 @@ def part_join():
         return
     a = Agent(more={"tailscale": {"authKey": lab.key, "loginServer": lab.url}}, PERRY_TAILSCALE_DIR=lab.bin)
     name = f"bench-join-{os.getpid()}"
-    container, engine, ours, hands = "workspace-" + name, Unix("/var/run/docker.sock"), [], []
+    container, engine, ours, hands = "workspace-" + name, Unix(engine_socket()), [], []
     up = "umask 077; cat >/run/key; until [ -S /run/tailscale/tailscaled.sock ]; do sleep 0.005; done; tailscale up --reset --auth-key=file:/run/key " \
          f"--login-server={lab.url} --hostname={name} --accept-dns=false --timeout=30s"
 

@@ -84,11 +84,17 @@ fi
 answers || start_agent
 say "workspace hello"
 as_owner timeout 300 "$PERRY" start hello </dev/null || fail "perry start hello"
-command -v perry >/dev/null || say "note: $PREFIX/bin is not on your PATH"
+perry=perry
+command -v perry >/dev/null || { say "note: $PREFIX/bin is not on your PATH"; perry=$PERRY; }
 cat <<END
 
 Perry is up after $SECONDS s. Next:
-  perry shell hello
-  perry list
-  perry start myapp --clone URL
+  $perry shell hello
+  $perry list
+  $perry start myapp --clone URL
+END
+# What is not there must not be looked for first.
+[ "${variant:-small}" != small ] || cat <<END
+Workspaces have git, ssh and a shell, no languages and no coding agents yet:
+  $perry build       # the full image, minutes; workspaces that are made after it have them
 END

@@ -15,11 +15,11 @@
 #include "agent/lock.h"
 #include "agent/operations.h"
 #include "agent/ports.h"
+#include "agent/rejoin.h"
 #include "agent/routes.h"
 #include "agent/rpc/call.h"
 #include "agent/stream/stream.h"
 #include "agent/streams_agent.h"
-#include "agent/sync.h"
 #include "agent/tailnet/tailnet.h"
 #include "agent/trim.h"
 #include "agent/view.h"
@@ -44,8 +44,9 @@
 enum {
 	MAX_JOBS = 128,
 	MAX_LISTENERS = 16,
-	OPS_GRACE_MS = 5000,
-	JOBS_GRACE_MS = 5000,
+	OPS_GRACE_MS = 4000,
+	JOBS_GRACE_MS = 4000,
+	END_MS = 4500, /* of all of them, and of what has no limit of its own */
 	SERVER_GRACE_MS = 1000,
 	TAILNET_WAIT_MS = 50, /* of the start; what Tailscale says later is told later */
 };
@@ -170,7 +171,10 @@ static int import_legacy(struct agent *a, struct perry_err **err)
 	cleanup_free char *path = path_join(a->dir, "state.json");
 	int n = 0;
 	if (store_import_legacy(a->store, path, &n, err) < 0)
-		return -1;
+		return perry_wrap(
+			err,
+			"the state of the original, which is taken over once (moved away, this agent starts without "
+			"it; perry adopt --from original finds its workspaces by their containers)");
 	if (n)
 		log_info("agent", "took over %d workspaces from state.json", n);
 	return 0;
@@ -207,7 +211,7 @@ static int open_parts(struct boot *b, struct perry_err **err)
 	a->identity = identity_new(a);
 	if (agent_open_operations(a, err) < 0)
 		return -1;
-	agent_sync_open(a);
+	agent_rejoin_open(a);
 	if (streams_agent_open(a, err) < 0 || agent_open_watchers(a, err) < 0 || idle_agent_open(a, err) < 0)
 		return -1;
 	return open_server(b, err);
@@ -251,6 +255,24 @@ static void wait_for_end(struct agent *a, const sigset_t *set)
 	}
 }
 
+/* Whoever ends the agent does not wait for the engine. What stays undone is in the journal, as after a kill. */
+static void *end_anyway(void *arg)
+{
+	struct timespec left = { END_MS / 1000, END_MS % 1000 * 1000000 };
+	while (nanosleep(&left, &left) < 0 && errno == EINTR)
+		;
+	log_warn("agent", "ended without what is still waiting for an answer; it goes on at the next start");
+	_exit(0);
+}
+
+static void begin_the_end(void)
+{
+	pthread_t t;
+	/* Without the thread it may take longer. */
+	if (pthread_create(&t, NULL, end_anyway, NULL) == 0)
+		pthread_detach(t);
+}
+
 /* False: something is still running that uses the parts; they must stay. */
 static bool close_parts(struct boot *b)
 {
@@ -263,6 +285,9 @@ static bool close_parts(struct boot *b)
 	left += idle_agent_stop(a->idle);
 	if (a->lua)
 		lua_host_goodbye(a->lua);
+	begin_the_end();
+	if (a->lua)
+		lua_host_tidy_up(a->lua);
 	if (a->streams)
 		streams_stop(a->streams);
 	if (a->watchers)

@@ -30,7 +30,7 @@ static const char *trouble_of(const char *state)
 	if (strcmp(state, "NeedsMachineAuth") == 0)
 		return "the node waits for the approval of the tailnet's administrator";
 	if (strcmp(state, "Stopped") == 0)
-		return "tailscale down was run in the workspace";
+		return "it was taken off the tailnet from inside (tailscale down or logout)";
 	return NULL; /* on its way */
 }
 

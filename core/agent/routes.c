@@ -103,7 +103,7 @@ void routes_handle(void *agent, struct server_req *r)
 		if (!fits(t, method, path) || (t->everybody && !t->everybody(a, r)))
 			continue;
 		if (t->known)
-			gate_enter(a, r, t->known);
+			gate_enter(a, r, t->known, t->known == websocket_terminal ? websocket_stranger : NULL);
 		return;
 	}
 }

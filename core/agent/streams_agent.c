@@ -6,20 +6,42 @@
 #include "agent/config.h"
 #include "agent/idle_agent.h"
 #include "agent/internal.h"
+#include "agent/names.h"
 #include "agent/operations.h"
 #include "agent/stream/stream.h"
 #include "agent/view.h"
 #include "agent/who/auth.h"
+#include "agent/who/decisions.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ops/fleet.h"
 #include "store/store.h"
 
+/* What is no name is not looked for: it is said what is wrong with it, as everywhere in the API. */
+static int check_name(const char *workspace, struct perry_err **err)
+{
+	const char *problem = name_problem(workspace, true);
+	if (!problem)
+		return 0;
+	perry_fail(err, PERRY_EINPUT, "Input validation failed");
+	if (err) {
+		cJSON *issue = cJSON_CreateObject(), *path = cJSON_CreateArray(), *issues = cJSON_CreateArray();
+		json_push_str(path, "name");
+		json_set_str(issue, "code", "custom");
+		json_set(issue, "path", path);
+		json_set_str(issue, "message", problem);
+		cJSON_AddItemToArray(issues, issue);
+		(*err)->data = cJSON_CreateObject();
+		json_set((*err)->data, "issues", issues);
+	}
+	return -1;
+}
+
 static int resolve(void *ctx, const char *workspace, bool must_run, char container[65], struct perry_err **err)
 {
 	struct agent *a = ctx;
 	cleanup_json cJSON *record = NULL;
-	if (fleet_get(a->fleet, workspace, &record, err) < 0)
+	if (check_name(workspace, err) < 0 || fleet_get(a->fleet, workspace, &record, err) < 0)
 		return -1;
 	const char *id = json_str_or(record, "containerId", "");
 	if (!*id || (must_run && !workspace_is_running(record)))
@@ -32,12 +54,28 @@ static int admit(void *ctx, const cJSON *caller, const char *kind, const char *w
 {
 	struct agent *a = ctx;
 	bool host = strcmp(workspace, STREAM_HOST) == 0;
+	if (check_name(workspace, err) < 0)
+		return -1;
 	enum right needed = host ? RIGHT_ADMIN : RIGHT_USE;
 	if (!caller_json_may(caller, needed))
 		return perry_fail(err, PERRY_EFORBIDDEN, "This needs the right %s", right_name(needed));
 	if (host || strcmp(kind, "logs") == 0)
 		return 0;
 	return agent_admit(a, strcmp(kind, "terminal") == 0 ? "shell" : "exec", workspace, caller, err);
+}
+
+static int authenticate(void *ctx, const char *token, cJSON **caller, struct perry_err **err)
+{
+	struct agent *a = ctx;
+	struct caller c;
+	if (!auth_check_token(a->auth, token, &c))
+		return perry_fail(err, PERRY_EUNAUTH, "Authentication failed");
+	if (!decisions_limit_known(a->decisions, &c))
+		decisions_limit_find(a->decisions, &c);
+	if (!c.rights)
+		return perry_fail(err, PERRY_EFORBIDDEN, "%s", *c.why ? c.why : "Forbidden");
+	*caller = caller_json(&c);
+	return 0;
 }
 
 static char *shell(void *ctx, const char *workspace)
@@ -74,6 +112,7 @@ int streams_agent_open(struct agent *a, struct perry_err **err)
 		.docker = a->docker,
 		.resolve = resolve,
 		.admit = admit,
+		.authenticate = authenticate,
 		.shell = shell,
 		.host_access = host_access,
 		.used = used,

@@ -1,15 +1,12 @@
 #include "agent/sync.h"
 
-#include <string.h>
 #include <time.h>
 
-#include "agent/config.h"
 #include "agent/internal.h"
 #include "agent/jobs.h"
 #include "agent/view.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/str.h"
 #include "ops/fleet.h"
 #include "ops/ops.h"
 
@@ -50,39 +47,4 @@ void agent_sync_soon(struct agent *a)
 {
 	if (!atomic_exchange(&a->sync_asked, true) && !jobs_run(a->jobs, gather, a))
 		atomic_store(&a->sync_asked, false);
-}
-
-/* --- the tailnet --- */
-
-static void rejoin(void *agent)
-{
-	struct agent *a = agent;
-	cleanup_json cJSON *all = fleet_list(a->fleet), *input = cJSON_CreateObject(), *caller = cJSON_CreateObject();
-	const cJSON *record;
-	json_set_str(input, "reason", "tailnet");
-	json_set_str(caller, "kind", "agent");
-	cJSON_ArrayForEach(record, all) {
-		cleanup_err struct perry_err *err = NULL;
-		struct op *op = NULL;
-		const char *name = json_str_or(record, "name", "");
-		if (!str_eq(json_str(record, "tailnet.state"), "failed") || !workspace_is_running(record))
-			continue;
-		/* A start of what runs does nothing but this. One that is busy has it before it. */
-		if (ops_submit(a->ops, "start", name, input, caller, &op, &err) == 0)
-			op_unref(op);
-		else
-			log_debug("agent", "%s: not joined again: %s", name, perry_msg(err));
-	}
-}
-
-static void config_changed(void *agent, const struct config *before, const struct config *now)
-{
-	struct agent *a = agent;
-	if (!json_equal(config_get(before, "tailscale"), config_get(now, "tailscale")))
-		jobs_run(a->jobs, rejoin, a);
-}
-
-void agent_sync_open(struct agent *a)
-{
-	agent_config_on_change(a, config_changed, a);
 }

@@ -4,9 +4,6 @@
 
 struct agent;
 
-/* From now on, when the key or what else decides how workspaces join the tailnet is another one, those whose join
- * failed try again. */
-void agent_sync_open(struct agent *a);
 /* Syncs the running workspaces: once for all changes of a second or two, not once for each. */
 void agent_sync_soon(struct agent *a);
 

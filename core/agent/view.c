@@ -122,6 +122,17 @@ cJSON *workspace_view(const cJSON *record, bool details)
 	return out;
 }
 
+void workspace_put_limits(cJSON *out, const cJSON *record)
+{
+	static const char *const names[] = { "cpus", "memory", "pids" };
+	const cJSON *plan = json_at(record, "plan.container");
+	if (!plan)
+		return; /* not made yet */
+	cJSON *limits = json_obj(out, "limits");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		copy(limits, plan, names[i]);
+}
+
 int workspace_get_view(struct agent *a, const char *name, bool details, cJSON **out, struct perry_err **err)
 {
 	cleanup_json cJSON *record = NULL;

@@ -16,4 +16,7 @@ char *workspace_view_text(const cJSON *record);
 int workspace_get_view(struct agent *a, const char *name, bool details, cJSON **out, struct perry_err **err);
 bool workspace_is_running(const cJSON *record);
 
+/* What its container may take, as "limits": of cpus, memory (bytes) and pids those that are limited. */
+void workspace_put_limits(cJSON *out, const cJSON *record);
+
 #endif

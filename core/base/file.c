@@ -5,6 +5,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -144,4 +145,25 @@ bool file_stamp_same(const struct stat *a, const struct stat *b)
 {
 	return a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
 	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec && a->st_uid == b->st_uid && a->st_mode == b->st_mode;
+}
+
+int file_locked(const char *path)
+{
+	struct stat st;
+	char line[256];
+	int found = 0;
+	if (stat(path, &st) < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+	FILE *f = fopen("/proc/locks", "re");
+	if (!f)
+		return -1;
+	while (!found && fgets(line, sizeof line, f)) {
+		unsigned a, b;
+		unsigned long long inode;
+		/* "1: FLOCK  ADVISORY  WRITE 1234 fe:01:131073 0 EOF" */
+		found = sscanf(line, "%*d: FLOCK %*s %*s %*d %x:%x:%llu", &a, &b, &inode) == 3 &&
+			a == major(st.st_dev) && b == minor(st.st_dev) && inode == st.st_ino;
+	}
+	fclose(f);
+	return found;
 }

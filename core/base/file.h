@@ -23,5 +23,8 @@ void dir_remove(const char *path);
  * is not there has the stamp of zeros. */
 void file_stamp(const char *path, struct stat *st);
 bool file_stamp_same(const struct stat *a, const struct stat *b);
+/* Does somebody hold a lock (flock) on the file? Looks only, so that it stands in nobody's way. 1, 0 (also: there is no
+ * such file), or -1 where that cannot be known. */
+int file_locked(const char *path);
 
 #endif

@@ -38,7 +38,7 @@ static int unknown(int argc, char **argv, struct perry_err **err)
 	return perry_fail(err, PERRY_EUSAGE, "there is no command \"%s\"\n  see: perry help", argv[0]);
 }
 
-static void print_error(const struct perry_err *e)
+void cli_print_error(const struct perry_err *e)
 {
 	const cJSON *issue;
 	text_printf(stderr, "perry: %s\n", perry_msg(e));
@@ -122,6 +122,6 @@ int cli_main(int argc, char **argv)
 		return 128 + SIGPIPE;
 	if (!err)
 		return 1;
-	print_error(err);
+	cli_print_error(err);
 	return perry_code_row(err->code)->exit_status;
 }

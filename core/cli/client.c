@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/number.h"
@@ -40,6 +41,11 @@ cJSON *client_settings(struct perry_err **err)
 		cJSON_Delete(j);
 		return NULL;
 	}
+	/* As early versions of the original called it. */
+	const char *worker = json_str(j, "worker");
+	if (worker && !json_str(j, "agent"))
+		json_set_str(j, "agent", *worker ? worker : NULL);
+	json_set(j, "worker", NULL);
 	return j;
 }
 
@@ -231,6 +237,8 @@ static int connect_tcp(const struct client *c, struct perry_err **err)
 		}
 	}
 	freeaddrinfo(list);
+	if (fd >= 0)
+		fd_watch_peer(fd, true);
 	if (fd < 0) {
 		perry_fail_errno(err, why, "cannot reach the agent at %s", c->where);
 		if (err && *err) {
@@ -285,6 +293,12 @@ char *client_headers(const struct client *c)
 	return xstrdup("");
 }
 
+void client_is_usage(struct perry_err *err)
+{
+	if (err && err->code == PERRY_EINPUT && cJSON_GetArraySize(json_at(err->data, "issues")) > 0)
+		err->code = PERRY_EUSAGE;
+}
+
 /* An error answer as an error of ours. */
 static int answer_error(const struct client *c, int status, const cJSON *body, const char *text, struct perry_err **err)
 {
@@ -305,6 +319,7 @@ static int answer_error(const struct client *c, int status, const cJSON *body, c
 	if (err && *err) {
 		(*err)->status = status;
 		(*err)->data = cJSON_Duplicate(json_at(j, "data"), 1);
+		client_is_usage(*err);
 	}
 	return -1;
 }

@@ -37,6 +37,8 @@ static inline void cleanup_client_fn(struct client **c)
 int client_connect(const struct client *c, struct conn *out, struct perry_err **err);
 /* Header lines that every request carries (authorization). Caller frees. */
 char *client_headers(const struct client *c);
+/* What the agent says is wrong with a field was typed: PERRY_EUSAGE. err may be NULL. */
+void client_is_usage(struct perry_err *err);
 const char *client_host_header(const struct client *c);
 /* POST /rpc/<proc>: *out is the answer's "json". input may be NULL. An error answer becomes err with its code and data.
  */

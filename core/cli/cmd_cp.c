@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "cli/args.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/out.h"
 #include "cli/stream.h"
 #include "cli/tar_read.h"
 #include "cli/tar_write.h"
@@ -189,6 +191,47 @@ static int copy_in(const struct client *c, const char *src, const char *ws, cons
 	return rc;
 }
 
+/* A tar that is here already: unpacked in a folder that is there, as docker cp does it. */
+static int copy_tar_in(const struct client *c, const char *ws, const char *dst, struct perry_err **err)
+{
+	cleanup_place struct place at = { 0 };
+	int code = 0;
+	cleanup_free char *path = inside(dst);
+	if (in_is_tty())
+		return perry_fail(
+			err, PERRY_EUSAGE,
+			"cp: standard input is a terminal, and no tar\n  usage: tar c FILES | perry cp - %s:%s", ws,
+			dst);
+	if (look_inside(c, ws, path, &at, err) < 0)
+		return -1;
+	if (at.kind != A_FOLDER)
+		return perry_fail(err, at.kind == NOTHING ? PERRY_ENOTFOUND : PERRY_ECONFLICT, "%s:%s: no such folder",
+				  ws, dst);
+	bool any = false; /* an empty archive has bytes, too: who was to write it has failed */
+	struct stream_ends ends = { .in_fd = STDIN_FILENO, .output = no_output, .got_input = &any };
+	int rc = stream_run(c, open_of("copy_in", ws, at.path), &ends, &code, err);
+	if (rc == 0 && code == 0 && !any)
+		return perry_fail(err, PERRY_EINPUT, "cp: standard input was empty, and no tar");
+	return rc < 0 ? -1 : code;
+}
+
+/* The archive as it comes: what is in it is for whoever unpacks it. */
+static int copy_tar_out(const struct client *c, const char *ws, const char *src, struct perry_err **err)
+{
+	cleanup_place struct place from = { 0 };
+	int code = 0;
+	cleanup_free char *path = inside(src);
+	if (out_is_tty())
+		return perry_fail(err, PERRY_EUSAGE,
+				  "cp: a tar is nothing for a terminal\n  usage: perry cp %s:%s - | tar t", ws, src);
+	if (look_inside(c, ws, path, &from, err) < 0)
+		return -1;
+	if (from.kind == NOTHING)
+		return perry_fail(err, PERRY_ENOTFOUND, "%s:%s: no such file or folder", ws, src);
+	struct stream_ends ends = { .in_fd = -1, .out_fd = STDOUT_FILENO, .output = no_output };
+	return stream_run(c, open_of("copy_out", ws, from.path), &ends, &code, err) < 0 ? -1 : code;
+}
+
 struct out_state {
 	struct unpacker *u;
 	struct perry_err *err;
@@ -246,5 +289,9 @@ int cmd_cp(const struct args *a, struct perry_err **err)
 				  "perry cp notes.txt web:notes.txt");
 	if (arg_check_text("cp", from ? a->words[0] : a->words[1], err) < 0 || client_open(&c, err) < 0)
 		return -1;
+	if (from && strcmp(dst, "-") == 0)
+		return copy_tar_out(c, from, src, err);
+	if (to && strcmp(src, "-") == 0)
+		return copy_tar_in(c, to, dst, err);
 	return from ? copy_out(c, from, src, dst, err) : copy_in(c, src, to, dst, err);
 }

@@ -22,7 +22,7 @@ struct report {
 	bool json;
 };
 
-/* One finding: ok, or what is wrong and what to type. */
+/* One finding: ok, or what is wrong and what to do. */
 static void note(struct report *r, const char *what, bool ok, const char *message, const char *mend)
 {
 	cJSON *row = cJSON_CreateObject();
@@ -36,7 +36,7 @@ static void note(struct report *r, const char *what, bool ok, const char *messag
 		return;
 	text_printf(stdout, "%s %-16s %s\n", ok ? "ok  " : "FAIL", what, message);
 	if (!ok && mend)
-		text_printf(stdout, "     mend it with: %s\n", mend);
+		text_printf(stdout, "     mend it: %s\n", mend);
 }
 
 /* The mode of a file is not what it should be: mends it, or tells. */
@@ -109,7 +109,27 @@ static void check_socket(struct report *r)
 		     "sudo systemctl start docker (or install Docker: make up)");
 }
 
-static void check_agent(struct report *r)
+/* Adoption destroys nothing, so --fix does it. */
+static bool adopt_lost(struct report *r, struct client *c)
+{
+	cleanup_json cJSON *out = NULL;
+	cleanup_err struct perry_err *err = NULL;
+	cleanup_buf struct buf names = { 0 };
+	const cJSON *row;
+	if (client_rpc(c, "workspaces/adopt", NULL, &out, &err) < 0) {
+		note(r, "lost records", false, perry_msg(err), "perry adopt");
+		return true;
+	}
+	cJSON_ArrayForEach(row, json_at(out, "adopted"))
+		buf_addf(&names, "%s%s", names.len ? ", " : "", json_str_or(row, "name", "?"));
+	if (cJSON_GetArraySize(json_at(out, "failed")) || !names.len)
+		return false;
+	cleanup_free char *text = xasprintf("adopted: %s", buf_str(&names));
+	note(r, "lost records", true, text, NULL);
+	return true;
+}
+
+static void check_agent(struct report *r, bool fix)
 {
 	cleanup_client struct client *c = NULL;
 	cleanup_err struct perry_err *err = NULL;
@@ -127,9 +147,12 @@ static void check_agent(struct report *r)
 		return;
 	}
 	const cJSON *f;
-	cJSON_ArrayForEach(f, json_at(findings, "checks"))
+	cJSON_ArrayForEach(f, json_at(findings, "checks")) {
+		if (fix && str_eq(json_str(f, "check"), "lost records") && adopt_lost(r, c))
+			continue;
 		note(r, json_str_or(f, "check", "?"), json_bool_or(f, "ok", false), json_str_or(f, "message", ""),
 		     json_str(f, "mend"));
+	}
 }
 
 int cmd_doctor(const struct args *a, struct perry_err **err)
@@ -137,7 +160,7 @@ int cmd_doctor(const struct args *a, struct perry_err **err)
 	struct report r = { cJSON_CreateArray(), 0, args_has(a, "json") };
 	check_config(&r, args_has(a, "fix"));
 	check_socket(&r);
-	check_agent(&r);
+	check_agent(&r, args_has(a, "fix"));
 	int rc = r.json ? out_json(a, r.list, err) : 0;
 	cJSON_Delete(r.list);
 	return rc < 0 ? rc : r.bad ? 1 : 0;

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "cli/args.h"
+#include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/follow.h"
@@ -50,7 +51,7 @@ static int each(const struct args *a, const char *proc, const char *done,
 			if (rc == 0)
 				perry_move(err, take_ptr(why));
 			else
-				text_printf(stderr, "perry: %s\n", perry_msg(why));
+				cli_print_error(why);
 			rc = -1;
 			continue;
 		}
@@ -163,8 +164,13 @@ int cmd_prune(const struct args *a, struct perry_err **err)
 	if (err_is_tty())
 		fprintf(stderr, args_has(a, "dry-run") ? "%d would be removed\n" : "%d removed\n", n);
 	cJSON_ArrayForEach(it, json_at(out, "kept"))
-		text_printf(stderr, "kept on purpose: %s (remove it with: docker volume rm %s)\n", it->valuestring,
+		text_printf(stderr,
+			    "kept on purpose: %s (a workspace of its name takes it into use again: perry start)\n",
 			    it->valuestring);
+	cJSON_ArrayForEach(it, json_at(out, "lost"))
+		text_printf(stderr,
+			    "left alone: what is of %s, whose record is gone (take it back with: perry adopt %s)\n",
+			    it->valuestring, it->valuestring);
 	cJSON_ArrayForEach(it, json_at(out, "failed"))
 		text_printf(stderr, "perry: could not remove %s\n", it->valuestring);
 	return cJSON_GetArraySize(json_at(out, "failed")) ? 1 : 0;

@@ -170,6 +170,12 @@ static void print_agent(const cJSON *info)
 	printf("Workspaces:  %d\n", (int)json_int_or(info, "workspacesCount", 0));
 	text_printf(stdout, "Docker:      %s\n",
 		    json_str_or(info, "dockerVersion", json_str_or(info, "docker.error", "not reachable")));
+	const cJSON *limit;
+	cJSON_ArrayForEach(limit, json_at(info, "limits")) {
+		cleanup_free char *value = cJSON_IsString(limit) ? xstrdup(limit->valuestring) : json_print(limit);
+		text_printf(stdout, "%s %s %s\n", limit->prev->next ? "            " : "Limits:     ", limit->string,
+			    value);
+	}
 	const cJSON *ts = json_at(info, "tailscale");
 	if (ts) {
 		text_printf(stdout, "Tailscale:   %s\n",
@@ -182,7 +188,7 @@ static void print_agent(const cJSON *info)
 			text_printf(stdout, "URL:         %s\n", json_str(ts, "url"));
 		if (json_bool_or(ts, "running", false) && json_str(ts, "problem"))
 			text_printf(stdout, "Problem:     %s%s%s\n", json_str(ts, "problem"),
-				    json_str(ts, "mend") ? "\n  mend it with: " : "", json_str_or(ts, "mend", ""));
+				    json_str(ts, "mend") ? "\n  mend it: " : "", json_str_or(ts, "mend", ""));
 	}
 }
 
@@ -200,6 +206,29 @@ static void print_fields(const cJSON *obj, const char *prefix)
 			printf("%-24s %s\n", name, line);
 		}
 	}
+}
+
+/* What a workspace may take, in a reader's units. */
+static void print_limits(const cJSON *limits)
+{
+	double memory = json_num_or(limits, "memory", 0), cpus = json_num_or(limits, "cpus", 0);
+	int64_t pids = json_int_or(limits, "pids", 0);
+	if (!limits)
+		return;
+	if (memory >= (double)(1 << 30))
+		printf("%-24s %.4g GiB\n", "limits.memory", memory / (double)(1 << 30));
+	else if (memory > 0)
+		printf("%-24s %.4g MiB\n", "limits.memory", memory / (double)(1 << 20));
+	else
+		printf("%-24s none\n", "limits.memory");
+	if (cpus > 0)
+		printf("%-24s %.4g\n", "limits.cpus", cpus);
+	else
+		printf("%-24s none\n", "limits.cpus");
+	if (pids > 0)
+		printf("%-24s %lld\n", "limits.pids", (long long)pids);
+	else
+		printf("%-24s none\n", "limits.pids");
 }
 
 /* One line each, instead of their JSON. */
@@ -231,8 +260,10 @@ int cmd_info(const struct args *a, struct perry_err **err)
 	if (args_has(a, "json"))
 		return out_json(a, j, err);
 	if (a->nwords) {
-		cleanup_json cJSON *listeners = cJSON_DetachItemFromObjectCaseSensitive(j, "listeners");
+		cleanup_json cJSON *listeners = cJSON_DetachItemFromObjectCaseSensitive(j, "listeners"),
+				   *limits = cJSON_DetachItemFromObjectCaseSensitive(j, "limits");
 		print_fields(j, "");
+		print_limits(limits);
 		print_listeners(listeners);
 	} else {
 		print_agent(j);

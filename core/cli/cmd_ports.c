@@ -71,6 +71,21 @@ static void print_forwards(const struct args *a, const cJSON *forwards)
 		printf("  127.0.0.1:%d -> %d\n", (int)json_int_or(f, "host", 0), (int)json_int_or(f, "container", 0));
 }
 
+/* Servers that refuse their names. An agent or a caller that cannot say has nothing to say. */
+static void print_hints(const struct client *c, const struct args *a, const cJSON *ports)
+{
+	cleanup_json cJSON *out = NULL, *in = cJSON_CreateObject();
+	const cJSON *l, *hint;
+	bool any = false;
+	cJSON_ArrayForEach(l, cJSON_GetObjectItemCaseSensitive(ports, "listeners"))
+		any |= json_bool_or(l, "announce", false) && json_bool_or(l, "reachable", false);
+	json_set_str(in, "name", a->words[0]);
+	if (!any || client_rpc(c, "ports/hints", take_ptr(in), &out, NULL) < 0)
+		return;
+	cJSON_ArrayForEach(hint, json_at(out, "hints"))
+		text_printf(stderr, "%d: %s\n", (int)json_int_or(hint, "port", 0), json_str_or(hint, "text", ""));
+}
+
 int cmd_ports(const struct args *a, struct perry_err **err)
 {
 	cleanup_client struct client *c = NULL;
@@ -88,6 +103,8 @@ int cmd_ports(const struct args *a, struct perry_err **err)
 		fprintf(stderr, "What listens in %s is not known: %s\n", a->words[0], problem);
 	print_listeners(a, ports);
 	print_forwards(a, cJSON_GetObjectItemCaseSensitive(ports, "forwards"));
+	fflush(stdout);
+	print_hints(c, a, ports);
 	return 0;
 }
 

@@ -51,11 +51,17 @@ static int add_env_file(const char *path, cJSON *into, struct perry_err **err)
 
 static int build_input(const struct args *a, cJSON *in, struct perry_err **err)
 {
-	long long bytes;
+	long long bytes, depth;
 	cleanup_json cJSON *env = cJSON_CreateObject();
 	cleanup_json cJSON *labels = cJSON_CreateObject();
 	json_set_str(in, "clone", args_str(a, "clone"));
 	json_set_str(in, "branch", args_str(a, "branch"));
+	if (args_str(a, "depth")) {
+		if (str_to_int(args_str(a, "depth"), 1, INT32_MAX, &depth) < 0)
+			return perry_fail(err, PERRY_EUSAGE, "start: --depth needs a number of commits, got \"%s\"",
+					  args_str(a, "depth"));
+		json_set_int(in, "depth", depth);
+	}
 	json_set_str(in, "image", args_str(a, "image"));
 	if (args_str(a, "env-file") && add_env_file(args_str(a, "env-file"), env, err) < 0)
 		return -1;
@@ -117,7 +123,7 @@ static int print_plan(const struct args *a, const cJSON *plan, const char *name,
 	if (args_has(a, "json"))
 		return out_json(a, plan, err);
 	plan_print(json_at(plan, "fields"), json_at(plan, "decisions"));
-	fflush(stdout);
+	out_flush(NULL);
 	text_printf(stderr, "%s: %s. Nothing was touched.\n", name,
 		    note                            ? note
 		    : strcmp(action, "create") == 0 ? "would be created"

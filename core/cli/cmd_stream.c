@@ -33,25 +33,6 @@ static cJSON *command_of(const struct args *a)
 	return list;
 }
 
-int cmd_exec(const struct args *a, struct perry_err **err)
-{
-	cleanup_client struct client *c = NULL;
-	int code = 0;
-	cleanup_json cJSON *command = command_of(a);
-	if (cJSON_GetArraySize(command) == 0)
-		return perry_fail(err, PERRY_EUSAGE, "exec: which command?\n  usage: perry exec NAME -- CMD...");
-	if (client_open(&c, err) < 0)
-		return -1;
-	cJSON *o = open_of("exec", a->words[0]);
-	json_set(o, "command", take_ptr(command));
-	json_set_str(o, "user", args_str(a, "user"));
-	json_set_str(o, "cwd", args_str(a, "workdir"));
-	struct stream_ends ends = {
-		.in_fd = STDIN_FILENO, .out_fd = STDOUT_FILENO, .err_fd = STDERR_FILENO, .command = true
-	};
-	return stream_run(c, o, &ends, &code, err) < 0 ? -1 : code;
-}
-
 static struct termios saved;
 static bool raw;
 
@@ -72,6 +53,50 @@ static void make_raw(void)
 	raw = true;
 	atexit(restore);
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &t);
+}
+
+/* With a terminal there: its size is this one's, and where this is one its keys are passed on as they are. */
+static int run_command(const struct client *c, cJSON *take_open, const struct stream_ends *ends, int *code,
+		       struct perry_err **err)
+{
+	struct winsize w = { .ws_col = 80, .ws_row = 24 };
+	json_set_bool(take_open, "tty", ends->tty);
+	if (ends->tty) {
+		ioctl(STDOUT_FILENO, TIOCGWINSZ, &w);
+		json_set_int(take_open, "cols", w.ws_col ? w.ws_col : 80);
+		json_set_int(take_open, "rows", w.ws_row ? w.ws_row : 24);
+		json_set_str(take_open, "term", getenv("TERM") ? getenv("TERM") : "xterm-256color");
+		if (in_is_tty() && ends->in_fd >= 0)
+			make_raw();
+	}
+	int rc = stream_run(c, take_open, ends, code, err);
+	restore();
+	return rc;
+}
+
+int cmd_exec(const struct args *a, struct perry_err **err)
+{
+	cleanup_client struct client *c = NULL;
+	int code = 0;
+	cleanup_json cJSON *command = command_of(a);
+	if (cJSON_GetArraySize(command) == 0)
+		return perry_fail(err, PERRY_EUSAGE,
+				  "exec: which command?\n  usage: perry exec NAME [-n] [-t] -- CMD...");
+	if (client_open(&c, err) < 0)
+		return -1;
+	cJSON *o = open_of("exec", a->words[0]);
+	json_set(o, "command", take_ptr(command));
+	json_set_str(o, "user", args_str(a, "user"));
+	json_set_str(o, "cwd", args_str(a, "workdir"));
+	struct stream_ends ends = {
+		.in_fd = args_has(a, "no-stdin") ? -1 : STDIN_FILENO,
+		.out_fd = STDOUT_FILENO,
+		.err_fd = STDERR_FILENO,
+		.tty = args_has(a, "tty"),
+		.typed = !in_is_tty(),
+		.command = true,
+	};
+	return run_command(c, o, &ends, &code, err) < 0 ? -1 : code;
 }
 
 static int ssh_shell(const struct client *c, const struct args *a, struct perry_err **err)
@@ -123,7 +148,6 @@ static cJSON *script_shell(void)
 int cmd_shell(const struct args *a, struct perry_err **err)
 {
 	cleanup_client struct client *c = NULL;
-	struct winsize w = { .ws_col = 80, .ws_row = 24 };
 	bool tty = in_is_tty() && out_is_tty();
 	int code = 0;
 	if (client_open(&c, err) < 0)
@@ -136,20 +160,10 @@ int cmd_shell(const struct args *a, struct perry_err **err)
 		json_set(o, "command", take_ptr(command));
 	else if (!tty)
 		json_set(o, "command", script_shell());
-	json_set_bool(o, "tty", tty);
-	if (tty) {
-		ioctl(STDOUT_FILENO, TIOCGWINSZ, &w);
-		json_set_int(o, "cols", w.ws_col ? w.ws_col : 80);
-		json_set_int(o, "rows", w.ws_row ? w.ws_row : 24);
-		json_set_str(o, "term", getenv("TERM") ? getenv("TERM") : "xterm-256color");
-		make_raw();
-	}
 	struct stream_ends ends = {
 		.in_fd = STDIN_FILENO, .out_fd = STDOUT_FILENO, .err_fd = STDERR_FILENO, .tty = tty, .command = true
 	};
-	int rc = stream_run(c, o, &ends, &code, err);
-	restore();
-	return rc < 0 ? -1 : code;
+	return run_command(c, o, &ends, &code, err) < 0 ? -1 : code;
 }
 
 int cmd_logs(const struct args *a, struct perry_err **err)

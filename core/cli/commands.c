@@ -11,7 +11,8 @@
 
 static const struct opt start_opts[] = {
 	{ "clone", 0, "URL", false, "clone this repository into the new workspace" },
-	{ "branch", 0, "BRANCH", false, "its branch" },
+	{ "branch", 0, "BRANCH", false, "its branch, or a tag" },
+	{ "depth", 0, "N", false, "only its last N commits" },
 	{ "image", 0, "REF", false, "run this image instead of the configured one" },
 	{ "env", 'e', "K=V", true, "environment of the workspace; the agent keeps it for restarts" },
 	{ "env-file", 0, "FILE", false, "the same from a file of K=V lines" },
@@ -29,6 +30,10 @@ static const struct opt restart_opts[] = {
 };
 static const struct opt delete_opts[] = { { "keep-home", 0, NULL, false, "keep the home volume" }, NO_WAIT, YES, END };
 static const struct opt prune_opts[] = { { "dry-run", 0, NULL, false, "only say what would be removed" }, JSON, END };
+static const struct opt adopt_opts[] = {
+	{ "dry-run", 0, NULL, false, "only say what would be adopted" },
+	{ "from", 0, "ID", false, "what the agent with this id left, which is gone; original: what the original Perry made" }, JSON, END,
+};
 static const struct opt list_opts[] = {
 	{ "quiet", 'q', NULL, false, "names only" }, JSON, { "watch", 'w', NULL, false, "go on showing it" },
 	{ "size", 's', NULL, false, "with the size of each home" }, END,
@@ -46,7 +51,9 @@ static const struct opt events_opts[] = {
 	{ "follow", 'f', NULL, false, "go on with new events" }, { "since", 0, "WHEN", false, "5m, 2h, or a time" }, JSON, END,
 };
 static const struct opt exec_opts[] = {
-	{ "user", 'u', "USER", false, "run as this user (workspace)" }, { "workdir", 'w', "DIR", false, "in this folder" }, END,
+	{ "user", 'u', "USER", false, "run as this user (workspace)" }, { "workdir", 'w', "DIR", false, "in this folder" },
+	{ "no-stdin", 'n', NULL, false, "do not read standard input: the command finds it at its end" },
+	{ "tty", 't', NULL, false, "give the command a terminal, which output and errors then share" }, END,
 };
 static const struct opt shell_opts[] = { { "ssh", 0, NULL, false, "over SSH instead of through the agent" }, END };
 static const struct opt build_opts[] = {
@@ -110,14 +117,16 @@ const struct command commands[] = {
 	{ "delete", "rm", "NAME... [--keep-home] [-y]", "delete workspaces, their homes included", "perry delete web", delete_opts, 1, -1, cmd_delete },
 	{ "prune", NULL, "[--dry-run]", "remove containers, volumes and networks that belong to no workspace any more", "perry prune --dry-run", prune_opts, 0, 0,
 	  cmd_prune },
+	{ "adopt", NULL, "[NAME...] [--from ID] [--dry-run]", "take workspaces back whose record was lost, by their containers and homes; nothing is destroyed",
+	  "perry adopt --dry-run", adopt_opts, 0, -1, cmd_adopt },
 	{ "list", "ls", "[-q] [--json[=FIELDS]] [--watch]", "the workspaces", "perry list --json=name,status", list_opts, 0, 0, cmd_list },
 	{ "info", NULL, "[NAME]", "about the agent, or all about one workspace", "perry info web", json_opts, 0, 1, cmd_info },
 	{ "logs", NULL, "NAME [-n N] [-f]", "what the workspace's services print", "perry logs web -f", logs_opts, 1, 1, cmd_logs },
 	{ "events", NULL, "[-f] [--since WHEN]", "what happens: operations, steps, states", "perry events -f", events_opts, 0, 0, cmd_events },
 	{ "shell", NULL, "NAME [-- CMD...]", "a terminal in the workspace", "perry shell web", shell_opts, 1, 1, cmd_shell },
-	{ "exec", NULL, "NAME -- CMD...", "run a command in the workspace; input, output and exit code are passed on", "perry exec web -- npm test", exec_opts, 1, -1,
+	{ "exec", NULL, "NAME [-n] [-t] -- CMD...", "run a command in the workspace; input, output and exit code are passed on", "perry exec web -- npm test", exec_opts, 1, -1,
 	  cmd_exec },
-	{ "cp", NULL, "SRC DST", "copy files into or out of a workspace (NAME:path)", "perry cp notes.txt web:notes.txt", NULL, 2, 2, cmd_cp },
+	{ "cp", NULL, "SRC DST", "copy files into or out of a workspace (NAME:path); - is a tar on standard input or output", "perry cp notes.txt web:notes.txt", NULL, 2, 2, cmd_cp },
 	{ "clone", NULL, "SRC NEW", "a new workspace with a copy of another's home", "perry clone web web-2", wait_opts, 2, 2, cmd_clone },
 	{ "ports", NULL, "NAME [PORT|HOST:PORT]... [--all]", "what listens in the workspace, and its URL; with ports: configures forwards for proxy",
 	  "perry ports web", ports_opts, 1, -1, cmd_ports },

@@ -13,6 +13,7 @@ command_fn cmd_start;
 command_fn cmd_stop;
 command_fn cmd_restart;
 command_fn cmd_delete;
+command_fn cmd_adopt;
 command_fn cmd_prune;
 command_fn cmd_list;
 command_fn cmd_info;

@@ -161,8 +161,6 @@ static int refused_name(const struct client *c, const char *proc, cJSON *take_in
 	struct perry_err *why = NULL;
 	if (client_rpc(c, proc, take_input, NULL, &why) == 0)
 		return -1; /* err is still that of the events */
-	if (why->code == PERRY_EINPUT)
-		why->code = PERRY_EUSAGE;
 	perry_err_free(take_ptr(*err));
 	return perry_move(err, why);
 }

@@ -37,6 +37,7 @@ struct pump {
 	long credit;     /* bytes of input we may still send */
 	size_t consumed; /* bytes of output to grant back */
 	bool opened, in_ended;
+	char last; /* byte of input */
 	bool over; /* the channel is; what is queued goes out yet */
 	bool left; /* nor does that matter any more */
 	int code;
@@ -73,6 +74,7 @@ static void take_error(struct pump *p, const char *bytes, size_t n)
 		   json_str_or(j, "message", "the agent ended the stream without a reason"));
 	p->err->status = (int)json_int_or(j, "status", 0);
 	p->err->data = cJSON_Duplicate(json_at(j, "data"), 1);
+	client_is_usage(p->err);
 	p->over = true;
 }
 
@@ -256,6 +258,9 @@ static void move_input(struct pump *p)
 	if (n > 0) {
 		message(p, STDIN, bytes, (size_t)n);
 		p->credit -= n;
+		p->last = bytes[n - 1];
+		if (p->ends->got_input)
+			*p->ends->got_input = true;
 		return;
 	}
 	p->in_ended = true;
@@ -265,6 +270,9 @@ static void move_input(struct pump *p)
 	}
 	if (n < 0 && (p->ends->fill || p->err)) {
 		give_up(p);
+	} else if (p->ends->tty && p->ends->typed) {
+		/* The first one ends a line that was begun, and the input when there is none. */
+		message(p, STDIN, "\4\4", p->last && p->last != '\n' ? 2 : 1);
 	} else if (p->ends->tty) {
 		leave(p, SIGHUP); /* raw terminals have no end of input: this one is gone */
 	} else {
@@ -323,7 +331,8 @@ static int loop(struct pump *p, int sigfd, struct perry_err **err)
 		bool no_in = !p->ends->fill && p->ends->in_fd < 0;
 		if (has_in && no_in) {
 			p->in_ended = true;
-			message(p, END, NULL, 0);
+			if (!p->ends->tty) /* a terminal that nobody types at is none that is gone */
+				message(p, END, NULL, 0);
 			has_in = false;
 		}
 		bool polled = has_in && !p->ends->fill;

@@ -18,8 +18,10 @@ struct stream_ends {
 	int out_fd, err_fd;
 	int (*output)(void *ctx, int fd, const char *bytes, size_t n);
 	void *ctx;
-	bool tty;     /* window changes are passed on */
-	bool command; /* INT and TERM are for the command; else they end the channel, as HUP always does */
+	bool *got_input; /* set once there was some; or NULL */
+	bool tty;        /* window changes are passed on */
+	bool typed;      /* with tty: the input is no terminal, its end is typed (Ctrl-D) */
+	bool command;    /* INT and TERM are for the command; else they end the channel, as HUP always does */
 };
 /* Opens the channel, moves bytes until it is over; *code is the command's exit code, or 128 and the signal that ended
  * it here. A signal that was ignored when the program began stays ignored. */

@@ -23,6 +23,15 @@ void conn_close(struct conn *c)
 	buf_free(&c->in);
 }
 
+/* Whatever the kernel says of it; its time-outs are those of a cut network, not ours. */
+static int gone(struct perry_err **err, const char *what)
+{
+	perry_fail_errno(err, errno, "%s", what);
+	if (err)
+		(*err)->code = PERRY_EUNAVAILABLE;
+	return -1;
+}
+
 static int put_all(struct conn *c, const char *p, size_t n, struct perry_err **err)
 {
 	while (n > 0) {
@@ -30,7 +39,7 @@ static int put_all(struct conn *c, const char *p, size_t n, struct perry_err **e
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k <= 0)
-			return perry_fail_errno(err, errno, "the agent went away");
+			return gone(err, "the agent went away");
 		p += k;
 		n -= (size_t)k;
 	}
@@ -71,7 +80,7 @@ static ssize_t fill(struct conn *c, struct perry_err **err)
 		if (k < 0 && c->until && errno == ETIME)
 			return perry_fail(err, PERRY_ETIMEOUT, "the agent is silent");
 		if (k < 0)
-			return perry_fail_errno(err, errno, "the agent's answer broke off");
+			return gone(err, "the agent's answer broke off");
 		c->in.len += (size_t)k;
 		c->in.data[c->in.len] = '\0';
 		return k;

@@ -111,6 +111,7 @@ static int read_file(const char *dir, bool *there, cJSON **out, struct perry_err
 	if (file_read(path, MAX_FILE, &text, err) < 0)
 		return -1;
 	*out = json_parse(buf_str(&text), text.len, path, err);
+	table_modernize(*out);
 	return *out ? 0 : -1;
 }
 

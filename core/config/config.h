@@ -63,6 +63,12 @@ int config_edit(const char *dir, int (*change)(cJSON *root, void *ctx, struct pe
 /* Has every workspace ("name" of each in the list) a hostname of at most 63 characters with this prefix? PERRY_EINPUT
  * names one that has not. */
 int config_check_prefix(const char *prefix, const cJSON *workspaces, struct perry_err **err);
+/* Is this an auth key by its form? PERRY_EINPUT says what it is instead and what to do, never the text; where: "what
+ * was given". The first only knows what is none anywhere, the second also what the control server takes (NULL:
+ * Tailscale's).
+ */
+int config_check_key_word(const char *key, const char *where, struct perry_err **err);
+int config_check_auth_key(const char *key, const char *server, const char *where, struct perry_err **err);
 /* Sets one dotted key from text (typed by the table; objects and arrays as JSON) or removes it (text NULL). Unknown
  * keys: PERRY_EINPUT with the nearest. */
 int config_set(const char *dir, const char *key, const char *text, struct perry_err **err);

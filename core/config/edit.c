@@ -31,6 +31,17 @@ static void keep_masked(void *ctx, const char *path, cJSON *parent, cJSON *value
 	json_set(parent, name, cJSON_IsString(old) ? cJSON_Duplicate(old, 1) : NULL);
 }
 
+/* A key that is no key makes every start wait in vain. One that was stored before is not judged for a change of
+ * something else; what it refers to is looked at when it is used. */
+static int check_new_key(const cJSON *root, const cJSON *old, struct perry_err **err)
+{
+	const char *key = json_str_or(root, "tailscale.authKey", "");
+	if (!*key || str_eq(key, json_str(old, "tailscale.authKey")) || str_starts(key, "file:") ||
+	    str_starts(key, "env:"))
+		return 0;
+	return config_check_auth_key(key, json_str(root, "tailscale.loginServer"), "tailscale.authKey", err);
+}
+
 int config_edit(const char *dir, int (*change)(cJSON *root, void *ctx, struct perry_err **err), void *ctx,
 		struct perry_err **err)
 {
@@ -51,14 +62,16 @@ int config_edit(const char *dir, int (*change)(cJSON *root, void *ctx, struct pe
 	cleanup_json cJSON *root = there ? json_parse(buf_str(&text), text.len, path, err) : cJSON_CreateObject();
 	if (!root)
 		return -1;
+	table_modernize(root);
 	if (table_check(root, NULL, NULL, err) < 0)
 		return -1;
 	cleanup_json cJSON *old = cJSON_Duplicate(root, 1);
 	if (change(root, ctx, err) < 0)
 		return -1;
 	struct keep k = { old };
+	table_modernize(root);
 	table_secrets(root, keep_masked, &k);
-	if (table_check(root, NULL, NULL, err) < 0)
+	if (table_check(root, NULL, NULL, err) < 0 || check_new_key(root, old, err) < 0)
 		return -1;
 	if (there && json_equal(old, root))
 		return 0;

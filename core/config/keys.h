@@ -14,8 +14,11 @@
 	X("credentials.files.*", "string", false, 0, 0, NULL, "files copied into every workspace: path inside -> path on this machine") \
 	X("scripts.post_start", "strings", false, 0, 0, "[\"~/.perry/userscripts\"]", "scripts (or folders of them) run in a workspace after each start") \
 	X("scripts.fail_on_error", "boolean", false, 0, 0, "false", "a failing script fails the start") \
+	X("cloneTimeout", "integer", false, 5, 86400, "60", "seconds without progress after which the clone of a repository is given up") \
 	X("agents.github.token", "string", true, 0, 0, NULL, "GITHUB_TOKEN of workspaces") \
 	X("agents.opencode.server.hostname", "string", false, 0, 0, NULL, "kept for clients; has no effect in workspaces yet") \
+	X("agents.opencode.server.username", "string", false, 0, 0, NULL, "the same") \
+	X("agents.opencode.server.password", "string", true, 0, 0, NULL, "the same") \
 	X("agents.*", "object", false, 0, 0, NULL, "settings of a coding agent, kept for clients; no effect in workspaces yet") \
 	X("skills", "objects", false, 0, 0, "[]", "skills of coding agents, kept for clients; no effect in workspaces yet") \
 	X("mcpServers", "objects", false, 0, 0, "[]", "MCP servers of coding agents, kept for clients; no effect in workspaces yet") \
@@ -29,7 +32,7 @@
 	X("tailscale.hostnamePrefix", "string", false, 0, 0, "\"\"", "put before a workspace's name to make its hostname") \
 	X("tailscale.tags", "strings", false, 0, 0, "[]", "tags asked for with minted keys") \
 	X("tailscale.loginServer", "string", false, 0, 0, NULL, "control server, when it is not Tailscale's") \
-	X("tailscale.joinTimeout", "integer", false, 5, 600, "30", "seconds that a start waits at most until its workspace is on the tailnet") \
+	X("tailscale.joinTimeout", "integer", false, 5, 20, "15", "seconds that a start waits at most until its workspace is on the tailnet") \
 	X("tailscale.credentials.*", "object", false, 0, 0, NULL, "API credentials that keys are minted with, secrets by reference") \
 	X("tailscale.serve", "boolean", false, 0, 0, "true", "publish the agent on the tailnet (Tailscale Serve, or the machine's tailnet address)") \
 	X("tailscale.socket", "string", false, 0, 0, NULL, "socket of this machine's tailscaled, when it is not the usual one") \

@@ -189,6 +189,47 @@ static int check_group(const cJSON *obj, const char *prefix, void (*warn)(void *
 	return 0;
 }
 
+static void drop_nulls(cJSON *obj, const char *prefix)
+{
+	cJSON *next;
+	for (cJSON *v = obj->child; v; v = next) {
+		next = v->next;
+		cleanup_free char *path = *prefix ? xasprintf("%s.%s", prefix, v->string) : xstrdup(v->string);
+		const struct config_key *k = table_find(path);
+		bool keys_of_one = str_starts(path, "ssh.workspaces.");
+		if (cJSON_IsNull(v) && (k || keys_of_one || table_is_group(path)))
+			cJSON_Delete(cJSON_DetachItemViaPointer(obj, v));
+		else if (cJSON_IsObject(v) && (table_is_group(path) || keys_of_one))
+			drop_nulls(v, path);
+	}
+}
+
+void table_modernize(cJSON *root)
+{
+	static const char *const lists[] = { "skills", "mcpServers" };
+	if (!cJSON_IsObject(root))
+		return;
+	drop_nulls(root, "");
+	const cJSON *port = cJSON_GetObjectItemCaseSensitive(root, "port");
+	if (cJSON_IsNumber(port) && port->valuedouble == 0)
+		cJSON_DeleteItemFromObjectCaseSensitive(root, "port");
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		const cJSON *v = cJSON_GetObjectItemCaseSensitive(root, lists[i]);
+		if (cJSON_IsObject(v) && !v->child)
+			json_set(root, lists[i], cJSON_CreateArray());
+	}
+	cJSON *scripts = cJSON_GetObjectItemCaseSensitive(root, "scripts");
+	const cJSON *one = cJSON_GetObjectItemCaseSensitive(scripts, "post_start");
+	if (!cJSON_IsString(one))
+		return;
+	/* Its later versions ran the folder of the user's scripts after the one. */
+	cJSON *list = cJSON_CreateArray();
+	if (*one->valuestring)
+		json_push_str(list, one->valuestring);
+	json_push_str(list, "~/.perry/userscripts");
+	json_set(scripts, "post_start", list);
+}
+
 int table_check(const cJSON *root, void (*warn)(void *, const char *, const char *), void *ctx, struct perry_err **err)
 {
 	if (!cJSON_IsObject(root))

@@ -10,6 +10,9 @@ bool table_is_group(const char *path);
 /* The nearest known key to an unknown path, at the level where it goes wrong. Caller frees; NULL when nothing is near.
  */
 char *table_nearest(const char *path);
+/* Brings what the original's versions wrote into today's shape: null is absent, one script is a list of one, a port of
+ * 0 is the default, lists that are none are empty. */
+void table_modernize(cJSON *root);
 /* Checks a whole file. warn is called for unknown keys. */
 int table_check(const cJSON *root, void (*warn)(void *ctx, const char *key, const char *nearest), void *ctx,
 		struct perry_err **err);

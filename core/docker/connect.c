@@ -131,6 +131,16 @@ int docker_broke_off(struct docker *d, struct perry_err **err, const char *what)
 	return perry_fail(err, PERRY_EUNAVAILABLE, "the Docker Engine at %s went away: %s", d->host, what);
 }
 
+static int hangs(struct docker *d, struct perry_err **err)
+{
+	forget_version(d);
+	return perry_fail(
+		err, PERRY_EUNAVAILABLE, "the Docker Engine at %s does not answer; %s", d->host,
+		str_starts(d->host, "unix://")
+			? "it may hang: see journalctl -u docker, and restart it (sudo systemctl restart docker)"
+			: "it may hang: restart it there");
+}
+
 /* Says an error of http_do in terms of the engine. */
 static int transport_failed(struct docker *d, const struct http_res *res, struct perry_err *take_e,
 			    struct perry_err **err)
@@ -194,6 +204,62 @@ static int refused(const struct http_res *res, const char *method, const char *p
 	return -1;
 }
 
+/* --- an engine that hangs --- */
+
+/* Calls may take minutes; an engine that hangs is told from one that works by a call that never takes long. */
+enum { QUIET_MS = 5000, PING_MS = 10000 };
+
+struct quiet {
+	struct docker *d;
+	struct docker_cancel *cancel;
+	bool hangs;
+};
+
+static int ping(struct docker *d, int timeout_ms, struct docker_cancel *cancel, struct perry_err **err)
+{
+	cleanup_http_res struct http_res res = { 0 };
+	struct http_req req = { .url = "/_ping",
+				.timeout_ms = timeout_ms,
+				.cancelled = cancel ? &cancel->set : NULL,
+				.cancel_fd = cancel ? cancel->fd : -1 };
+	struct perry_err *e = NULL;
+	atomic_fetch_add(&d->requests, 1);
+	if (http_do(d->http, &req, &res, &e) == 0)
+		return 0; /* whatever it says */
+	if (e->code != PERRY_ETIMEOUT)
+		return transport_failed(d, &res, e, err);
+	perry_err_free(e);
+	return hangs(d, err);
+}
+
+static bool goes_on(void *ctx)
+{
+	struct quiet *q = ctx;
+	cleanup_err struct perry_err *e = NULL;
+	q->hangs = ping(q->d, PING_MS, q->cancel, &e) < 0 && e->code == PERRY_EUNAVAILABLE;
+	return !q->hangs;
+}
+
+static void set_quiet(struct http_req *req, struct quiet *q)
+{
+	req->quiet = goes_on;
+	req->quiet_ctx = q;
+	req->quiet_ms = QUIET_MS;
+}
+
+static int failed(struct quiet *q, const struct http_res *res, struct perry_err *take_e, struct perry_err **err)
+{
+	if (!q->hangs)
+		return transport_failed(q->d, res, take_e, err);
+	perry_err_free(take_e);
+	return hangs(q->d, err);
+}
+
+int docker_answers(struct docker *d, int timeout_ms, struct perry_err **err)
+{
+	return ping(d, timeout_ms, NULL, err);
+}
+
 /* --- version --- */
 
 /* "1.41" to 41; 0 when it is missing, -1 when it is no such version. */
@@ -231,10 +297,12 @@ int docker_version(struct docker *d, cJSON **out, struct perry_err **err)
 {
 	cleanup_http_res struct http_res res = { 0 };
 	struct http_req req = { .url = "/version", .timeout_ms = DOCKER_TIMEOUT_MS };
+	struct quiet q = { .d = d };
 	struct perry_err *e = NULL;
+	set_quiet(&req, &q);
 	atomic_fetch_add(&d->requests, 1);
 	if (http_do(d->http, &req, &res, &e) != 0)
-		return transport_failed(d, &res, e, err);
+		return failed(&q, &res, e, err);
 	if (res.status != 200)
 		return refused(&res, "GET", req.url, err);
 	cleanup_json cJSON *version =
@@ -276,8 +344,10 @@ static int request(struct docker *d, struct http_req *req, struct docker_cancel 
 {
 	const char *path = req->url;
 	const char *method = req->method ? req->method : "GET";
+	struct quiet q = { .d = d, .cancel = cancel };
 	req->cancelled = cancel ? &cancel->set : NULL;
 	req->cancel_fd = cancel ? cancel->fd : -1;
+	set_quiet(req, &q);
 	for (int attempt = 0;; attempt++) {
 		int minor;
 		struct perry_err *e = NULL;
@@ -289,7 +359,7 @@ static int request(struct docker *d, struct http_req *req, struct docker_cancel 
 		int rc = stream ? http_hijack(d->http, req, stream, res, &e) : http_do(d->http, req, res, &e);
 		req->url = path;
 		if (rc != 0)
-			return transport_failed(d, res, e, err);
+			return failed(&q, res, e, err);
 		if (attempt == 0 && !req->fill && is_version_refused(res)) {
 			http_res_free(res);
 			forget_version(d);

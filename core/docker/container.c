@@ -108,10 +108,16 @@ int docker_container_remove(struct docker *d, const char *id, bool force, struct
 
 int docker_container_inspect(struct docker *d, const char *id, cJSON **out, struct perry_err **err)
 {
+	return docker_container_look(d, id, 0, NULL, out, err);
+}
+
+int docker_container_look(struct docker *d, const char *id, int timeout_ms, struct docker_cancel *cancel, cJSON **out,
+			  struct perry_err **err)
+{
 	cleanup_buf struct buf path = { 0 };
 	if (container_path(&path, id, "json", err) != 0)
 		return -1;
-	return docker_call(d, "GET", path.data, NULL, 0, out, err);
+	return docker_call_until(d, "GET", path.data, NULL, timeout_ms, cancel, out, err);
 }
 
 int docker_container_list(struct docker *d, const cJSON *filters, cJSON **out, struct perry_err **err)

@@ -24,6 +24,9 @@ const char *docker_host(const struct docker *d);
 uint64_t docker_requests(const struct docker *d);
 /* GET /version; negotiates the API version on first use and again after the engine came back. *out is the caller's. */
 int docker_version(struct docker *d, cJSON **out, struct perry_err **err);
+/* Does it answer at all? A call that never takes long: PERRY_EUNAVAILABLE, with what to do, when it is away or hangs.
+ * The other calls ask this themselves when they have to wait. */
+int docker_answers(struct docker *d, int timeout_ms, struct perry_err **err);
 int docker_info(struct docker *d, cJSON **out, struct perry_err **err);
 
 /* A flag that another thread sets to end a call early (PERRY_ECANCELLED). The fd becomes readable then, so that blocked
@@ -49,6 +52,9 @@ int docker_container_remove(struct docker *d, const char *id, bool force,
 			    struct perry_err **err); /* absent is success; named volumes stay, anonymous ones go */
 int docker_container_inspect(struct docker *d, const char *id, cJSON **out,
 			     struct perry_err **err); /* PERRY_ENOTFOUND when absent */
+/* The same within timeout_ms: an engine that answers may still hang over one container. */
+int docker_container_look(struct docker *d, const char *id, int timeout_ms, struct docker_cancel *cancel, cJSON **out,
+			  struct perry_err **err);
 /* filters: {"label":["a=b"]} or NULL. All states. */
 int docker_container_list(struct docker *d, const cJSON *filters, cJSON **out, struct perry_err **err);
 /* Commits a container to repo:tag without pausing it; id_out (80 bytes) gets the image id. The engine bakes the

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/process.h"
@@ -10,6 +11,7 @@
 #include "docker/step_argv.h"
 #include "lua/internal.h"
 #include "net/http.h"
+#include "policy/contract/access.h"
 #include "policy/pack/packs.h"
 #include "policy/tool/preview.h"
 #include "store/store.h"
@@ -385,10 +387,43 @@ static cJSON *answer_headers(const struct http_res *res)
 	return out;
 }
 
-/* {url=, method=, headers={}, body= or json=, timeout=seconds} */
-static int call_http(struct lua_hooks *s, const char *method, const cJSON *args, cJSON **out, struct perry_err **err)
+/* What a pack reaches by a name that it lists itself: the internet, but neither this machine nor what is around it. */
+static bool is_outside(void *ctx, const struct sockaddr *to)
 {
-	static const struct http_options options = { .env_proxy = true, .connect_timeout_ms = 5000, .keep = 1 };
+	struct lua_hooks *s = ctx;
+	const char *range = s->config ? config_str(s->config, "networkRange") : NULL;
+	cleanup_json cJSON *subnets = NULL;
+	struct in_addr v4;
+	const cJSON *row;
+	if (!address_is_public(to) || address_is_own(to))
+		return false;
+	if (!address_v4(to, &v4))
+		return true; /* workspaces' networks have IPv4 alone */
+	if ((range && address_in(v4, range)) || store_subnets(s->host->setup.store, &subnets, NULL) < 0)
+		return false;
+	cJSON_ArrayForEach(row, subnets)
+		if (address_in(v4, json_str_or(row, "subnet", "")))
+			return false;
+	return true;
+}
+
+struct http_options hooks_http(struct lua_hooks *s, const char *layer, const char *url)
+{
+	struct http_options o = { .env_proxy = true, .connect_timeout_ms = 5000, .keep = 1 };
+	for (size_t i = 0; i < s->setup.nlayers; i++) {
+		const struct access_layer about = { .name = s->layers[i].name, .needs = s->layers[i].needs };
+		if ((!layer || strcmp(about.name, layer) == 0) && access_reach(&about, url) == REACH_PUBLIC)
+			o.reach = is_outside;
+	}
+	o.reach_ctx = s;
+	return o;
+}
+
+/* {url=, method=, headers={}, body= or json=, timeout=seconds} */
+static int call_http(struct lua_hooks *s, const char *layer, const char *method, const cJSON *args, cJSON **out,
+		     struct perry_err **err)
+{
+	const struct http_options options = hooks_http(s, layer, json_str_or(args, "url", ""));
 	struct outgoing o = { 0 };
 	struct http *http = NULL;
 	cleanup_http_res struct http_res res = { 0 };
@@ -495,9 +530,9 @@ int hooks_call(void *ctx, const char *layer, const char *name, const cJSON *args
 	if (strcmp(name, "docker.exec") == 0)
 		return call_exec(s, args, out, err);
 	if (strcmp(name, "http.get") == 0)
-		return call_http(s, "GET", args, out, err);
+		return call_http(s, layer, "GET", args, out, err);
 	if (strcmp(name, "http.request") == 0)
-		return call_http(s, json_str_or(args, "method", "POST"), args, out, err);
+		return call_http(s, layer, json_str_or(args, "method", "POST"), args, out, err);
 	if (strcmp(name, "run") == 0)
 		return call_run(s, args, out, err);
 	if (strcmp(name, "kv.get") == 0)

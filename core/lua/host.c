@@ -275,3 +275,11 @@ void lua_host_goodbye(struct lua_host *h)
 	if (run_lua(h, NULL, NULL, "background", "action", arg, NULL, &e) < 0)
 		log_warn("agent", "on_agent_stop: %s", perry_msg(e));
 }
+
+void lua_host_tidy_up(struct lua_host *h)
+{
+	cleanup_json cJSON *none = cJSON_CreateObject();
+	cleanup_err struct perry_err *why = NULL;
+	if (run_lua(h, NULL, NULL, "background", "ending", none, NULL, &why) < 0)
+		log_warn("agent", "%s", perry_msg(why));
+}

@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "docker/docker.h"
 #include "lua/lua.h"
+#include "net/http.h"
 #include "ops/ops.h"
 #include "policy/policy.h"
 
@@ -117,6 +118,8 @@ int secret_resolve(struct run *r, const cJSON *value, struct buf *out, struct pe
 /* hooks.c: answers what hooks ask for (policy_setup.call). */
 struct lua_hooks *hooks_of_run(struct run *r);
 int hooks_call(void *ctx, const char *layer, const char *name, const cJSON *args, cJSON **out, struct perry_err **err);
+/* How to connect for a layer of hooks (NULL: whichever may have named the URL). Only as long as s lives. */
+struct http_options hooks_http(struct lua_hooks *s, const char *layer, const char *url);
 void run_store_decisions(struct run *r);
 
 /* background.c: jobs in order, on threads of their own. */

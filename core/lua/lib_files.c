@@ -1,5 +1,6 @@
 /* require "files": looks at files of this machine, and bundles: what `perry-step apply` puts into a workspace. A
  * bundle's bytes may be secrets; they are never Lua values. */
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -39,6 +40,17 @@ static int l_expand(lua_State *L)
 }
 
 /* stat(path): {type="file"|"dir"|"other", mode, size, uid, mtime (ns)}, or nil and why. */
+/* locked(path): does somebody hold a lock on it? nil where that cannot be known. */
+static int l_locked(lua_State *L)
+{
+	int locked = file_locked(luaL_checkstring(L, 1));
+	if (locked < 0)
+		lua_pushnil(L);
+	else
+		lua_pushboolean(L, locked);
+	return 1;
+}
+
 static int l_stat(lua_State *L)
 {
 	struct stat st;
@@ -241,6 +253,17 @@ static int l_env(lua_State *L)
 	return box_ok(L, b, 0);
 }
 
+/* reach(bundle, address): whether it is reached from there, is said as "[perry] reaches ADDRESS". */
+static int l_reach(lua_State *L)
+{
+	struct box *bundle = luaL_checkudata(L, 1, "perry.box");
+	const char *address = luaL_checkstring(L, 2);
+	struct in_addr a;
+	luaL_argcheck(L, inet_pton(AF_INET, address, &a) == 1, 2, "no IPv4 address");
+	buf_addf(&bundle->buf, "reach %s\n", address);
+	return 0;
+}
+
 /* seal(bundle, ready): complete; to be given to docker.exec or boot. */
 static int l_seal(lua_State *L)
 {
@@ -331,9 +354,13 @@ static int l_is_mounted(lua_State *L)
 int lib_files(lua_State *L)
 {
 	static const luaL_Reg fns[] = {
-		{ "home", l_home }, { "expand", l_expand }, { "stat", l_stat },     { "is_mounted", l_is_mounted },
-		{ "read", l_read }, { "names", l_names },   { "bundle", l_bundle }, { "add", l_add },
-		{ "env", l_env },   { "seal", l_seal },     { "boot", l_boot },     { 0 },
+		{ "home", l_home },     { "expand", l_expand },
+		{ "stat", l_stat },     { "is_mounted", l_is_mounted },
+		{ "read", l_read },     { "names", l_names },
+		{ "bundle", l_bundle }, { "add", l_add },
+		{ "env", l_env },       { "seal", l_seal },
+		{ "boot", l_boot },     { "locked", l_locked },
+		{ "reach", l_reach },   { 0 },
 	};
 	luaL_newlib(L, fns);
 	return 1;

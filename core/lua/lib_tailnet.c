@@ -20,7 +20,6 @@
 #include "tailscale/control.h"
 #include "tailscale/evidence.h"
 
-#define KEY_MAX           512
 #define MINT_EXPIRY_S     600
 #define MINT_EXPIRY_MAX_S (24 * 3600)
 #define FETCH_TIMEOUT_MS  10000
@@ -313,8 +312,9 @@ static int header_lines(struct run *r, const cJSON *headers, char *out[34], stru
 
 static int key_of_http(struct run *r, const cJSON *key, struct buf *out, struct perry_err **err)
 {
-	static const struct http_options options = { .env_proxy = true, .connect_timeout_ms = 5000, .keep = 1 };
 	const char *url = json_str_or(key, "url", "");
+	/* Who answered it is not told; where a pack lists the host, it may have been the pack. */
+	const struct http_options options = hooks_http(hooks_of_run(r), NULL, url);
 	cleanup_free char *shown = xstrndup(url, strcspn(url, "?#"));
 	char *lines[34] = { 0 };
 	struct http *http = NULL;
@@ -351,34 +351,7 @@ static int key_of_http(struct run *r, const cJSON *key, struct buf *out, struct 
 	return rc;
 }
 
-/* --- what a key looks like --- */
-
-int lua_key_check(const char *key, const char *where, struct perry_err **err)
-{
-	static const struct {
-		const char *prefix, *what;
-	} wrong[] = {
-		{ "tskey-api-", "an API access token" },         { "tskey-client-", "the secret of an OAuth client" },
-		{ "tskey-webhook-", "the secret of a webhook" }, { "tskey-scim-", "a SCIM key" },
-		{ "hskey-api-", "a Headscale API key" },
-	};
-	size_t n = strlen(key);
-	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
-		if (str_starts(key, wrong[i].prefix))
-			return perry_fail(err, PERRY_EINPUT,
-					  "%s is %s (%s...), not an auth key: make an auth key (tskey-auth-...), or "
-					  "name it under tailscale.credentials in "
-					  "config.json, and keys are made with it",
-					  where, wrong[i].what, wrong[i].prefix);
-	bool word = n >= 8 && n <= KEY_MAX;
-	for (const char *p = key; word && *p; p++)
-		word = isgraph((unsigned char)*p) && *p != '"' && *p != '\\';
-	if (!word)
-		return perry_fail(err, PERRY_EINPUT,
-				  "%s is no auth key: expected one word of 8 to %d characters, such as tskey-auth-...",
-				  where, KEY_MAX);
-	return 0;
-}
+/* --- what a key is --- */
 
 /* Tells two keys apart without saying anything of either. */
 static void fingerprint(struct run *r, const char *key, char out[17])
@@ -421,7 +394,7 @@ static int resolve(struct run *r, const cJSON *key, struct box *secret, struct a
 	while (b->len && isspace((unsigned char)b->data[b->len - 1]))
 		b->data[--b->len] = 0;
 	cleanup_free char *where = xasprintf("what perry.key.%s gives", kind);
-	return lua_key_check(buf_str(b), where, err);
+	return config_check_key_word(buf_str(b), where, err);
 }
 
 /* key(answer): the auth_key hook's answer ({"$key": {kind=...}}) as {secret=box, kind, fingerprint}, and for a key that

@@ -47,6 +47,8 @@ int lua_runner(void *host, struct op *op, cJSON **result, struct perry_err **err
 int lua_host_boot(struct lua_host *h, struct ops *ops, struct perry_err **err);
 /* Runs on_agent_stop and waits for it. */
 void lua_host_goodbye(struct lua_host *h);
+/* Removes what an agent that has ended needs no more; waits for the engine. */
+void lua_host_tidy_up(struct lua_host *h);
 
 /* The plan that an operation of this kind would make, and what it would do with an existing container ("changes");
  * nothing is touched. name may be one that does not exist (kind "create"). request and caller may be NULL. *out is the
@@ -66,9 +68,6 @@ int lua_host_ports(struct lua_host *h, const char *name, const cJSON *ports, cJS
 int lua_host_tailnet(struct lua_host *h, const char *what, const cJSON *arg, cJSON **out, struct perry_err **err);
 /* What doctor finds of workspaces on the tailnet: [{check, ok, message, mend}], the caller's. */
 int lua_host_doctor(struct lua_host *h, cJSON **out, struct perry_err **err);
-/* Is this an auth key by its form? PERRY_EINPUT says what it is instead and what to do, never the text; where: "what
- * was given". */
-int lua_key_check(const char *key, const char *where, struct perry_err **err);
 
 /* The idle hook's answer about a workspace, {"action","reason","next"}, the caller's. */
 int lua_host_idle(struct lua_host *h, const char *name, const cJSON *activity, cJSON **answer, struct perry_err **err);

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <curl/curl.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <string.h>
 #include <strings.h>
@@ -22,6 +23,8 @@ struct http {
 	char *unix_path; /* of a unix socket, or NULL */
 	char *ca, *cert, *key;
 	bool insecure, env_proxy;
+	bool (*reach)(void *ctx, const struct sockaddr *to);
+	void *reach_ctx;
 	int connect_ms;
 	int keep;
 	pthread_mutex_t lock; /* of the two below */
@@ -110,6 +113,8 @@ int http_new(struct http **out, const struct http_options *o, struct perry_err *
 	h->key = xstrdup(o->key_file);
 	h->insecure = o->insecure;
 	h->env_proxy = o->env_proxy;
+	h->reach = o->reach;
+	h->reach_ctx = o->reach_ctx;
 	h->connect_ms = o->connect_timeout_ms > 0 ? o->connect_timeout_ms : CONNECT_MS;
 	h->keep = o->keep > 0 ? o->keep : KEEP;
 	pthread_mutex_init(&h->lock, NULL);
@@ -178,6 +183,12 @@ bool http_header(const struct http_res *res, const char *name, char *value, size
 /* The connection's sockets must not leak into the programs that other threads start. */
 static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
 {
+	struct http_call *c = ctx;
+	if (c->reach && !c->reach(c->reach_ctx, &a->addr)) {
+		if (getnameinfo(&a->addr, a->addrlen, c->refused, sizeof c->refused, NULL, 0, NI_NUMERICHOST) != 0)
+			strcpy(c->refused, "?");
+		return CURL_SOCKET_BAD;
+	}
 	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
@@ -243,6 +254,21 @@ static bool is_cancelled(const struct http_req *req)
 	return req->cancelled && atomic_load(req->cancelled);
 }
 
+/* Milliseconds until quiet() has to be asked, which is done when they are over; 0: it gave the call up. */
+static int64_t quiet_left(struct http_call *c)
+{
+	const struct http_req *req = c->req;
+	if (!req->quiet || c->head_done)
+		return LONG_WAIT_MS;
+	int64_t since = c->asked > c->last_io ? c->asked : c->last_io, left = since + req->quiet_ms - clock_mono_ms();
+	if (left > 0)
+		return left;
+	if (!req->quiet(req->quiet_ctx))
+		return 0;
+	c->asked = clock_mono_ms();
+	return req->quiet_ms;
+}
+
 int http_time_left(struct http_call *c)
 {
 	const struct http_req *req = c->req;
@@ -263,6 +289,13 @@ int http_time_left(struct http_call *c)
 		c->ending = BY_SILENCE;
 		return 0;
 	}
+	int64_t quiet = quiet_left(c);
+	if (quiet <= 0) {
+		c->ending = is_cancelled(req) ? BY_CANCEL : BY_QUIET;
+		return 0;
+	}
+	if (quiet < wait)
+		wait = quiet;
 	if (req->cancelled && req->cancel_fd < 0 && wait > FLAG_LOOK_MS)
 		wait = FLAG_LOOK_MS;
 	return (int)wait;
@@ -351,6 +384,8 @@ int http_ended_by(const struct http_call *c, enum http_ending why, const char *u
 				  c->req->timeout_ms);
 	case BY_SILENCE:
 		return perry_fail(err, PERRY_ETIMEOUT, "%s was silent for %d ms", url, c->req->idle_timeout_ms);
+	case BY_QUIET:
+		return perry_fail(err, PERRY_ETIMEOUT, "%s does not answer", url);
 	default:
 		return perry_fail(err, PERRY_EINTERNAL, "%s: the transfer ended for no known reason", url);
 	}
@@ -367,6 +402,9 @@ int http_judge(struct http_call *c, CURLcode code, CURL *easy, const char *full_
 	if (c->ending != BY_ITSELF)
 		return http_ended_by(c, c->ending, url, err);
 	const char *text = c->text[0] ? c->text : curl_easy_strerror(code);
+	if (!res->connected && c->refused[0])
+		return perry_fail(err, PERRY_EPOLICY, "%s leads to %s, an address that may not be reached from here",
+				  url, c->refused);
 	if (!res->connected && curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os) == CURLE_OK && os) {
 		res->conn_errno = (int)os;
 		return perry_fail(err, PERRY_EUNAVAILABLE, "cannot connect to %s: %s", url, strerror((int)os));
@@ -395,6 +433,20 @@ char *http_full_url(const struct http *h, const struct http_req *req)
 	return xasprintf("%s%s%s", h->base, req->url[0] == '/' ? "" : "/", req->url);
 }
 
+/* As curl finds it, but for no_proxy. */
+static const char *proxy_of(const char *url)
+{
+	const char *const names[] = { strncasecmp(url, "https:", 6) == 0 ? "https_proxy" : "http_proxy",
+				      strncasecmp(url, "https:", 6) == 0 ? "HTTPS_PROXY" : "http_proxy", "all_proxy",
+				      "ALL_PROXY" };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const char *v = getenv(names[i]);
+		if (v && *v)
+			return v;
+	}
+	return NULL;
+}
+
 void http_set_common(const struct http *h, CURL *e, struct http_call *c, const char *url)
 {
 	curl_easy_setopt(e, CURLOPT_URL, url);
@@ -412,9 +464,15 @@ void http_set_common(const struct http *h, CURL *e, struct http_call *c, const c
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)h->connect_ms);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+	const char *proxy = h->env_proxy && h->reach ? proxy_of(url) : NULL;
 	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	if (!h->env_proxy)
-		curl_easy_setopt(e, CURLOPT_PROXY, "");
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, c);
+	c->reach = proxy ? NULL : h->reach;
+	c->reach_ctx = h->reach_ctx;
+	if (!h->env_proxy || h->reach)
+		curl_easy_setopt(e, CURLOPT_PROXY, proxy ? proxy : "");
+	if (proxy)
+		curl_easy_setopt(e, CURLOPT_NOPROXY, "");
 	if (h->unix_path)
 		curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, h->unix_path);
 	c->local = h->unix_path != NULL;

@@ -12,6 +12,7 @@
 #include "base/err.h"
 
 struct http;
+struct sockaddr;
 
 struct http_options {
 	const char *base;    /* "unix:///path", "http://host:port", "https://host[/prefix]", or NULL: each request has a
@@ -20,8 +21,13 @@ struct http_options {
 	const char *cert_file, *key_file; /* client certificate, or NULL */
 	bool insecure;                    /* the server's certificate is not checked */
 	bool env_proxy;                   /* honour http_proxy and the like */
-	int connect_timeout_ms;           /* 0: 10 s */
-	int keep;                         /* idle connections kept; 0: 8 */
+	/* May this address be connected to? NULL: any may. It is asked about each that the name led to, and the very
+	 * one is connected, so that no second look-up leads elsewhere. Where the environment names a proxy that one is
+	 * connected instead, for every host, and where it goes is its own to decide. */
+	bool (*reach)(void *ctx, const struct sockaddr *to);
+	void *reach_ctx;
+	int connect_timeout_ms; /* 0: 10 s */
+	int keep;               /* idle connections kept; 0: 8 */
 };
 /* Copies the options. Connects to nothing yet. PERRY_EINPUT for a base that is none of the above. */
 int http_new(struct http **out, const struct http_options *options, struct perry_err **err);
@@ -42,10 +48,15 @@ struct http_req {
 	int (*sink)(void *ctx, const char *bytes, size_t n);
 	/* Told once when the head of a 2xx answer is complete (res->status, http_header). */
 	void (*head)(void *ctx, const struct http_res *res);
-	void *ctx;                    /* of fill, sink and head */
-	size_t max;                   /* bytes of a collected body, PERRY_ETOOLARGE beyond; 0: 16 MiB */
-	int timeout_ms;               /* the whole call, PERRY_ETIMEOUT beyond; 0: none */
-	int idle_timeout_ms;          /* so long without a byte either way; 0: none */
+	void *ctx;           /* of fill, sink and head */
+	size_t max;          /* bytes of a collected body, PERRY_ETOOLARGE beyond; 0: 16 MiB */
+	int timeout_ms;      /* the whole call, PERRY_ETIMEOUT beyond; 0: none */
+	int idle_timeout_ms; /* so long without a byte either way; 0: none */
+	/* Asked on the caller's thread when no answer has begun and nothing went either way for quiet_ms, and again
+	 * after as long: should the call go on waiting? False ends it (PERRY_ETIMEOUT). */
+	bool (*quiet)(void *quiet_ctx);
+	void *quiet_ctx;
+	int quiet_ms;
 	const atomic_bool *cancelled; /* set by another thread: PERRY_ECANCELLED, or NULL */
 	int cancel_fd; /* readable when cancelled is set; -1 (or no cancelled): the flag alone is looked at every 50 ms
 			*/
@@ -61,7 +72,8 @@ void http_res_free(struct http_res *res);
 #define cleanup_http_res __attribute__((cleanup(http_res_free)))
 
 /* One request. *res is filled as far as it came, also on failure; the caller frees it.
- * PERRY_EUNAVAILABLE: no connection, or it broke; PERRY_EINPUT: no such kind of URL. Texts name neither query nor
+ * PERRY_EUNAVAILABLE: no connection, or it broke; PERRY_EPOLICY: none of the host's addresses may be reached;
+ * PERRY_EINPUT: no such kind of URL. Texts name neither query nor
  * headers. */
 int http_do(struct http *h, const struct http_req *req, struct http_res *res, struct perry_err **err);
 /* A header's value into a caller's buffer (cut to n); false when the answer has none. Of several the last one. */

@@ -2,6 +2,7 @@
 #ifndef PERRY_NET_HTTP_PRIV_H
 #define PERRY_NET_HTTP_PRIV_H
 #include <curl/curl.h>
+#include <sys/socket.h>
 
 #include "net/http.h"
 
@@ -15,18 +16,21 @@ struct http_slot {
 	struct http_slot *next;
 };
 
-enum http_ending { BY_ITSELF, BY_SINK, BY_FILL, BY_SIZE, BY_CANCEL, BY_TIME, BY_SILENCE };
+enum http_ending { BY_ITSELF, BY_SINK, BY_FILL, BY_SIZE, BY_CANCEL, BY_TIME, BY_SILENCE, BY_QUIET };
 
 /* One call under way. */
 struct http_call {
 	const struct http_req *req;
 	struct http_res *res;
 	size_t max;
-	int64_t deadline; /* monotonic ms, 0: none */
-	int64_t last_io;
+	int64_t deadline;       /* monotonic ms, 0: none */
+	int64_t last_io, asked; /* asked: when quiet() was, last */
 	enum http_ending ending;
 	bool head_done;
-	bool local; /* over a unix socket: the URL's host means nothing */
+	bool local;                                          /* over a unix socket: the URL's host means nothing */
+	bool (*reach)(void *ctx, const struct sockaddr *to); /* NULL: any address */
+	void *reach_ctx;
+	char refused[64]; /* the last address that it said no to */
 	char text[CURL_ERROR_SIZE];
 };
 

@@ -129,6 +129,11 @@ struct ws *ws_new(int take_fd, bool server, size_t max_message, const struct ws_
 	return w;
 }
 
+void ws_set_max_message(struct ws *w, size_t max_message)
+{
+	wslay_event_config_set_max_recv_msg_length(w->wslay, max_message);
+}
+
 void ws_feed_early(struct ws *w, const char *bytes, size_t n)
 {
 	buf_add(&w->early, bytes, n);

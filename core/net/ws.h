@@ -19,6 +19,7 @@ struct ws_io {
 typedef void (*ws_message_fn)(void *ctx, bool binary, const char *bytes, size_t n);
 
 struct ws *ws_new(int take_fd, bool server, size_t max_message, const struct ws_io *io, ws_message_fn fn, void *ctx);
+void ws_set_max_message(struct ws *w, size_t max_message); /* from the next message on */
 /* Bytes read before the hand-over; call ws_on_readable once after it, no poll knows of them. */
 void ws_feed_early(struct ws *w, const char *bytes, size_t n);
 int ws_fd(const struct ws *w);

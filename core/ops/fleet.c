@@ -49,7 +49,9 @@ static const char *status_of(const struct fleet *f, const struct entry *e)
 		return "creating";
 	if (strcmp(state, "error") == 0)
 		return "error";
-	return container_status(f, e, strcmp(state, "deleting") == 0 ? "stopped" : "missing");
+	/* One that never had a container of ours (taken over, adopted) misses none. */
+	bool had = *json_str_or(e->record, "containerId", "");
+	return container_status(f, e, !had || strcmp(state, "deleting") == 0 ? "stopped" : "missing");
 }
 
 static cJSON *view(const struct fleet *f, const struct entry *e)

@@ -16,6 +16,8 @@
  * fails is one system call. */
 #define RETRY_FIRST_MS 50
 #define RETRY_MAX_MS   500
+/* One container that the engine hangs over holds the others up for so long, once. */
+#define LOOK_MS 1000
 
 struct follow {
 	struct fleet *f;
@@ -43,19 +45,28 @@ static const char *workspace_of(const cJSON *labels)
 	return cJSON_IsString(v) ? v->valuestring : NULL;
 }
 
-static void look_at(struct fleet *f, const char *id)
+bool fleet_look(struct fleet *f, const char *id, int timeout_ms, struct docker_cancel *cancel)
 {
 	cleanup_json cJSON *inspect = NULL;
 	cleanup_err struct perry_err *err = NULL;
-	if (docker_container_inspect(f->docker, id, &inspect, &err) == 0) {
+	if (docker_container_look(f->docker, id, timeout_ms, cancel, &inspect, &err) == 0) {
 		const char *workspace = workspace_of(json_at(inspect, "Config.Labels"));
 		if (workspace)
 			fleet_news(f, workspace, json_str(inspect, "Name"), fleet_container_of(inspect));
 	} else if (err->code == PERRY_ENOTFOUND) {
 		fleet_gone(f, id);
-	} else {
+	} else if (err->code == PERRY_ETIMEOUT) {
+		return false;
+	} else if (err->code != PERRY_ECANCELLED) {
 		log_warn("fleet", "%.12s: %s", id, perry_msg(err));
 	}
+	return true;
+}
+
+static void look_at(struct fleet *f, const char *id)
+{
+	if (fleet_is_late(f, id) || !fleet_look(f, id, LOOK_MS, &f->cancel))
+		fleet_later(f, id);
 }
 
 /* What is done in a container does not change its state, and there is much of it. */
@@ -179,9 +190,14 @@ int fleet_follow(struct fleet *f, struct perry_err **err)
 	f->cancel.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (f->cancel.fd < 0)
 		return perry_fail_errno(err, errno, "fleet");
+	if (fleet_later_open(f, err)) {
+		close(f->cancel.fd);
+		return -1;
+	}
 	int rc = pthread_create(&f->thread, NULL, follow, f);
 	if (rc == 0)
 		return 0;
+	fleet_later_close(f);
 	close(f->cancel.fd);
 	return perry_fail_errno(err, rc, "fleet: cannot start a thread");
 }
@@ -195,5 +211,6 @@ void fleet_unfollow(struct fleet *f)
 	pthread_cond_broadcast(&f->changed);
 	pthread_mutex_unlock(&f->lock);
 	pthread_join(f->thread, NULL);
+	fleet_later_close(f);
 	close(f->cancel.fd);
 }

@@ -16,6 +16,12 @@ struct entry {
 	struct entry *next;
 };
 
+/* A container whose state the engine did not tell at once: it hangs over it. */
+struct late {
+	struct late *next;
+	char *id;
+};
+
 /* Ids of deleted workspaces, so that a late copy of their record does not bring them back. */
 #define FLEET_DELETED 64
 
@@ -25,13 +31,17 @@ struct fleet {
 	struct hub *hub;
 	pthread_t thread;
 	struct docker_cancel cancel; /* of the event stream */
+	pthread_t later;             /* the thread for what the engine is slow to tell of */
+	struct docker_cancel end;    /* of its calls */
 	pthread_mutex_t lock;        /* of all below */
 	pthread_cond_t changed;
 	struct entry *entries; /* by creation */
 	char *(*render)(const cJSON *record);
 	char *deleted[FLEET_DELETED];
 	unsigned ndeleted;
-	bool known; /* the engine's list was in at least once */
+	bool known;        /* the engine's list was in at least once */
+	struct late *late; /* containers that it has to look at, in this order */
+	char *looking;     /* the one that it looks at */
 	bool up, closing;
 	char *error;
 };
@@ -45,6 +55,14 @@ void fleet_all_news(struct fleet *f, const cJSON *containers);
 /* What we keep of an inspection. */
 cJSON *fleet_container_of(const cJSON *inspect);
 void fleet_engine(struct fleet *f, bool up, const char *error);
+
+/* The state of one container, within timeout_ms (0: the usual). False: not told in that time. */
+bool fleet_look(struct fleet *f, const char *id, int timeout_ms, struct docker_cancel *cancel);
+/* Later (fleet_later.c): looks that would hold up the news of others. */
+int fleet_later_open(struct fleet *f, struct perry_err **err);
+void fleet_later_close(struct fleet *f);
+void fleet_later(struct fleet *f, const char *id);
+bool fleet_is_late(struct fleet *f, const char *id);
 
 int fleet_follow(struct fleet *f, struct perry_err **err);
 void fleet_unfollow(struct fleet *f);

@@ -32,6 +32,7 @@ enum op_answer {
 	OP_KIND(delete,  true,  false, MAKES_NONE,   0,                             true,  false, false, ANSWER_SUCCESS) \
 	OP_KIND(sync,    true,  false, MAKES_NONE,   0,                             false, true,  false, ANSWER_SUCCESS) \
 	OP_KIND(prune,   false, false, MAKES_NONE,   OP_IS(prune),                  false, false, false, ANSWER_OWN) \
+	OP_KIND(adopt,   false, false, MAKES_NONE,   0,                             false, false, false, ANSWER_OWN) \
 	OP_KIND(build,   false, false, MAKES_NONE,   OP_IS(build),                  false, false, false, ANSWER_OWN)
 /* clang-format on */
 

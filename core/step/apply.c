@@ -1,8 +1,10 @@
 /* apply: a bundle of files from standard input into their places, those in the home as its user, all read before the
  * first is written. perry-bundle LENGTH                    of all that follows this line KIND MODE OWNER SIZE
- * PATHLENGTH        each entry's line, then the path and the bytes, without separators end READY READY 1: what waits
- * for the environment may go on KIND: file (replaces), default (only where there is none), block (the part of a text
+ * PATHLENGTH        each entry's line, then the path and the bytes, without separators reach ADDRESS: another
+ * workspace's, which should be out of reach; whether it is not, is said end READY READY 1: what waits for the
+ * environment may go on KIND: file (replaces), default (only where there is none), block (the part of a text
  * file between our marks). OWNER: user, root, or group: root's, and the user's group has what the mode says. */
+#include "step/reach.h"
 #include "step/step.h"
 
 #include <errno.h>
@@ -18,6 +20,8 @@
 #include "base/fd.h"
 #include "base/mem.h"
 
+#define TARGETS     4
+#define ANSWER_MS   20 /* there and back on one machine, which the kernel does at once; the files take most of it */
 #define BUNDLE_MAX  (64u << 20)
 #define BLOCK_BEGIN "# >>> perry: these lines are replaced at every sync >>>\n"
 #define BLOCK_END   "# <<< perry <<<\n"
@@ -36,6 +40,9 @@ struct bundle {
 	char *raw;
 	size_t len, at;
 	struct entry *first, **last;
+	char targets[TARGETS][16];
+	int fds[TARGETS], ntargets;
+	long long asked;
 	bool ready;
 };
 
@@ -110,6 +117,11 @@ static const char *parse(struct bundle *b)
 			return NULL;
 		}
 		char copy[128];
+		if (!strncmp(line, "reach ", 6) && nl - line - 6 < (long)sizeof *b->targets && b->ntargets < TARGETS) {
+			memcpy(b->targets[b->ntargets++], line + 6, (size_t)(nl - line - 6));
+			b->at += (size_t)(nl - line) + 1;
+			continue;
+		}
 		if (nl - line >= (long)sizeof copy - 1)
 			return "an entry's line is too long";
 		memcpy(copy, line, (size_t)(nl - line) + 1);
@@ -246,6 +258,20 @@ static int put_as_user(const struct bundle *b, const struct user *u, int report)
 	return exit_code(status);
 }
 
+static void ask_targets(struct bundle *b)
+{
+	b->asked = now_ms();
+	for (int i = 0; i < b->ntargets; i++)
+		b->fds[i] = reach_begin(b->targets[i]);
+}
+
+static void tell_targets(struct bundle *b, int report)
+{
+	for (int i = 0; i < b->ntargets; i++)
+		if (b->fds[i] >= 0 && reach_end(b->fds[i], (int)(b->asked + ANSWER_MS - now_ms())))
+			dprintf(report, "[perry] reaches %s\n", b->targets[i]);
+}
+
 int apply_bundle(int fd, int wait_ms, int report)
 {
 	struct bundle b = { 0 };
@@ -258,6 +284,7 @@ int apply_bundle(int fd, int wait_ms, int report)
 		dprintf(report, "[perry] apply: %s\n", problem);
 		return 1;
 	}
+	ask_targets(&b);
 	if (user_find(WORKSPACE_USER, &u)) {
 		dprintf(report, "[perry] apply: no user " WORKSPACE_USER " in this image\n");
 		return 1;
@@ -270,6 +297,7 @@ int apply_bundle(int fd, int wait_ms, int report)
 		dprintf(report, "[perry] apply: " READY_FILE ": %s\n", strerror(errno));
 		failed = 1;
 	}
+	tell_targets(&b, report);
 	dprintf(report, failed ? "[perry] apply: failed\n" : "[perry] apply: done\n");
 	return failed;
 }

@@ -44,7 +44,7 @@ static int dial(const struct sockaddr *to, in_port_t port)
 }
 
 /* The loopback addresses first, then the workspace's own: a server may be bound to that one alone. */
-static int find_server(in_port_t port)
+int server_dial(in_port_t port)
 {
 	const struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	const struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
@@ -77,7 +77,7 @@ int cmd_connect(int argc, char **argv)
 	long port = argc == 2 ? strtol(argv[1], &end, 10) : 0;
 	if (port < 1 || port > 65535 || *end)
 		die(EXIT_USAGE, "connect needs a port");
-	int fd = find_server((in_port_t)port);
+	int fd = server_dial((in_port_t)port);
 	if (fd < 0)
 		die(1, "nothing answers on port %ld: %s", port, strerror(errno));
 	/* A process for each direction: one that waits for the server to read must not keep it from being read. */

@@ -15,7 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define KEYS_DIR     WORKSPACE_HOME "/.perry/hostkeys"
+#define PERRY_DIR    WORKSPACE_HOME "/.perry"
+#define KEYS_DIR     PERRY_DIR "/hostkeys"
 #define PROFILE_FILE "/etc/profile.d/perry.sh"
 
 static struct {
@@ -110,11 +111,12 @@ void home_prepare(void)
 	own_home(&u);
 }
 
-/* A folder of root's, no link: what the user put in its place is moved aside, because root writes here. */
-static int root_dir(const char *path, mode_t mode)
+/* A folder and no link, of root's when a stranger there would be written to by root: what the user put in its place is
+ * moved aside. */
+static int real_dir(const char *path, mode_t mode, bool of_root)
 {
 	struct stat st;
-	if (!lstat(path, &st) && (!S_ISDIR(st.st_mode) || st.st_uid != 0)) {
+	if (!lstat(path, &st) && (!S_ISDIR(st.st_mode) || (of_root && st.st_uid != 0))) {
 		char *aside = xasprintf("%s.aside-%ld", path, (long)st.st_mtime);
 		int rc = rename(path, aside);
 		free(aside);
@@ -151,10 +153,15 @@ void home_host_keys(void)
 	if (access("/usr/sbin/sshd", X_OK) || access("/usr/bin/ssh-keygen", X_OK))
 		return;
 	/* On the home volume, so that a workspace that is made anew keeps its identity. */
-	if (make_dirs(WORKSPACE_HOME, 0755) || root_dir(WORKSPACE_HOME "/.perry", 0755) || root_dir(KEYS_DIR, 0700)) {
+	if (make_dirs(WORKSPACE_HOME, 0755) || real_dir(PERRY_DIR, 0755, false) || real_dir(KEYS_DIR, 0700, true)) {
 		warn_line(KEYS_DIR ": %s", strerror(errno));
 		return;
 	}
+	/* Scripts of the user's are kept there as well. Nobody of the workspace runs yet, so it is still that folder.
+	 */
+	struct user u;
+	if (!user_find(WORKSPACE_USER, &u) && lchown(PERRY_DIR, u.uid, u.gid))
+		warn_line(PERRY_DIR ": %s", strerror(errno));
 	for (int i = 0; i < 2; i++)
 		pids[i] = make_key(types[i]);
 	for (int i = 0; i < 2; i++)

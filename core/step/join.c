@@ -3,8 +3,8 @@
  * timeout: seconds, again}; key may be missing standard output: {"did", "state", "dnsName", "ip", "nodeId",
  * "keyExpiry", "tun", "magicDns", "health": [], "taken": {nodeId, online}, "error"} did: "nothing" (all was as wanted),
  * "set" (the name or a flag was changed), "up". taken: the device that has the wanted name. again: the name is asked
- * for once more, because who had it is gone. leave: logs out, and says {"left", "nodeId", "error", "timeout"}. Both
- * exit with 0, also when the answer has an error. */
+ * for once more, because who had it is gone. leave: logs out, and says {"left", "nodeId", "error", "timeout", "never"}.
+ * never: it has never been logged in, so there is no device. Both exit with 0, also when the answer has an error. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -595,6 +595,8 @@ int cmd_leave(int argc, char **argv)
 	print_text(&t, "error", error);
 	if (error && left_ms(&w) <= 0)
 		buf_adds(&t, ",\"timeout\":true");
+	if (!error && s.all.s && !json_is(json_get(s.all, "HaveNodeKey"), "true"))
+		buf_adds(&t, ",\"never\":true");
 	buf_adds(&t, "}\n");
 	fd_write_all(1, t.data, t.len);
 	free(output);

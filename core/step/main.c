@@ -14,7 +14,7 @@ static const struct {
 } commands[] = {
 	{ "init", cmd_init, "init" },
 	{ "exec", cmd_exec, "exec --id ID [--user U] [--cwd DIR] [--login] [--shell SHELL] [-- CMD ARGS...]" },
-	{ "run", cmd_run, "run --key KEY [--user U] [--cwd DIR] -- CMD ARGS..." },
+	{ "run", cmd_run, "run --key KEY [--user U] [--cwd DIR] [--quiet SECONDS] -- CMD ARGS..." },
 	{ "kill", cmd_kill, "kill ID [--signal NAME] [--grace SECONDS]" },
 	{ "write", cmd_write, "write PATH [--mode 0600] [--owner USER] [--size BYTES]" },
 	{ "ready", cmd_ready, "ready" },
@@ -22,8 +22,10 @@ static const struct {
 	{ "join", cmd_join, "join" },
 	{ "leave", cmd_leave, "leave [--timeout SECONDS]" },
 	{ "look", cmd_look, "look [ADDRESS...]" },
+	{ "reach", cmd_reach, "reach [ADDRESS...]" },
 	{ "watch", cmd_watch, "watch" },
 	{ "connect", cmd_connect, "connect PORT" },
+	{ "ask", cmd_ask, "ask PORT NAME..." },
 	{ "activity", cmd_activity, "activity" },
 };
 #define N_COMMANDS (ARRAY_LEN(commands))

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int proc_read(pid_t pid, struct proc *out)
@@ -67,6 +69,42 @@ int proc_signal_session(pid_t leader, int sig)
 	struct session_job job = { leader, sig, 0 };
 	proc_each(signal_member, &job);
 	return job.count;
+}
+
+/* --- what a session reads and writes --- */
+
+struct session_io {
+	pid_t leader;
+	unsigned long long bytes;
+};
+
+static void add_io(void *ctx, const struct proc *p)
+{
+	struct session_io *io = ctx;
+	unsigned long long in = 0, out = 0;
+	if (p->session != io->leader || p->state == 'Z' || p->state == 'X')
+		return;
+	char path[64];
+	struct stat st;
+	snprintf(path, sizeof path, "/proc/%d", (int)p->pid);
+	if (stat(path, &st))
+		return;
+	strcat(path, "/io");
+	setfsgid(st.st_gid); /* without CAP_SYS_PTRACE it is shown to its own user alone */
+	setfsuid(st.st_uid);
+	char *text = read_file(path, NULL);
+	setfsuid(geteuid());
+	setfsgid(getegid());
+	if (text && sscanf(text, "rchar: %llu wchar: %llu", &in, &out) == 2)
+		io->bytes += in + out;
+	free(text);
+}
+
+unsigned long long proc_session_io(pid_t leader)
+{
+	struct session_io io = { leader, 0 };
+	proc_each(add_io, &io);
+	return io.bytes;
 }
 
 int record_write(const char *path, pid_t pid)

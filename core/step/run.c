@@ -1,6 +1,7 @@
 /* run: a command once per key, whoever asks and however often. A supervisor that belongs to no caller runs it and keeps
  * its output and code; every caller, the first one too, only follows the files:
- * /run/perry/steps/KEY/{lock,out,pid,code}. */
+ * /run/perry/steps/KEY/{lock,out,pid,code}. --quiet SECONDS: one that writes nothing for so long, while none of its
+ * processes reads or writes anything, is ended with the code 124. */
 #include "step/step.h"
 
 #include <errno.h>
@@ -22,6 +23,11 @@
 
 /* The output lies in memory (a tmpfs): a command that prints without end must not eat it. */
 #define OUT_MAX (32LL << 20)
+
+#define LOOK_MS     1000 /* how often a command with a deadline is looked at */
+#define LOOK_MAX_MS 3000 /* a look that comes later was frozen with the workspace, or asleep with the machine */
+#define GRACE_MS    2000 /* between asking it to end, and ending it */
+#define EXIT_QUIET  124
 
 struct step {
 	char *lock, *out, *pid, *code, *dir;
@@ -60,8 +66,39 @@ static bool drain(int fd, struct sink *s)
 	}
 }
 
-static void pump(pid_t child, int fd, struct sink *s, const struct step *st)
+/* A command that may not be quiet for longer than so long. */
+struct quiet {
+	long long most, so_far, looked, kill_at; /* ms; most 0: it may */
+	long long written;                       /* as of the last look */
+	unsigned long long io;
+	bool ended; /* by us */
+};
+
+static void look_at_silence(struct quiet *q, pid_t child, const struct sink *s)
 {
+	long long now = now_ms(), passed = now - q->looked;
+	if (!q->most || passed < LOOK_MS)
+		return;
+	q->looked = now;
+	if (q->ended) {
+		if (now >= q->kill_at)
+			proc_signal_session(child, SIGKILL);
+		return;
+	}
+	unsigned long long io = proc_session_io(child);
+	q->so_far = s->n != q->written || io != q->io ? 0 : q->so_far + (passed < LOOK_MAX_MS ? passed : LOOK_MAX_MS);
+	q->written = s->n;
+	q->io = io;
+	if (q->so_far < q->most)
+		return;
+	q->ended = true;
+	q->kill_at = now + GRACE_MS;
+	proc_signal_session(child, SIGTERM);
+}
+
+static void pump(pid_t child, int fd, struct sink *s, const struct step *st, long long quiet_ms)
+{
+	struct quiet q = { .most = quiet_ms, .looked = now_ms() };
 	sigset_t chld;
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
@@ -76,9 +113,11 @@ static void pump(pid_t child, int fd, struct sink *s, const struct step *st)
 		bool ended = !over && waitpid(child, &status, WNOHANG) == child;
 		if (polls[0].fd >= 0 && !drain(fd, s))
 			polls[0].fd = -1;
+		if (!ended && !over)
+			look_at_silence(&q, child, s);
 		if (ended) { /* after the drain: all that it wrote itself stands in out before code does */
 			char text[16];
-			snprintf(text, sizeof text, "%d\n", exit_code(status));
+			snprintf(text, sizeof text, "%d\n", q.ended ? EXIT_QUIET : exit_code(status));
 			put_file(st->code, text, 0600);
 			over = true;
 		}
@@ -86,7 +125,7 @@ static void pump(pid_t child, int fd, struct sink *s, const struct step *st)
 	/* Background processes that it left keep their output: we read on until the last one closes it. */
 }
 
-static void supervise(struct launch *l, const struct step *st, int out)
+static void supervise(struct launch *l, const struct step *st, int out, long long quiet_ms)
 {
 	int go[2], pipefd[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t all;
@@ -117,7 +156,7 @@ static void supervise(struct launch *l, const struct step *st, int out)
 	}
 	close(go[1]);
 	fcntl(pipefd[0], F_SETFL, O_NONBLOCK);
-	pump(pid, pipefd[0], &s, st);
+	pump(pid, pipefd[0], &s, st, quiet_ms);
 	_exit(0);
 }
 
@@ -130,7 +169,7 @@ static int lock_file(const char *path)
 }
 
 /* Under the lock. The supervisor holds a lock on out as long as it lives. */
-static void ensure_started(struct launch *l, const char *user, const struct step *st)
+static void ensure_started(struct launch *l, const char *user, const struct step *st, long long quiet_ms)
 {
 	struct proc p;
 	int lock = lock_file(st->lock);
@@ -155,7 +194,7 @@ static void ensure_started(struct launch *l, const char *user, const struct step
 				die(EXIT_STEP, "fork: %s", strerror(errno));
 			if (pid == 0) {
 				close(lock);
-				supervise(l, st, out);
+				supervise(l, st, out, quiet_ms);
 			}
 		}
 	}
@@ -190,7 +229,7 @@ static int follow(const struct step *st)
 			return atoi(code);
 		struct pollfd p = { watch, POLLIN, 0 };
 		if (poll(&p, 1, woken ? 500 : 20) == 0 && supervisor_gone(out) && access(st->code, F_OK))
-			ensure_started(NULL, NULL, st);
+			ensure_started(NULL, NULL, st, 0);
 		while (woken && read(watch, bytes, sizeof bytes) > 0)
 			;
 	}
@@ -201,9 +240,12 @@ int cmd_run(int argc, char **argv)
 	static const struct option options[] = { { "key", required_argument, 0, 'k' },
 						 { "user", required_argument, 0, 'u' },
 						 { "cwd", required_argument, 0, 'c' },
+						 { "quiet", required_argument, 0, 'q' },
 						 { 0 } };
 	const char *key = NULL, *user = WORKSPACE_USER;
 	struct launch l = { 0 };
+	long long quiet_ms = 0;
+	char *end;
 	int o;
 	while ((o = getopt_long(argc, argv, "+", options, NULL)) != -1) {
 		switch (o) {
@@ -215,6 +257,11 @@ int cmd_run(int argc, char **argv)
 			break;
 		case 'c':
 			l.cwd = optarg;
+			break;
+		case 'q':
+			quiet_ms = strtoll(optarg, &end, 10) * 1000;
+			if (*end || quiet_ms <= 0 || quiet_ms > 86400000)
+				die(EXIT_USAGE, "--quiet takes seconds, not %s", optarg);
 			break;
 		default:
 			return EXIT_USAGE;
@@ -232,6 +279,6 @@ int cmd_run(int argc, char **argv)
 	st.code = xasprintf("%s/code", st.dir);
 	if (make_dirs(STEPS_DIR, 0700) || make_dirs(st.dir, 0700))
 		die(EXIT_STEP, "%s: %s", st.dir, strerror(errno));
-	ensure_started(&l, user, &st);
+	ensure_started(&l, user, &st, quiet_ms);
 	return follow(&st);
 }

@@ -25,6 +25,7 @@ enum { EXIT_USAGE = 2, EXIT_NO_TARGET = 3, EXIT_STEP = 125, EXIT_CANNOT_RUN = 12
 int cmd_init(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_ask(int argc, char **argv);
 int cmd_kill(int argc, char **argv);
 int cmd_write(int argc, char **argv);
 int cmd_ready(int argc, char **argv);
@@ -32,6 +33,7 @@ int cmd_apply(int argc, char **argv);
 int cmd_join(int argc, char **argv);
 int cmd_leave(int argc, char **argv);
 int cmd_look(int argc, char **argv);
+int cmd_reach(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_connect(int argc, char **argv);
 int cmd_activity(int argc, char **argv);
@@ -66,6 +68,8 @@ int proc_read(pid_t pid, struct proc *out); /* 0, or -1 when there is none */
 void proc_each(void (*fn)(void *ctx, const struct proc *p), void *ctx);
 /* Signals (0: only counts) every process of the session or process group led by leader; zombies are no processes. */
 int proc_signal_session(pid_t leader, int sig);
+/* Bytes that the processes of the session have read and written so far; of those that have ended, none. */
+unsigned long long proc_session_io(pid_t leader);
 /* The record of a running command: "PID START\n". */
 int record_write(const char *path, pid_t pid);
 int record_read(const char *path, struct proc *out); /* 0 while that very process lives */
@@ -106,6 +110,9 @@ int user_create(const char *name, const char *home); /* 0, or -1 with errno */
  * went, last
  * "[perry] apply: done" or "[perry] apply: failed". 0, 1, or -1 when none came. The user must be there. */
 int apply_bundle(int fd, int wait_ms, int report);
+
+/* connect.c: a connection to what listens on this port, on whichever of our addresses; or -1 with errno. */
+int server_dial(unsigned short port);
 
 /* launch.c: what exec and run share. */
 struct launch {

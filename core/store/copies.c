@@ -44,11 +44,13 @@ int store_check_file(const char *path, struct perry_err **err)
 		return 0;
 	if (!has_copy(path, &newest)) /* a first start, or one that was killed at once */
 		return 0;
-	return perry_fail(err, PERRY_ESTATE,
-			  "%s is %s, and with it what is known of the workspaces; nothing was begun anew\n"
-			  "  put the newest copy back: cp %s %s\n"
-			  "  (to begin without it on purpose, move %s.copy-* away)",
-			  path, there ? "empty" : "gone", newest, path, path);
+	return perry_fail(
+		err, PERRY_ESTATE,
+		"%s is %s, and with it what is known of the workspaces; nothing was begun anew\n"
+		"  put the newest copy back: cp %s %s\n"
+		"  (to begin without it on purpose, move %s.copy-* away; then perry adopt takes the workspaces "
+		"back by their containers and homes)",
+		path, there ? "empty" : "gone", newest, path, path);
 }
 
 int store_note_file(struct store *s, struct perry_err **err)

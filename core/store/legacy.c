@@ -26,6 +26,27 @@ static int64_t time_of(const cJSON *old, const char *key, int64_t dflt)
 	return ms >= 0 ? ms : dflt;
 }
 
+/* {"ssh", "forwards": [{"host", "container"}]}; some versions wrote a forward as one number. The port may be 0: none.
+ */
+static void put_ports(cJSON *ws, const cJSON *old)
+{
+	cJSON *ports = json_obj(ws, "ports");
+	cJSON *forwards = cJSON_CreateArray();
+	const cJSON *forward;
+	json_set_int(ports, "ssh", json_int_or(old, "ports.ssh", 0));
+	cJSON_ArrayForEach(forward, json_at(old, "ports.forwards")) {
+		int64_t port = cJSON_IsNumber(forward) ? (int64_t)forward->valuedouble : 0;
+		int64_t host = json_int_or(forward, "host", port), container = json_int_or(forward, "container", host);
+		if (host < 1 || host > 65535 || container < 1 || container > 65535)
+			continue;
+		cJSON *one = cJSON_CreateObject();
+		json_set_int(one, "host", host);
+		json_set_int(one, "container", container);
+		json_push(forwards, one);
+	}
+	json_set(ports, "forwards", forwards);
+}
+
 /* Nothing of it is started by itself: its container is not one of ours, and "start" makes ours around the same home
  * volume. */
 static cJSON *record_of(const char *name, const cJSON *old)
@@ -41,19 +62,8 @@ static cJSON *record_of(const char *name, const cJSON *old)
 	cJSON *legacy = json_obj(ws, "legacy");
 	json_set_str(legacy, "containerId", json_str(old, "containerId"));
 	json_set_str(legacy, "status", json_str(old, "status"));
-	const cJSON *ports = json_at(old, "ports");
-	if (cJSON_IsObject(ports))
-		json_set(ws, "ports", cJSON_Duplicate(ports, 1));
+	put_ports(ws, old);
 	return ws;
-}
-
-static int take_port(struct db *db, const char *name, const cJSON *old, struct perry_err **err)
-{
-	int64_t port = json_int_or(old, "ports.ssh", 0);
-	if (port < 1 || port > 65535)
-		return 0;
-	/* Of two with the same port the first keeps it, the other gets one at its next start. */
-	return db_run(db, err, "INSERT OR IGNORE INTO ports(port, workspace) VALUES(?, ?)", "is", port, name);
 }
 
 struct import {
@@ -66,7 +76,11 @@ static int import_one(struct db *db, struct import *im, const cJSON *old, struct
 {
 	const char *name = old->string;
 	if (!name_ok(name) || !cJSON_IsObject(old)) {
-		log_warn("store", "%s: workspace \"%s\" is not taken over: not a valid name or record", im->path, name);
+		log_warn("store",
+			 "%s: workspace \"%s\" is not taken over: not a valid name or record (its home stays in the "
+			 "volume "
+			 "workspace-%s)",
+			 im->path, name, name);
 		return 0;
 	}
 	cleanup_json cJSON *ws = record_of(name, old);
@@ -78,7 +92,7 @@ static int import_one(struct db *db, struct import *im, const cJSON *old, struct
 		return 0;
 	}
 	im->count++;
-	return take_port(db, name, old, err);
+	return 0;
 }
 
 static int already(struct db *db, struct perry_err **err)
@@ -134,7 +148,7 @@ int store_import_legacy(struct store *s, const char *state_json, int *imported, 
 	if (!state)
 		return -1;
 	const cJSON *workspaces = json_at(state, "workspaces");
-	if (!cJSON_IsObject(workspaces))
+	if (workspaces && !cJSON_IsNull(workspaces) && !cJSON_IsObject(workspaces))
 		return perry_fail(err, PERRY_EINPUT, "%s: workspaces: expected object, got %s", state_json,
 				  json_type_name(workspaces));
 	struct import im = { .path = state_json, .workspaces = workspaces };

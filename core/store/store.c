@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -297,17 +298,42 @@ static int check_integrity(struct db *db, struct perry_err **err)
 	return ok ? 0 : -1;
 }
 
+/* The id is in a file of its own as well: an agent that lost its database is still the one whose label its containers
+ * have, and can adopt them. */
+static char *id_path(const struct store *s)
+{
+	const char *slash = strrchr(s->path, '/');
+	return xasprintf("%.*sagent.id", slash ? (int)(slash - s->path) + 1 : 0, s->path);
+}
+
+static bool id_of_file(const char *path, char id[17])
+{
+	cleanup_buf struct buf text = { 0 };
+	if (file_read(path, 64, &text, NULL) < 0 || strspn(buf_str(&text), "0123456789abcdef") != 16)
+		return false;
+	snprintf(id, 17, "%.16s", buf_str(&text));
+	return true;
+}
+
 static int load_agent_id(struct store *s, struct perry_err **err)
 {
-	char fresh[17];
-	random_hex(fresh, 8);
-	if (db_run(s->wdb, err, "INSERT OR IGNORE INTO meta(key, value) VALUES('agent_id', ?)", "s", fresh))
+	cleanup_free char *path = id_path(s);
+	char wanted[17], line[20];
+	bool there = id_of_file(path, wanted);
+	if (!there)
+		random_hex(wanted, 8);
+	if (db_run(s->wdb, err, "INSERT OR IGNORE INTO meta(key, value) VALUES('agent_id', ?)", "s", wanted))
 		return -1;
 	sqlite3_stmt *st = db_query(s->wdb, err, "SELECT value FROM meta WHERE key = 'agent_id'", "");
 	if (!st || db_step(s->wdb, st, err) < 1)
 		return -1;
 	snprintf(s->agent_id, sizeof s->agent_id, "%s", db_text(st, 0));
 	sqlite3_reset(st);
+	int n = snprintf(line, sizeof line, "%s\n", s->agent_id);
+	/* It can be made again as long as the database is there. */
+	cleanup_err struct perry_err *why = NULL;
+	if ((!there || strcmp(wanted, s->agent_id) != 0) && file_write_atomic(path, line, (size_t)n, 0600, &why) < 0)
+		log_warn("store", "%s", perry_msg(why));
 	return 0;
 }
 

@@ -37,6 +37,20 @@ static int exists(struct db *db, const char *name, struct perry_err **err)
 	return rc;
 }
 
+/* A port that the record brings is its own, unless another workspace has it: then it gets one at its next start. */
+static int take_port(struct db *db, const char *name, cJSON *doc, struct perry_err **err)
+{
+	int64_t port = json_int_or(doc, "ports.ssh", -1);
+	if (!json_at(doc, "ports.ssh"))
+		return 0;
+	if (port >= 1 && port <= 65535 &&
+	    db_run(db, err, "INSERT OR IGNORE INTO ports(port, workspace) VALUES(?, ?)", "is", port, name))
+		return -1;
+	if (port < 1 || port > 65535 || sqlite3_changes(db->h) == 0)
+		json_set(json_obj(doc, "ports"), "ssh", NULL);
+	return 0;
+}
+
 int ws_insert(struct db *db, const cJSON *ws, struct perry_err **err)
 {
 	const char *name = json_str(ws, "name");
@@ -54,6 +68,8 @@ int ws_insert(struct db *db, const cJSON *ws, struct perry_err **err)
 	default_str(doc, "desired", "running");
 	default_str(doc, "state", "creating");
 	json_set_int(doc, "rev", 1);
+	if (take_port(db, name, doc, err))
+		return -1;
 	cleanup_free char *text = json_print(doc);
 	return db_run(db, err, "INSERT INTO workspaces(name, id, created, doc) VALUES(?, ?, ?, ?)", "ssis", name,
 		      json_str_or(doc, "id", id), json_int_or(doc, "created", 0), text);

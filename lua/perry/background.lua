@@ -17,7 +17,11 @@ local M = {}
 
 function M.spare() network.make_spares() end
 
-function M.release(arg) network.give_back(arg.network, arg.subnet) end
+-- After a delete. What others left behind is looked for then, too.
+function M.release(arg)
+  network.give_back(arg.network, arg.subnet)
+  network.tidy()
+end
 
 -- One on_* action; its failure is shown on the workspace, and undoes nothing.
 function M.action(arg)
@@ -104,7 +108,13 @@ end
 function M.engine_back()
   errors.attempt("helpers", remove_helpers)
   errors.attempt("starting what should run", bring_back)
+  errors.attempt("networks", network.tidy)
   errors.attempt("spare network", network.make_spares)
+end
+
+-- The agent ends; an engine that does not answer is not waited for.
+function M.ending()
+  if store.wait_ready(0) then network.give_up_spares() end
 end
 
 function M.boot()
@@ -120,6 +130,7 @@ function M.boot()
   errors.attempt("tools", tools.name) -- their hash takes a moment, which the first start need not wait for
   errors.attempt("helpers", remove_helpers)
   errors.attempt("networks", network.reconcile)
+  errors.attempt("networks of agents that ended", network.remove_of_the_dead)
   errors.attempt("outdated", M.mark_outdated)
   errors.attempt("starting what should run", bring_back)
   base.later("actions", "action", { point = "on_agent_start" })

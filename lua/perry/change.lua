@@ -14,25 +14,29 @@ local M = {}
 
 -- Another repository, or branch, as long as none is there: the first URL may have been wrong. What is there is the user's, and is left to him.
 function M.repo(ctx)
-  local record, url, branch = ctx.record, ctx.input.clone or ctx.input.repo, ctx.input.branch
+  local record, url, branch, depth = ctx.record, ctx.input.clone or ctx.input.repo, ctx.input.branch, ctx.input.depth
   local has = record.repo and record.repo.url
-  url, branch = url ~= has and url or nil, branch ~= record.branch and branch or nil
-  if not url and not branch then return end
+  url, branch, depth = url ~= has and url or nil, branch ~= record.branch and branch or nil, depth ~= record.depth and depth or nil
+  if not url and not branch and not depth then return end
   if record.cloned and url then
     base.fail("PRECONDITION_FAILED", ("'%s' has %s in %s already; for another repository: perry exec %s -- git clone %s"):format(ctx.name, has, record.dir,
       ctx.name, base.quote(url)))
+  elseif record.cloned and not branch then
+    base.fail("PRECONDITION_FAILED", ("'%s' has %s in %s already; for more of its history: perry exec %s -w %s -- git fetch --depth %d"):format(ctx.name, has,
+      record.dir, ctx.name, record.dir, depth))
   elseif record.cloned then
     base.fail("PRECONDITION_FAILED", ("'%s' has %s in %s already; for another branch of it: perry exec %s -w %s -- git switch %s"):format(ctx.name, has,
       record.dir, ctx.name, record.dir, base.quote(branch)))
   elseif not url and not has then
-    base.fail("PRECONDITION_FAILED", ("'%s' has no repository to take a branch of: perry start %s --clone URL --branch %s"):format(ctx.name, ctx.name,
-      base.quote(branch)))
+    local what = branch and "branch" or "depth"
+    base.fail("PRECONDITION_FAILED", ("'%s' has no repository to take a %s of: perry start %s --clone URL --%s %s"):format(ctx.name, what, ctx.name, what,
+      base.quote(tostring(branch or depth))))
   end
   local repo = url and plan.repo(url)
   if repo then
     for _, key in ipairs { "host", "owner", "name" } do repo[key] = repo[key] or base.null end
   end
-  ctx:patch { repo = repo, branch = branch }
+  ctx:patch { repo = repo, branch = branch, depth = depth }
 end
 
 -- Which of what is asked for is not as it was asked for before?
@@ -44,7 +48,7 @@ function M.news(ctx)
   for _, key in ipairs { "image", "cpus", "memory", "docker" } do look(key, before[key], ctx.input[key]) end
   for name, value in pairs(ctx.input.env or {}) do look("env", (before.env or {})[name], value) end
   for name, value in pairs(ctx.input.labels or {}) do look("labels", (ctx.record.labels or {})[name], value) end
-  if (ctx.input.clone or ctx.input.repo or ctx.input.branch) and ctx.record.repo and not ctx.record.cloned then found.clone = true end
+  if (ctx.input.clone or ctx.input.repo or ctx.input.branch or ctx.input.depth) and ctx.record.repo and not ctx.record.cloned then found.clone = true end
   return next(found) and found
 end
 

@@ -6,6 +6,7 @@ local errors = require "perry.errors"
 local names = require "perry.names"
 local net = require "net"
 local op = require "op"
+local original = require "perry.original"
 local plan = require "perry.plan"
 local store = require "store"
 
@@ -19,7 +20,19 @@ local function pair(ctx, source)
   return pairs
 end
 
-local script = "set -e; i=1; while [ -d /from$i ]; do cp -a /from$i/. /to$i/; i=$((i+1)); done; rm -rf /to1/.perry"
+-- Its exit code says why: a log could not be written where no space is left.
+local no_space = 28
+local script = [[
+export LC_ALL=C
+i=1
+while [ -d /from$i ]; do
+  said=$(cp -a /from$i/. /to$i/ 2>&1) || case $said in
+    *"No space left"* | *uota*) exit 28 ;;
+    *) exit 1 ;;
+  esac
+  i=$((i+1))
+done
+rm -rf /to1/.perry]]
 
 local function helper_of(ctx) return "perry-clone-" .. ctx.info.id end
 
@@ -35,7 +48,7 @@ local function copy(ctx, source)
   end
   docker.remove(helper) -- of a run that was killed; what it copied is copied again
   local id = docker.create(helper, {
-    Image = source.imageId, User = "0", Entrypoint = base.list { "/bin/sh", "-c", script }, Cmd = base.list(), Labels = names.helper_labels(),
+    Image = source.imageId or ctx.image_id, User = "0", Entrypoint = base.list { "/bin/sh", "-c", script }, Cmd = base.list(), Labels = names.helper_labels(),
     HostConfig = { NetworkMode = "none", Mounts = mounts },
   })
   local ok, e = errors.try(function()
@@ -46,7 +59,9 @@ local function copy(ctx, source)
       base.sleep(50)
       state = docker.inspect(id).State
     until not state.Running
-    if state.ExitCode ~= 0 then
+    if state.ExitCode == no_space then
+      base.fail("INTERNAL_SERVER_ERROR", "no space left for a copy of the home where the engine keeps volumes; perry prune and docker system df help")
+    elseif state.ExitCode ~= 0 then
       local said = docker.call("GET", "/containers/" .. id .. "/json")
       base.fail("INTERNAL_SERVER_ERROR", ("copying the home failed with exit code %d%s"):format(state.ExitCode, said.State.Error))
     end
@@ -55,12 +70,15 @@ local function copy(ctx, source)
   if not ok then error(e, 0) end
 end
 
+-- One that was taken over from the original may still run in that one's container.
+local function container_of(source) return source.containerId and docker.inspect(source.containerId) or original.find(source) end
+
 -- Nothing is written meanwhile: a running source is paused. Its record says for which operations, before it is: whoever comes after a kill knows
 -- what to let go on, and what its owner had paused stays so.
 local function pause(source, id)
   net.locked("pause", function()
     local held = (store.get(source.name) or {}).paused
-    local current = source.containerId and docker.inspect(source.containerId)
+    local current = container_of(source)
     if not (current and current.State.Running) or (current.State.Paused and not (held and next(held))) then return end
     store.patch(source.name, { paused = { [id] = true } })
     if not current.State.Paused then docker.call("POST", "/containers/" .. current.Id .. "/pause") end
@@ -75,7 +93,7 @@ local function resume(name, id)
     if not (held and held[id]) then return end
     held[id] = nil
     if not next(held) then
-      local current = source.containerId and docker.inspect(source.containerId)
+      local current = container_of(source)
       if current then container.wake(current) end
     end
     store.patch(name, { paused = { [id] = base.null } })
@@ -120,7 +138,7 @@ function M.run(ctx, up)
   if ctx.record and ctx.record.op ~= ctx.info.id then base.fail("CONFLICT", ("Workspace '%s' already exists"):format(ctx.name)) end
   if not ctx.record then
     ctx.record = plan.new_record(ctx.name, source.request or {}, ctx.info.caller)
-    ctx.record.repo, ctx.record.branch, ctx.record.cloned, ctx.record.dir = source.repo, source.branch, source.cloned, source.dir
+    ctx.record.repo, ctx.record.depth, ctx.record.branch, ctx.record.cloned, ctx.record.dir = source.repo, source.depth, source.branch, source.cloned, source.dir
     ctx.record.labels = source.labels
     ctx.record.copying = source.name -- until its home is whole
   end

@@ -1,5 +1,6 @@
 -- The container of a workspace: found, made, made anew from what it was, started. Every function looks at what is there and does what is missing, so
 -- that a run which was killed anywhere goes on by running again.
+local apart = require "perry.apart"
 local base = require "base"
 local docker = require "docker"
 local errors = require "perry.errors"
@@ -9,6 +10,7 @@ local names = require "perry.names"
 local net = require "net"
 local network = require "perry.network"
 local op = require "op"
+local original = require "perry.original"
 local spec = require "perry.spec"
 local store = require "store"
 local sync = require "perry.sync"
@@ -20,29 +22,40 @@ local boot_timeout = 15000
 local refused_for = 24 * 3600 * 1000 -- milliseconds
 local port_tries = 16
 
--- What carries another agent's label is not ours to touch. The engine says null for no labels.
-local function others(thing)
-  local labels = type(thing.Labels) == "table" and thing.Labels or {}
-  return labels["perry.agent"] and labels["perry.agent"] ~= names.agent and labels["perry.agent"] or nil
+local function labels_of(thing) return type(thing.Labels) == "table" and thing.Labels or {} end -- the engine says null for none
+
+-- What carries another agent's label is not ours to touch, unless the workspace was adopted from it.
+local function others(thing, record)
+  local agent = labels_of(thing)["perry.agent"]
+  if not agent or agent == names.agent or (record and record.adopted and record.adopted[agent]) then return nil end
+  return agent
 end
 
--- The name is taken: by whom, and the way out.
-local function refuse(kind, name, thing, remove)
-  local other = others(thing)
+-- The name is taken: by whom, and the way out. Nothing is to be removed for it: it may be a home.
+local function refuse(kind, name, thing, ws)
+  local other, labels = others(thing), labels_of(thing)
   if other then
     base.fail("CONFLICT", ("the %s %s belongs to another agent on this engine (%s): take another name for this workspace, delete that one with its own "
-      .. "agent, or, if that agent is gone, remove it with: %s"):format(kind, name, other, remove))
+      .. "agent, or, if that agent is gone, take over what it left: perry adopt --from %s %s"):format(kind, name, other, other, ws))
   end
-  base.fail("CONFLICT", ("the %s %s exists already and no agent made it for this workspace: take another name, or remove it with: %s")
-    :format(kind, name, remove))
+  if labels["perry.workspace"] and labels["perry.workspace"] ~= ws then
+    base.fail("CONFLICT", ("the %s %s is of the workspace %s: take another name for this one"):format(kind, name, labels["perry.workspace"]))
+  end
+  if kind == "container" and not labels["perry.agent"] and not original.made(ws, labels) then
+    base.fail("CONFLICT", ("the container %s exists already and no agent made it: take another name for this workspace, or give that one another: "
+      .. "docker rename %s NAME"):format(name, name))
+  end
+  local from = original.made(ws, labels) and "--from " .. original.agent .. " " or ""
+  base.fail("CONFLICT", ("the %s %s exists already and it is of no workspace that this agent knows: take another name, or take it over: perry adopt %s%s")
+    :format(kind, name, from, ws))
 end
 
 -- The volume, when it is this workspace's: another agent's is not, nor is the home of a workspace named a-docker the inner Docker of a.
 -- One without labels (made by hand, or by the original) is its own unless a workspace has it as its home. Second: is it so by its label?
 function M.own_volume(ws, name)
   local volume = docker.volume_inspect(name)
-  if not volume or others(volume) then return nil end
-  local whose = (type(volume.Labels) == "table" and volume.Labels or {})["perry.workspace"]
+  if not volume or others(volume, store.get(ws)) then return nil end
+  local whose = labels_of(volume)["perry.workspace"]
   if whose and whose ~= ws then return nil end
   local home_of = name:match("^workspace%-(.+)$")
   if not whose and home_of ~= ws and store.get(home_of) then return nil end
@@ -80,26 +93,43 @@ end
 -- The one that made way for another, unless it is somebody else's.
 function M.remove_old(ws)
   local old = docker.inspect(names.old_container(ws))
-  if old and not others(old.Config) then docker.remove(old.Id) end
+  if old and not others(old.Config, store.get(ws)) then docker.remove(old.Id) end
 end
 
--- The workspace's container, by the record's id, else by name (a run was killed between making it and recording it).
+-- Was it ever started? One that was not holds nothing that is not made again.
+local function has_run(container) return not (container.State.StartedAt or ""):find("^0001") end
+
+-- The workspace's container, by the record's id, else by name (a run was killed between making it and recording it). The original's is not: it steps
+-- aside. Second: is it by another agent, or by another record, so that it goes on only as another container?
 function M.find(ctx)
   local record = ctx.record
   local container = record.containerId and docker.inspect(record.containerId)
   if container then return container end
   container = docker.inspect(names.container(ctx.name))
-  if not container then return nil end
-  local labels = type(container.Config.Labels) == "table" and container.Config.Labels or {}
-  if labels["perry.agent"] ~= names.agent then
-    local name = names.container(ctx.name)
-    refuse("container", name, container.Config, ("docker rm -f %s && docker volume rm -f %s"):format(name, names.home_volume(ctx.name)))
+  if not container or original.is(record, container) then return nil end
+  local labels = labels_of(container.Config)
+  if not labels["perry.agent"] or others(container.Config, record) then refuse("container", names.container(ctx.name), container.Config, ctx.name) end
+  if labels["perry.agent"] == names.agent and labels["perry.id"] == record.id then return container end
+  if has_run(container) or labels["perry.agent"] ~= names.agent then return container, true end
+  docker.remove(container.Id) -- of a workspace of this name that was deleted while the engine was still making it
+end
+
+-- For a workspace that is new: a container of that name is somebody's work, whose record was lost.
+function M.need_free(ws)
+  local container = docker.inspect(names.container(ws))
+  if container and (others(container.Config) or not labels_of(container.Config)["perry.agent"] or has_run(container)) then
+    refuse("container", names.container(ws), container.Config, ws)
   end
-  if labels["perry.id"] == record.id then return container end
-  docker.remove(container.Id) -- of a workspace of this name that was deleted
 end
 
 -- --- making it ---
+
+-- A volume with other labels than we would give it that is this workspace's all the same: it came with what was taken over or adopted.
+local function keeps(record, volume)
+  local labels = labels_of(volume)
+  if labels["perry.agent"] then return not others(volume, record) and labels["perry.workspace"] == record.name end
+  return (record.legacy or record.adopted) ~= nil
+end
 
 local function make_volumes(ctx)
   local own = { [names.home_volume(ctx.name)] = true, [names.docker_volume(ctx.name)] = true, [names.tailscale_volume(ctx.name)] = true }
@@ -107,7 +137,9 @@ local function make_volumes(ctx)
     if mount.type == "volume" and own[mount.source] then
       local ok, e = errors.try(docker.volume_create, mount.source, names.labels(ctx.name))
       if not ok and errors.is(e, "CONFLICT") then
-        refuse("volume", mount.source, docker.volume_inspect(mount.source) or {}, "docker volume rm " .. mount.source)
+        local volume = docker.volume_inspect(mount.source) or {}
+        ok = keeps(ctx.record, volume)
+        if not ok then refuse("volume", mount.source, volume, ctx.name) end
       end
       if not ok then error(e, 0) end
     end
@@ -206,7 +238,7 @@ end
 local function claim_port(ctx, image)
   ctx.no_ssh = spec.no_ssh(ctx.plan, docker.image_inspect(image))
   if ctx.no_ssh ~= ctx.record.sshMissing then ctx:patch { sshMissing = ctx.no_ssh or base.null } end
-  if ctx.no_ssh or (ctx.record.ports and ctx.record.ports.ssh) then return end
+  if ctx.no_ssh or (ctx.record.ports and (ctx.record.ports.ssh or 0) > 0) then return end
   local taken = engine_ports()
   local port = store.claim_port(ctx.name, taken)
   while not net.port_free(port) do -- some other program's
@@ -260,23 +292,26 @@ function M.ensure(ctx)
     claim_port(ctx, ctx.image_id)
     return finish_remake(ctx)
   end
-  local container = M.find(ctx)
+  local container, strange = M.find(ctx)
   claim_port(ctx, container and not ctx.recreate and container.Config.Labels["perry.base"] or ctx.image_id)
   if not container then
     if ctx.record.containerId then op.progress("prepare", "the container is gone; a new one is made, the home is as it was") end
+    original.step_aside(ctx.record)
     -- What was committed for it is still there: better than the bare image.
     local kept = ctx.record.kept and docker.image_inspect(ctx.record.kept)
     return make(ctx, kept and ctx.record.kept or ctx.plan.image)
   end
-  local difference = spec.difference(ctx, container)
+  if strange and not ctx.recreate then return remake_kept(ctx, container, "it was made for another record") end
+  local difference = strange and "spec" or spec.difference(ctx, container)
   if not ctx.recreate and (difference == "image" or not difference) then
     local outdated = difference == "image"
     if outdated ~= (ctx.record.outdated or false) then ctx:patch { outdated = outdated or base.null } end
     difference = nil
   end
-  if difference and ctx.recreate and container.Config.Labels["perry.base"] ~= ctx.image_id then return remake_fresh(ctx, container) end
+  if difference and ctx.recreate and (strange or container.Config.Labels["perry.base"] ~= ctx.image_id) then return remake_fresh(ctx, container) end
   if difference then return remake_kept(ctx, container, difference == "port" and "its port changed" or "its plan changed") end
   M.wake(container)
+  network.reconnect(ctx, container)
   ctx.container = container.Id
   ctx.running = container.State.Running
   resize(ctx, container)
@@ -306,6 +341,7 @@ local function replace(ctx, why)
 end
 
 local function boot(ctx)
+  ctx.others = apart.others(ctx)
   ctx.told = files.boot(ctx.container, sync.bundle(ctx, true), boot_timeout)
 end
 

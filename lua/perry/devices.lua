@@ -123,11 +123,11 @@ function M.prune(arg)
   local before = {}
   if not arg.dryRun then leave.reconcile(store.outbox()) end
   for _, row in ipairs(store.outbox()) do
-    local again = row.state == "left-behind" and (arg.forget or leave.credential_for(row) and (row.node or row.keyId))
+    local again = row.state == "left-behind" and (arg.forget or leave.credential_for(row) and (row.node or row.keyId)) or row.logout and arg.forget
     if row.state == "leaving" or again then
       before[#before + 1] = row
       if again and not arg.dryRun then
-        if arg.forget then store.outbox_delete(row.id) else store.outbox_patch(row.id, { state = "leaving", how = base.null, next = 0 }) end
+        if arg.forget then leave.off_the_list(row) else store.outbox_patch(row.id, { state = "leaving", how = base.null, next = 0 }) end
       end
     end
   end

@@ -21,6 +21,7 @@ local logout_seconds = 5 -- how long a delete waits for a control server that ma
 M.inline_ms = 4000 -- the same for its API
 local first_look_ms = 15000 -- a delete does it itself first; the worker takes over when that did not get there
 M.longest_wait_ms = 20000 -- between tries
+local longest_logout_wait_ms = 600 * 1000 -- between those that take a container
 local control_timeout_ms = 3600 * 1000 -- within that every control server drops an ephemeral device that is gone
 local join_grace_ms = 15 * 1000
 
@@ -31,11 +32,12 @@ end
 
 -- --- rows ---
 
+-- kept: the device whose state is on the volume of this name; a hook said so, or it could not log out yet.
 local function live_rows(ctx)
   local mine, kept = {}, nil
   for _, row in ipairs(store.outbox(ctx.name)) do
     if row.wsId == ctx.record.id and (row.state == "joining" or row.state == "joined") then mine[#mine + 1] = row end
-    if row.state == "kept" then kept = row end
+    if row.state == "kept" or row.logout and row.wsId ~= ctx.record.id then kept = row end
   end
   return mine, kept
 end
@@ -47,7 +49,22 @@ function M.whose(node, like)
   end
 end
 
+-- The volume with the keys of a workspace's device goes, unless another row has use for it.
+local function remove_state(name)
+  local volume = names.tailscale_volume(name)
+  if not M.keeps(name) and container.own_volume(name, volume) then container.remove_volume(name, volume) end
+end
+
+-- A row that waited to be logged out does not any more.
+local function logged_out(row)
+  if not row.logout then return end
+  store.outbox_patch(row.id, { logout = base.null })
+  row.logout = nil
+  if not store.get(row.workspace) then errors.attempt("removing the Tailscale state of " .. row.workspace, remove_state, row.workspace) end
+end
+
 local function forget(row, why)
+  logged_out(row)
   store.outbox_delete(row.id)
   if row.quiet then return end
   base.log("info", ("%s: the device %s%s %s"):format(row.workspace, row.hostname or "?", row.node and " (" .. row.node .. ")" or "", why))
@@ -65,7 +82,13 @@ end
 -- Before `tailscale up`: about = {hostname, credential, keyId, ephemeral, control}, control being the login server (none: Tailscale's). The row of this attempt.
 function M.joining(ctx, about)
   local mine, kept = live_rows(ctx)
-  if kept then store.outbox_patch(kept.id, { state = "joined", wsId = ctx.record.id, resumed = true, how = base.null }) end
+  if kept then
+    if kept.logout then container.remove_helpers(names.tailscale_volume(ctx.name)) end
+    store.outbox_patch(kept.id, {
+      state = "joined", wsId = ctx.record.id, resumed = kept.state == "kept", how = base.null, logout = base.null, next = base.null, tries = base.null,
+      error = base.null,
+    })
+  end
   for _, row in ipairs(mine) do
     -- An attempt that was interrupted, without a key that could name its device: it is made again with the same state, so it is the same device.
     if not row.node and not row.keyId then
@@ -173,7 +196,7 @@ local function delete_node(row, credential, timeout)
 end
 
 -- When the join was over, at the latest.
-local function latest(row) return math.min(base.now(), row.since + (base.config "tailscale.joinTimeout" or 30) * 1000 + join_grace_ms) end
+local function latest(row) return math.min(base.now(), row.since + (base.config "tailscale.joinTimeout" or 15) * 1000 + join_grace_ms) end
 
 -- It is not known whether it joined. Nobody joins with its key from here on.
 local function delete_by_key(row, credential, timeout)
@@ -230,10 +253,65 @@ local only_logout = "the deregister hook asked for a logout only, which does not
 
 local function removable_by(row) return wants_api(row) and M.credential_for(row) or nil end
 
+local function exec_leave(id)
+  local ok, answer = errors.try(docker.exec, id, { names.step, "leave", "--timeout", tostring(logout_seconds) }, {
+    user = "0", cancel = false, timeout = (logout_seconds + 3) * 1000,
+  })
+  if not ok then return { left = false, error = errors.message(answer) } end
+  local fine, told = pcall(base.decode, answer.stdout)
+  if fine and type(told) == "table" then return told end
+  return { left = false, error = answer.stderr ~= "" and answer.stderr or ("exit code %d"):format(answer.code) }
+end
+
+-- The state of a workspace that does not run holds the device's own keys: a helper with nothing but tailscaled logs it out. It needs no rights.
+-- nil: there is no such state, or nothing to run it with.
+local function logout_from_state(name, image)
+  local volume = names.tailscale_volume(name)
+  if not container.own_volume(name, volume) or not (image and docker.image_inspect(image)) then return nil end
+  container.remove_helpers(volume)
+  local id = docker.create("perry-leave-" .. base.random(8), {
+    Image = image, User = "0", Labels = names.helper_labels(),
+    Entrypoint = base.list { "/opt/perry/bin/tailscaled" },
+    Cmd = base.list {
+      "--statedir=/var/lib/tailscale", "--socket=/run/tailscale/tailscaled.sock", "--tun=userspace-networking", "--no-logs-no-support",
+    },
+    HostConfig = {
+      Mounts = base.list {
+        { Type = "volume", Source = volume, Target = "/var/lib/tailscale" },
+        { Type = "volume", Source = tools.ensure(image), Target = "/opt/perry", ReadOnly = true },
+      },
+      Tmpfs = { ["/run"] = "rw,mode=755,size=16m" },
+    },
+  })
+  local ok, told = errors.try(function()
+    docker.start(id)
+    return exec_leave(id)
+  end)
+  errors.attempt("removing a helper container", docker.remove, id)
+  return ok and told or { left = false, error = errors.message(told) }
+end
+
+-- What is left to do where only the device's own keys can log it out.
+local function log_out_again(row)
+  if store.get(row.workspace) then return false, { message = "a new workspace of its name has its state" } end
+  local told = logout_from_state(row.workspace, row.logout)
+  if told and not told.left then return false, { message = told.error } end
+  logged_out(row)
+  if told then
+    row.out = true
+    store.outbox_patch(row.id, { out = true })
+  end
+  settle(row, no_credential)
+  return true
+end
+
 -- One try to remove a device. True: there is nothing more to do for it now; else false and the error.
 local function attempt(row, timeout)
   local credential = removable_by(row)
-  if not credential then
+  if not credential and row.logout then
+    local ok, done, e = errors.try(log_out_again, row)
+    return ok and done, ok and e or done
+  elseif not credential then
     settle(row, M.credential_for(row) and only_logout or no_credential)
     return true
   end
@@ -250,15 +328,15 @@ local function attempt(row, timeout)
   return true
 end
 
-local function backoff(tries, e)
+local function backoff(tries, e, longest)
   local told = type(e) == "table" and e.data and e.data.retryAfter
-  local wait = math.min(M.longest_wait_ms, 1000 * 2 ^ math.min(tries, 10))
+  local wait = math.min(longest, 1000 * 2 ^ math.min(tries, 10))
   return math.floor(told and math.max(wait, math.min(told * 1000, 600000)) or wait)
 end
 
 local function note_failure(row, e)
   local tries, text = (row.tries or 0) + 1, errors.message(e)
-  store.outbox_patch(row.id, { tries = tries, next = base.now() + backoff(tries, e), error = text })
+  store.outbox_patch(row.id, { tries = tries, next = base.now() + backoff(tries, e, row.logout and longest_logout_wait_ms or M.longest_wait_ms), error = text })
   if text ~= row.error then base.log("warn", ("%s: the device %s is not removed yet: %s"):format(row.workspace, row.hostname or "?", text)) end
 end
 
@@ -286,7 +364,7 @@ function M.round(all)
     if row.state == "leaving" and (all or (row.next or 0) <= base.now()) and not silent[credential or false] and not base.stopping() then
       local done, e = attempt(row)
       if not done then note_failure(row, e) end
-      if not done and is_silence(e) then silent[credential] = e end
+      if credential and not done and is_silence(e) then silent[credential] = e end
     end
   end
 end
@@ -304,44 +382,6 @@ end
 
 -- --- leaving ---
 
-local function exec_leave(id)
-  local ok, answer = errors.try(docker.exec, id, { names.step, "leave", "--timeout", tostring(logout_seconds) }, {
-    user = "0", cancel = false, timeout = (logout_seconds + 3) * 1000,
-  })
-  if not ok then return { left = false, error = errors.message(answer) } end
-  local fine, told = pcall(base.decode, answer.stdout)
-  if fine and type(told) == "table" then return told end
-  return { left = false, error = answer.stderr ~= "" and answer.stderr or ("exit code %d"):format(answer.code) }
-end
-
--- The state of a workspace that does not run holds the device's own keys: a helper with nothing but tailscaled logs it out. It needs no rights.
-local function logout_from_state(ctx)
-  local volume = names.tailscale_volume(ctx.name)
-  if not container.own_volume(ctx.name, volume) or not (ctx.record.imageId and docker.image_inspect(ctx.record.imageId)) then return nil end
-  op.progress("delete", "logging its device out of the tailnet")
-  container.remove_helpers(volume)
-  local id = docker.create("perry-leave-" .. base.random(8), {
-    Image = ctx.record.imageId, User = "0", Labels = names.helper_labels(),
-    Entrypoint = base.list { "/opt/perry/bin/tailscaled" },
-    Cmd = base.list {
-      "--statedir=/var/lib/tailscale", "--socket=/run/tailscale/tailscaled.sock", "--tun=userspace-networking", "--no-logs-no-support",
-    },
-    HostConfig = {
-      Mounts = base.list {
-        { Type = "volume", Source = volume, Target = "/var/lib/tailscale" },
-        { Type = "volume", Source = tools.ensure(ctx.record.imageId), Target = "/opt/perry", ReadOnly = true },
-      },
-      Tmpfs = { ["/run"] = "rw,mode=755,size=16m" },
-    },
-  })
-  local ok, told = errors.try(function()
-    docker.start(id)
-    return exec_leave(id)
-  end)
-  errors.attempt("removing a helper container", docker.remove, id)
-  return ok and told or { left = false, error = errors.message(told) }
-end
-
 local function has(how, step)
   for _, s in ipairs(how) do
     if s == step then return true end
@@ -355,7 +395,8 @@ local function log_out(ctx, rows)
   for _, row in ipairs(rows) do
     local removable = removable_by(row) and (row.node or row.keyId)
     if not removable and not row.ephemeral then
-      local ok, told = errors.try(logout_from_state, ctx)
+      op.progress("delete", "logging its device out of the tailnet")
+      local ok, told = errors.try(logout_from_state, ctx.name, ctx.record.imageId)
       return ok and told or { left = false, error = errors.message(told) }
     end
   end
@@ -405,6 +446,9 @@ local function outcome(rows)
   return result
 end
 
+-- A join with a key that names no device, of which nothing came: the workspace has never been logged in.
+local function never_joined(row, told) return told.never and not row.node and not row.keyId end
+
 -- Of a join that was interrupted the workspace may know more; it can have ended no later than it was to.
 local function heard(row, told)
   if row.node or not told.nodeId then return { out = told.left } end
@@ -426,9 +470,16 @@ function M.run(ctx, facts)
   for i, row in ipairs(rows) do
     if told.left ~= nil then rows[i] = store.outbox_patch(row.id, heard(row, told)) or row end
   end
-  for _, row in ipairs(rows) do
+  for i, row in ipairs(rows) do
     local done, e
-    if told.timeout and removable_by(row) then
+    local removable = removable_by(row)
+    if never_joined(row, told) then
+      forget(row, "never joined")
+      done = true
+    elseif told.left == false and not removable and not row.ephemeral then
+      rows[i] = store.outbox_patch(row.id, { logout = ctx.record.imageId }) or row
+      row, done, e = rows[i], false, { message = told.error }
+    elseif told.timeout and removable then
       done, e = false, { message = told.error }
     else
       done, e = attempt(row, M.inline_ms)
@@ -449,18 +500,19 @@ function M.undo(ctx, facts)
   return M.run(ctx, facts)
 end
 
--- Is there a device of this name that a hook kept?
+-- Does a device need the state on the volume of this name, because a hook kept it or it is still to log out?
 function M.keeps(name)
   for _, row in ipairs(store.outbox(name)) do
-    if row.state == "kept" then return true end
+    if row.state == "kept" or row.logout then return true end
   end
 end
 
--- The volume with the keys of the workspace's device.
-function M.remove_state(ctx)
-  local volume = names.tailscale_volume(ctx.name)
-  if M.keeps(ctx.name) or not container.own_volume(ctx.name, volume) then return end
-  container.remove_volume(ctx.name, volume)
+function M.remove_state(ctx) remove_state(ctx.name) end
+
+-- Somebody removed the device by hand.
+function M.off_the_list(row)
+  logged_out(row)
+  store.outbox_delete(row.id)
 end
 
 return M

@@ -9,7 +9,9 @@ local errors = require "perry.errors"
 local image = require "perry.image"
 local leave = require "perry.leave"
 local names = require "perry.names"
+local network = require "perry.network"
 local op = require "op"
+local original = require "perry.original"
 local plan = require "perry.plan"
 local policy = require "policy"
 local scripts = require "perry.scripts"
@@ -90,6 +92,7 @@ end
 
 local function prepare(ctx)
   if not ctx.record.id then
+    container.need_free(ctx.name)
     -- A home that outlived its workspace (delete --keep-home) is used again, and is not ours to remove should this fail.
     ctx.record.homeKept = docker.volume_inspect(names.home_volume(ctx.name)) ~= nil or nil
     ctx.record.op = ctx.info.id
@@ -209,6 +212,7 @@ end
 
 local function create(ctx)
   local caller = ctx.info.caller
+  plan.need_repo(ctx.name, ctx.input)
   if not ctx.record then ctx.record = plan.new_record(ctx.name, ctx.input, caller) end
   up(ctx, true, "create")
 end
@@ -240,6 +244,7 @@ local function already_up(ctx)
   local current = ctx.record.containerId and docker.inspect(ctx.record.containerId)
   if not (current and current.State.Running) then return false end
   container.wake(current)
+  network.reconnect(ctx, current)
   store.container(ctx.name, current.State.Paused and docker.inspect(current.Id) or current)
   ctx:patch { desired = "running", lastUsed = base.now() }
   ctx.container = current.Id
@@ -305,7 +310,10 @@ function M.stop()
     local unready = ctx.record.state == "creating" or ctx.record.state == "error"
     ctx:patch { desired = "stopped", stopReason = ctx.input.reason or base.null, state = unready and (ctx.record.copying and "error" or "ready") or nil }
     local current = ctx.record.containerId and docker.inspect(ctx.record.containerId)
-    if not current then return store.container(ctx.name, nil) end
+    if not current then
+      original.stop(ctx.record)
+      return store.container(ctx.name, nil)
+    end
     if current.State.Running then
       container.wake(current)
       ask_action(ctx, "on_stopping")
@@ -335,6 +343,7 @@ local function remove_all(ctx)
     docker.remove(current.Id)
   end
   container.remove_old(ctx.name)
+  original.remove(record)
   store.container(ctx.name, nil)
   if keep then
     store.kv_set("kept-home/" .. ctx.name, { at = base.now() })
@@ -404,6 +413,7 @@ end
 
 function M.clone() require("perry.clone").run(context(), up) end
 function M.prune() return require("perry.prune").run(op.info()) end
+function M.adopt() return require("perry.adopt").run(op.info()) end
 function M.build() return require("perry.build").run(op.info()) end
 
 return M

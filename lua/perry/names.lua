@@ -31,6 +31,9 @@ end
 -- Of a container that only helps for a moment (filling a volume, copying one).
 function M.helper_labels() return { ["perry.agent"] = agent, ["perry.helper"] = base.run_id() } end
 
+-- The machine and the folder of the agent that makes something: so that another one can tell whether it is still there.
+function M.where() return base.hostname() .. ":" .. (base.policy_places():match("^(.*)/[^/]*$") or "") end
+
 function M.filter() return { label = { "perry.agent=" .. agent } } end
 
 return M

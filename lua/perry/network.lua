@@ -2,8 +2,10 @@
 local base = require "base"
 local docker = require "docker"
 local errors = require "perry.errors"
+local files = require "files"
 local names = require "perry.names"
 local net = require "net"
+local op = require "op"
 local store = require "store"
 
 local M = {}
@@ -19,7 +21,7 @@ local function body(name, subnet)
       ["com.docker.network.bridge.name"] = "perry-" .. name:match("%x+$"),
       ["com.docker.network.bridge.enable_icc"] = "false",
     },
-    Labels = { ["perry.agent"] = names.agent },
+    Labels = { ["perry.agent"] = names.agent, ["perry.where"] = names.where() },
   }
 end
 
@@ -94,6 +96,18 @@ function M.acquire(ctx)
   return name
 end
 
+-- Is the container on the network that its record names? True where that is not ours.
+function M.connected(record, container)
+  return not record.network or (container.NetworkSettings.Networks or {})[record.network] ~= nil
+end
+
+-- Somebody took it off its network (docker network disconnect): it goes back.
+function M.reconnect(ctx, container)
+  if M.connected(ctx.record, container) or not docker.network_inspect(ctx.record.network) then return end
+  docker.call("POST", "/networks/" .. ctx.record.network .. "/connect", { Container = container.Id })
+  op.progress("prepare", "the workspace was taken off its network; it is on it again")
+end
+
 function M.remove(name)
   docker.network_remove(name)
   store.release_subnet(name)
@@ -124,10 +138,23 @@ function M.make_spares()
   save()
 end
 
+-- Networks that some container is made for, whether it runs or not: also one whose record was lost.
+local function of_containers()
+  local used = {}
+  for _, container in ipairs(docker.call("GET", "/containers/json?all=1")) do
+    local host = type(container.HostConfig) == "table" and container.HostConfig.NetworkMode
+    if host then used[host] = true end
+    local settings = type(container.NetworkSettings) == "table" and container.NetworkSettings.Networks
+    for name in pairs(type(settings) == "table" and settings or {}) do used[name] = true end
+  end
+  return used
+end
+
 -- Those of ours that no workspace has and that are not spare; only true while "networks" is locked.
 function M.unused()
-  local used, unused = {}, base.list()
+  local unused = base.list()
   local networks = docker.network_list(names.filter())
+  local used = of_containers()
   for _, record in ipairs(store.list()) do
     if record.network then used[record.network] = true end
   end
@@ -138,9 +165,44 @@ function M.unused()
   return unused
 end
 
+-- Orphans go: of ours that nobody has, and the spare ones of agents that are known to have ended.
+function M.tidy()
+  net.locked("networks", function()
+    for _, name in ipairs(M.unused()) do errors.attempt("network " .. name, M.remove, name) end
+  end)
+  M.remove_of_the_dead()
+end
+
+-- Nobody but its own agent uses a spare network; one whose agent does not live is made again by that one when it is missed.
+function M.remove_of_the_dead()
+  local used
+  for _, network in ipairs(docker.network_list { label = { "perry.where" } }) do
+    local labels = type(network.Labels) == "table" and network.Labels or {}
+    if labels["perry.agent"] ~= names.agent and network.Name:find("^perry%-net%-") and M.lives(labels["perry.where"]) == false then
+      used = used or of_containers()
+      if not used[network.Name] then errors.attempt("network " .. network.Name, docker.network_remove, network.Name) end
+    end
+  end
+end
+
+-- where: as names.where() gives it. Does its agent live? nil where that cannot be known from here.
+function M.lives(where)
+  local host, dir = (where or ""):match("^([^:]*):(/.*)$")
+  if host ~= base.hostname() then return nil end
+  return files.locked(dir .. "/agent.pid")
+end
+
+-- The agent ends, and there is no workspace: most likely nobody comes back for what was kept ready.
+function M.give_up_spares()
+  if #store.list() > 0 then return end
+  net.locked("networks", function() -- one may just be made
+    for _, spare in ipairs(store.spares()) do errors.attempt("network " .. spare.name, M.remove, spare.name) end
+  end)
+end
+
 -- At the start of the agent: the spare ones of last time that are still there and free; what belongs to nobody goes.
 function M.reconcile()
-  local used, have, keep = {}, {}, {}
+  local have, keep, used = {}, {}, of_containers()
   -- First the networks, then the records: one that is made meanwhile is in no list, and one that is in use is in a record by now.
   for _, network in ipairs(docker.network_list(names.filter())) do have[network.Name] = true end
   local claimed = store.subnets()

@@ -106,7 +106,7 @@ function M.facts(reason, record, caller)
 end
 
 -- What was asked for, as the record keeps it; later requests add to it.
-local asked = { "image", "cpus", "memory", "docker", "env", "clone", "branch", "labels" }
+local asked = { "image", "cpus", "memory", "docker", "env", "clone", "branch", "depth", "labels" }
 
 function M.request(old, input)
   local request = {}
@@ -126,10 +126,18 @@ function M.request(old, input)
   return request
 end
 
+-- A new workspace has a branch or a depth of something only.
+function M.need_repo(name, input)
+  if input.clone or input.repo or not (input.branch or input.depth) then return end
+  local what = input.branch and "branch" or "depth"
+  base.fail("BAD_REQUEST", ("there is no repository to take a %s of: perry start %s --clone URL --%s %s"):format(what, name, what,
+    base.quote(tostring(input.branch or input.depth))))
+end
+
 -- A record as a creation makes it.
 function M.new_record(name, input, caller)
   return {
-    name = name, request = M.request(nil, input), repo = M.repo(input.clone or input.repo), branch = input.branch,
+    name = name, request = M.request(nil, input), repo = M.repo(input.clone or input.repo), branch = input.branch, depth = input.depth,
     owner = M.owner(caller), labels = input.labels or {}, created = base.now(), lastUsed = base.now(),
     desired = "running", state = "creating", ttl = (input.ttl or 0) > 0 and input.ttl or nil,
   }
@@ -169,6 +177,7 @@ function M.dry_run(arg)
     record.labels = record.labels or {}
     for k, v in pairs(arg.input.labels or {}) do record.labels[k] = v end
   else
+    M.need_repo(arg.workspace, arg.input)
     record = M.new_record(arg.workspace, arg.input, arg.caller)
   end
   local plan = M.look(reason, record, arg.caller)

@@ -1,4 +1,6 @@
--- Removes what carries this agent's label and belongs to no workspace any more. Homes that were kept on purpose stay.
+-- Removes what carries this agent's label and belongs to no workspace any more. Homes that were kept on purpose stay, and so does all of a workspace whose
+-- record was lost: adoption takes that back.
+local adopt = require "perry.adopt"
 local base = require "base"
 local docker = require "docker"
 local errors = require "perry.errors"
@@ -21,12 +23,25 @@ local function workspaces()
   return set, kept
 end
 
+-- What is installed in a lost workspace may be in the image that was committed of it.
+local function lost_image(ref, lost)
+  for _, ws in ipairs(lost) do
+    if ref:find(names.kept_repo(ws) .. ":", 1, true) == 1 then return true end
+  end
+end
+
 -- First what exists, then the records: what is made meanwhile is in no list.
 local function find()
   local found = { containers = base.list(), volumes = base.list(), images = base.list(), kept = base.list() }
   local containers, volumes = docker.list(names.filter()), docker.volume_list(names.filter())
   local images = docker.call("GET", "/images/json?filters=" .. '%7B%22label%22%3A%5B%22perry.agent%3D' .. names.agent .. "%22%5D%7D")
   local known, committed = workspaces()
+  found.lost = base.list()
+  for ws in pairs(adopt.lost()) do
+    found.lost[#found.lost + 1] = ws
+    known[ws] = true
+  end
+  table.sort(found.lost)
   for _, c in ipairs(containers) do
     local name = (c.Names or {})[1] or c.Id
     local ws = c.Labels["perry.workspace"]
@@ -42,7 +57,7 @@ local function find()
   end
   for _, image in ipairs(images) do
     for _, ref in ipairs(image.RepoTags or {}) do
-      if ref:find("^perry%-kept/") and not committed[ref] then found.images[#found.images + 1] = ref end
+      if ref:find("^perry%-kept/") and not committed[ref] and not lost_image(ref, found.lost) then found.images[#found.images + 1] = ref end
     end
   end
   for _, v in ipairs(docker.volume_list { label = { "perry.tools" } }) do

@@ -1,5 +1,6 @@
 -- The container spec of the Engine API, made of a plan and a record. Nothing secret gets in here: docker inspect shows it.
 local base = require "base"
+local files = require "files"
 local names = require "perry.names"
 
 local M = {}
@@ -80,6 +81,15 @@ function M.limited(plan)
   return (c.cpus or c.memory or c.pids) ~= nil
 end
 
+-- The engine switches IPv6 off in a container whose network has none, and tailscaled then gives its interface no IPv6 address.
+local function sysctls(plan)
+  local wanted = plan.container.sysctls
+  if not plan.join or plan.container.network ~= "own" or not files.stat("/proc/sys/net/ipv6/conf/all/disable_ipv6") then return wanted end
+  local all = { ["net.ipv6.conf.all.disable_ipv6"] = "0", ["net.ipv6.conf.default.disable_ipv6"] = "0" }
+  for name, value in pairs(wanted or {}) do all[name] = value end
+  return all
+end
+
 -- image: what it is made from; network: the engine's name of the network.
 function M.build(ctx, image, network)
   local plan, record = ctx.plan, ctx.record
@@ -94,7 +104,7 @@ function M.build(ctx, image, network)
     Devices = devices(plan),
     DeviceRequests = gpus(plan),
     SecurityOpt = base.list(c.security),
-    Sysctls = c.sysctls,
+    Sysctls = sysctls(plan),
     ExtraHosts = base.list(c.hosts),
     Dns = base.list(c.dns),
     Runtime = c.runtime,
@@ -117,7 +127,7 @@ function M.build(ctx, image, network)
     StdinOnce = true,
     StopSignal = "SIGTERM",
     Labels = names.labels(record.name, {
-      ["perry.id"] = record.id, ["perry.spec"] = ctx.hash, ["perry.base"] = ctx.image_id,
+      ["perry.id"] = record.id, ["perry.spec"] = ctx.hash, ["perry.base"] = ctx.image_id, ["perry.where"] = names.where(),
     }),
     HostConfig = host,
   }

@@ -1,5 +1,6 @@
 -- What goes from this machine into a workspace: the environment, credentials, git's configuration, ssh keys, startup scripts.
 -- All of it is one bundle, which init takes from its standard input at the start, and `perry-step apply` in a running workspace.
+local apart = require "perry.apart"
 local base = require "base"
 local docker = require "docker"
 local errors = require "perry.errors"
@@ -163,6 +164,7 @@ function M.bundle(ctx, ready)
   git(bundle)
   ssh(bundle, ctx.name)
   require("perry.scripts").add(bundle)
+  for _, other in ipairs(ctx.others or {}) do files.reach(bundle, other.address) end
   files.seal(bundle, ready)
   return bundle
 end
@@ -186,10 +188,11 @@ local function settle(said, otherwise)
   if not named then base.fail("INTERNAL_SERVER_ERROR", otherwise ~= "" and otherwise or "the files could not be written") end
 end
 
--- Applies a bundle in a running workspace.
+-- Applies a bundle in a running workspace. What was said.
 local function apply(ctx)
   local result = docker.exec(ctx.container, { names.step, "apply" }, { bundle = M.bundle(ctx, true), timeout = 60000 })
   settle(result.stdout, result.stderr)
+  return result.stdout
 end
 
 -- The tailnet gave it a name that its environment does not know yet.
@@ -209,7 +212,8 @@ end
 
 -- The step after a start: init has taken the bundle already, or (an engine that cannot attach, an agent that was killed in between) an exec brings it.
 function M.run(ctx)
-  if ctx.told then settle(ctx.told, "") else apply(ctx) end
+  if ctx.told then settle(ctx.told, "") end
+  apart.warn(ctx, ctx.told or apply(ctx))
 end
 
 -- The operation "sync".

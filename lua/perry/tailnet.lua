@@ -7,6 +7,7 @@ local leave = require "perry.leave"
 local names = require "perry.names"
 local op = require "op"
 local policy = require "policy"
+local refusals = require "perry.refusals"
 local steps = require "perry.steps"
 local store = require "store"
 local sync = require "perry.sync"
@@ -18,42 +19,6 @@ local M = {}
 local grace = 15 -- seconds beyond the deadline of a join, for a busy engine
 local leave_seconds = 10 -- of a join that the collision hook refuses
 
--- --- what went wrong, and what mends it ---
-
-local new_key = "make a new key (a reusable one serves many workspaces) and save it: perry tailnet setup; the workspace joins as soon as it is saved"
-
-local mends = {
-  { "already used", new_key },
-  { "authkey expired", new_key },
-  { "key expired", new_key },
-  { "auth%-?key", "check the auth key: perry tailnet setup; the workspace joins as soon as a good one is saved" },
-  { "invalid key", new_key },
-  { "API key", new_key },
-  { "no key to join", new_key },
-  { "no auth key", new_key },
-  { "approve", "approve the device in the admin console of the tailnet" },
-  { "tools volume", "install tailscale for workspaces (make install says how), restart the agent, then: perry stop %s && perry start %s" },
-  { "stopped and started", "perry stop %s && perry start %s" },
-  { "control server", nil },
-  { "connection refused", nil },
-  { "no such host", nil },
-  { "timeout", nil },
-  { "unreachable", nil },
-}
-local unreachable = "check that workspaces can reach the control server (tailscale.loginServer in config.json), then: perry start %s"
-
-local function mend_of(ctx, reason)
-  for _, row in ipairs(mends) do
-    if reason:find(row[1]) then return ((row[2] or unreachable):gsub("%%s", ctx.name)) end
-  end
-  return ("perry start %s tries again; docker exec %s tailscale status says more"):format(ctx.name, names.container(ctx.name))
-end
-
--- A refusal by the control server: it is certain that no device came of the attempt.
-local function refused(reason)
-  return reason:find("already used") or reason:find("expired") or reason:find("auth%-?key") or reason:find("invalid key") or reason:find("API key")
-end
-
 -- --- the record ---
 
 local function note(ctx, changes)
@@ -64,7 +29,8 @@ end
 local function warn(reason, mend) op.warn("tailscale", "not on the tailnet: " .. reason, mend) end
 
 local function fail(ctx, reason, mend)
-  mend = mend or mend_of(ctx, reason)
+  local up = ctx.plan.tailscale_up or {}
+  mend = mend or refusals.mend(reason, { name = ctx.name, container = names.container(ctx.name), login_server = up.login_server or base.config "tailscale.loginServer" })
   note(ctx, { state = "failed", error = reason, mend = mend, hostname = ctx.plan.hostname })
   warn(reason, mend)
   op.step("tailscale", "error", reason .. "; " .. mend)
@@ -82,7 +48,7 @@ end
 
 -- --- one attempt ---
 
-local function deadline() return base.config "tailscale.joinTimeout" or 30 end
+local function deadline() return base.config "tailscale.joinTimeout" or 15 end
 
 local function login_server(ctx, key)
   local up = ctx.plan.tailscale_up or {}
@@ -188,6 +154,14 @@ end
 
 -- --- the step ---
 
+-- Who has the name that was asked for, as far as that is known.
+local function whose(ctx)
+  local taken = ctx.taken
+  local row = taken and leave.whose(taken.nodeId)
+  local owner = row and ("the workspace %s of this agent (%s)"):format(row.workspace, row.state) or taken and "the device " .. taken.nodeId or "another device"
+  return ("%s has the name %s"):format(owner, ctx.plan.hostname)
+end
+
 local function connected(ctx, answer)
   local label, key = label_of(answer.dnsName), ctx.key or {}
   note(ctx, {
@@ -196,7 +170,7 @@ local function connected(ctx, answer)
     credential = key.credential, ephemeral = key.ephemeral,
   })
   local shown = answer.dnsName .. (answer.ip and " (" .. answer.ip .. ")" or "")
-  if label ~= ctx.plan.hostname then shown = ("%s; the name %s is another device's"):format(shown, ctx.plan.hostname) end
+  if label ~= ctx.plan.hostname then shown = ("%s; %s"):format(shown, whose(ctx)) end
   sync.named(ctx)
   op.step("tailscale", "done", shown)
   return answer.did ~= "nothing"
@@ -206,6 +180,7 @@ local function take(ctx, exec)
   local answer = answer_of(exec)
   if answer.error and answer.state == "NeedsLogin" and not ctx.joining then answer = answer_of(ask_with_key(ctx)) end
   local reason = answer.error
+  ctx.taken = answer.taken
   local device = device_of(ctx, answer.taken) -- before it is noted that the workspace has another device now
   if not reason and answer.nodeId and ctx.joining then
     leave.joined(ctx, ctx.joining, answer)
@@ -216,7 +191,7 @@ local function take(ctx, exec)
   if not reason then answer, reason = settle_name(ctx, answer, device) end
   if reason or answer.error then
     reason = reason or answer.error
-    if ctx.joining and refused(reason) then leave.not_joined(ctx.joining) end
+    if ctx.joining and refusals.is_refusal(reason) then leave.not_joined(ctx.joining) end
     return fail(ctx, reason)
   end
   return connected(ctx, answer)

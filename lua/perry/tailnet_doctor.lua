@@ -1,10 +1,12 @@
 -- The workspaces' half of perry doctor, most of it the troubleshooting in docs/tailscale.md, as checks: {check, ok, message, mend}.
+local adopt = require "perry.adopt"
 local apart = require "perry.apart"
 local base = require "base"
 local docker = require "docker"
 local errors = require "perry.errors"
 local devices = require "perry.devices"
 local names = require "perry.names"
+local refusals = require "perry.refusals"
 local store = require "store"
 local tools = require "perry.tools"
 
@@ -84,7 +86,11 @@ end
 function M.run()
   local found = base.list()
   local function add(check, ok, message, mend) found[#found + 1] = { check = check, ok = ok, message = message, mend = mend } end
-  apart.check(each_running(), add)
+  apart.check(add)
+  local lost = adopt.names()
+  if #lost > 0 then
+    add("lost records", false, ("of %s there are containers or homes, and no record"):format(table.concat(lost, ", ")), "perry adopt")
+  end
   local state = devices.status()
   if not state.enabled or (state.key == base.null and #state.credentials == 0) then
     add("workspace tailnet", true, "workspaces join no tailnet" .. (state.enabled and ": there is no auth key (perry tailnet setup takes one)"
@@ -101,7 +107,7 @@ function M.run()
     if seen[record.name] and seen[record.name].magicDns == false then magic = false end
   end
   if not magic then
-    add("workspace names", false, "MagicDNS is off in the tailnet: workspaces are reached by address only", "enable MagicDNS at https://login.tailscale.com/admin/dns")
+    add("workspace names", false, "MagicDNS is off in the tailnet: workspaces are reached by address only", refusals.places(base.config "tailscale.loginServer").magic_dns)
   end
   check_apart(running, seen, add)
   return found

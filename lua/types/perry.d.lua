@@ -41,6 +41,7 @@ error("perry.d.lua describes types; it is not for require")
 ---@field env? table<string, string>
 ---@field clone? string
 ---@field branch? string
+---@field depth? integer
 ---@field labels? table<string, string>
 
 ---@class perry.ws.user

@@ -197,6 +197,73 @@ sign_in() {
 	expect 401
 }
 
+# What the newest clients of the original do: nothing is shown with the request, the token is the first message.
+terminal() { # NAME LINE TOKEN: OUT is what it shows, END how it ends
+	OUT=$(python3 "$BATS_TEST_DIRNAME/../lib/terminal_client.py" "$PORT" "$1" "$2" "$3" 2>"$BATS_TEST_TMPDIR/end") || { cat "$BATS_TEST_TMPDIR/end"; return 1; }
+	END=$(cat "$BATS_TEST_TMPDIR/end")
+}
+
+@test "a terminal takes the token by its first message, and nothing before it" {
+	local upgrade=(-H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==')
+	terminal @host "echo let i''n; exit 3" "$TOKEN"
+	[ "$END" = '1000 Process exited with code 3' ]
+	[[ $OUT == *'let in'* ]]
+	refute grep -q "$TOKEN" <<<"$OUT"
+	terminal @host "touch $BATS_TEST_TMPDIR/done" wrong
+	[ "$END" = '4001 Authentication failed' ] && [ -z "$OUT" ]
+	[ ! -e "$BATS_TEST_TMPDIR/done" ]
+	# Whether a workspace is there is not told to everybody.
+	terminal no-such-workspace true wrong
+	[ "$END" = '4001 Authentication failed' ]
+	terminal no-such-workspace true "$TOKEN"
+	[[ $END == 1011*'not found' ]]
+	# What was shown and is wrong is refused as ever; so is a page of another origin, and another name of this machine.
+	tcp /rpc/terminal/@host "${upgrade[@]}" -H 'Authorization: Bearer wrong'
+	expect 401
+	tcp '/rpc/terminal/@host?ticket=00' "${upgrade[@]}"
+	expect 401
+	tcp "/rpc/terminal/@host?token=$TOKEN" "${upgrade[@]}"
+	expect 401
+	tcp /rpc/terminal/@host "${upgrade[@]}" -H 'Origin: http://evil.example'
+	expect_match 403 allowedOrigins
+	tcp /rpc/terminal/@host "${upgrade[@]}" -H 'Host: evil.example'
+	expect_match 403 allowedHosts
+	tcp /rpc/terminal/My_App "${upgrade[@]}"
+	expect 400
+	# Nothing else may be had this way.
+	for path in /rpc/stream /events /rpc/workspaces/list; do
+		tcp $path "${upgrade[@]}" -H 'Sec-WebSocket-Protocol: perry.v1'
+		expect 401
+	done
+}
+
+@test "terminals that wait for their token are few" {
+	local line script='
+import socket, sys
+head = ("GET /rpc/terminal/@host HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n").encode()
+kept, said = [], []
+for i in range(20):
+    s = socket.socket()
+    s.settimeout(60)
+    s.bind((f"127.0.0.{i + 2}", 0))
+    s.connect(("127.0.0.1", int(sys.argv[1])))
+    s.sendall(head)
+    said.append(s.recv(1000).split()[1].decode())
+    kept.append(s)
+print(said.count("101"), said.count("503"), flush=True)
+sys.stdin.readline()'
+	coproc WAIT { python3 -c "$script" "$PORT"; }
+	read -r -u "${WAIT[0]}" line
+	[ "$line" = '8 12' ]
+	# Whoever shows the token with the request does not wait with them.
+	tcp /rpc/terminal/@host -H "Authorization: Bearer $TOKEN"
+	expect 400 'WebSocket upgrade failed'
+	echo >&"${WAIT[1]}"
+	let_in() { terminal @host exit "$TOKEN"; }
+	eventually 30 let_in
+}
+
 @test "files are for their owner alone" {
 	[ "$(stat -c %a "$DIR")" = 700 ]
 	for file in config.json state.db agent.pid agent.log; do

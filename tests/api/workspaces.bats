@@ -20,7 +20,7 @@ shape() { # STATUS [FORWARDS]
 	rpc workspaces/list
 	expect 200 "{\"json\":[$(shape running)]}"
 	rpc workspaces/get "{\"name\":\"  $(ws a)  \"}"
-	expect_match 200 '"workerVersion":"[0-9.]+"\}\}$'
+	expect_match 200 '"workerVersion":"[0-9.]+","limits":\{"memory":[0-9]+,"pids":[0-9]+\}\}\}$'
 	rpc workspaces/create "{\"name\":\"$(ws a)\"}"
 	expect 409 "{\"json\":{\"defined\":false,\"code\":\"CONFLICT\",\"status\":409,\"message\":\"Workspace '$(ws a)' already exists\"}}"
 	rpc info
@@ -143,7 +143,7 @@ runs_no() { local top; top=$(docker top "workspace-$(ws a)") && [[ $top != *"$1"
 		expect 200 "{\"json\":$(shape stopped "$forwards")}"
 	done
 	rpc workspaces/get "{\"name\":\"$(ws a)\"}"
-	expect_match 200 '"status":"stopped".*"workerVersion":null\}\}$'
+	expect_match 200 '"status":"stopped".*"workerVersion":null,"limits":\{"memory":[0-9]+,"pids":[0-9]+\}\}\}$'
 	rpc workspaces/exec "{\"name\":\"$(ws a)\",\"command\":\"true\"}"
 	expect 412 '{"json":{"defined":false,"code":"PRECONDITION_FAILED","status":412,"message":"Workspace is not running"}}'
 	rpc workspaces/sync "{\"name\":\"$(ws a)\"}"

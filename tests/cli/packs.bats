@@ -485,6 +485,80 @@ use_token() {
 	[[ "$BODY" == *'not done after 0.5 s'* ]]
 }
 
+# A server on this machine's loopback; its port is in $T/web.port, what it was asked in $T/web.log.
+web_start() {
+	python3 -u - "$T" <<-'P' >"$T/web.log" 2>&1 3>&- &
+		import http.server, os, sys
+		class H(http.server.BaseHTTPRequestHandler):
+		    def do_GET(self):
+		        self.send_response(200)
+		        self.send_header("Content-Length", "4")
+		        self.end_headers()
+		        self.wfile.write(b"mine")
+		s = http.server.HTTPServer(("127.0.0.1", 0), H)
+		with open(sys.argv[1] + "/web.port.new", "w") as f:
+		    f.write(str(s.server_port))
+		os.rename(sys.argv[1] + "/web.port.new", sys.argv[1] + "/web.port")
+		s.serve_forever()
+	P
+	WEB=$!
+	eventually 30 test -e "$T/web.port"
+}
+
+@test "a pack reaches the internet by a name, and this machine only where the address or its user says so" {
+	local needs host
+	with_agent
+	web_start
+	p hooks pack init "$T/acme"
+	rm "$T/acme/tests/hostname_test.lua"
+	pack() { # NEEDS DEFAULT-OF-THE-SETTING
+		jq -n --argjson n "$1" --arg d "$2" '{name: "acme", api: 1, settings: [{name: "url", type: "string", default: $d}], needs: {network: $n}}' >"$T/acme/pack.json"
+		p hooks remove acme >/dev/null 2>&1 || true
+		p hooks add "$T/acme" --expect "$(hash_of acme)" 2>/dev/null
+	}
+	asks() { # HOST: what the hook sees, as the answer
+		cat >"$T/acme/hooks/hostname.lua" <<-L
+			-- perry: api=1
+			return function() local fine, r = pcall(perry.http.get, "http://$1:$(cat "$T/web.port")/") return perry.refuse(fine and r.body or r) end
+		L
+	}
+	ask() { rpc hooks/run '{"point":"hostname","facts":{"ws":{"name":"web","labels":{},"reason":"start"}}}'; }
+	# by every name and writing of it, listed or by a wildcard
+	for host in localhost 127.1 2130706433 0x7f000001; do
+		asks $host
+		pack "[\"$host\"]" ""
+		ask
+		[[ "$BODY" == *"leads to "*", an address that may not be reached from here"* ]]
+	done
+	asks 127.0.0.1
+	pack '["*.0.0.1"]' ""
+	ask
+	[[ "$BODY" == *"leads to 127.0.0.1, an address that may not be reached from here"* ]]
+	# the pack's own default is not its user's word
+	asks localhost
+	pack '["setting:url"]' localhost
+	ask
+	[[ "$BODY" == *"leads to "*", an address that may not be reached from here"* ]]
+	refute grep -q GET "$T/web.log"
+	# what its user names, and what whoever approved it saw as an address
+	jq '.packs.acme.url = "localhost"' "$T/conf/config.json" >"$T/changed" && cat "$T/changed" >"$T/conf/config.json"
+	ask
+	[[ "$BODY" == *mine* ]]
+	jq 'del(.packs)' "$T/conf/config.json" >"$T/changed" && cat "$T/changed" >"$T/conf/config.json"
+	asks 127.0.0.1
+	pack '["127.0.0.1"]' ""
+	ask
+	[[ "$BODY" == *mine* ]]
+	# the user's own hooks reach what they reach
+	p hooks remove acme
+	mkdir -p -m 700 "$T/conf/hooks"
+	asks localhost
+	install -m 600 "$T/acme/hooks/hostname.lua" "$T/conf/hooks/hostname.lua"
+	ask
+	[[ "$BODY" == *mine* ]]
+	kill "$WEB"
+}
+
 @test "the team's example: its own CI passes, an agent takes it, and its settings count" {
 	local team=$BATS_TEST_DIRNAME/../../examples/packs/team
 	cp -r "$team" "$T/team"

@@ -37,24 +37,101 @@ finding() { jq -r --arg c "$1" '.[] | select(.check == $c) | "\(.ok) \(.message)
 	fi
 }
 
-@test "doctor tries whether workspaces are apart" {
-	local a b name
-	for name in apart-a apart-b; do p start $name; done
+address() { docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "workspace-$1"; }
+own_network() { docker inspect -f '{{.HostConfig.NetworkMode}}' "workspace-$1"; }
+# Nobody else's rules are touched: a pass for this agent's workspaces stands above the engine's.
+can_open() { [ "$(id -u)" = 0 ] && iptables -nL DOCKER-USER >/dev/null 2>&1; }
+rule() { # -I or -D, JUMP...
+	local how=$1 range
+	shift
+	range=$(p agent config get networkRange)
+	iptables "$how" DOCKER-USER -s "$range" -d "$range" -j "$@"
+}
+open_up() { rule -I ACCEPT && OPEN=1; }
+close_again() { rule -D ACCEPT && OPEN=; }
+teardown() {
+	[ -z "${OPEN:-}" ] || close_again
+	local name
+	for name in apart-a apart-b; do p delete -y $name >/dev/null 2>&1 || true; done
+}
+apart() { # yes or no, as doctor finds
 	run p doctor --json
-	[[ $(finding "workspaces' networks") == "true apart:"* ]]
-	a=$(docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' workspace-apart-a)
-	b=$(docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' workspace-apart-b)
-	if [ "$(id -u)" = 0 ] && iptables -nL DOCKER-USER >/dev/null 2>&1; then
-		# Nobody else's rules are touched: a pass for these two stands above the engine's.
-		iptables -I DOCKER-USER -s "$a" -d "$b" -j ACCEPT
-		iptables -I DOCKER-USER -s "$b" -d "$a" -j ACCEPT
-		run p doctor --json
-		iptables -D DOCKER-USER -s "$a" -d "$b" -j ACCEPT
-		iptables -D DOCKER-USER -s "$b" -d "$a" -j ACCEPT
+	if [ "$1" = yes ]; then
+		[[ $(finding "workspaces' networks") == "true apart:"* ]]
+	else
 		[ "$status" = 1 ]
-		[[ $(finding "workspaces' networks") == "false apart-"*" reaches apart-"*"| sudo systemctl restart docker" ]]
+		[[ $(finding "workspaces' networks") == "false "*" reaches "*"| sudo systemctl restart docker" ]]
 	fi
-	for name in apart-a apart-b; do p delete -y $name; done
+}
+
+@test "doctor tries whether workspaces are apart, with two of them, with one and with none" {
+	apart yes
+	p start apart-a
+	apart yes
+	p start apart-b
+	apart yes
+	# what it takes of the image is nothing
+	for name in apart-a apart-b; do docker exec -u 0 workspace-$name sh -c 'mv "$(readlink -f "$(command -v bash)")" /bash-away'; done
+	apart yes
+	can_open || return 0
+	open_up
+	apart no
+	p delete -y apart-b
+	apart no
+	p delete -y apart-a
+	apart no
+	close_again
+	apart yes
+	# containers in a workspace's place are gone, with their networks
+	[ -z "$(docker ps -aq --filter label=perry.helper --filter "label=perry.agent=$(agent_id)")" ]
+	at_most_one() { [ "$(docker network ls -q --filter "label=perry.agent=$(agent_id)" | wc -l)" -le 1 ]; }
+	eventually 30 at_most_one
+}
+
+@test "a firewall that refuses in a workspace's place keeps it apart" {
+	can_open || skip "it takes root, and iptables where the engine is"
+	p start apart-a
+	p start apart-b
+	rule -I REJECT
+	run p doctor --json
+	rule -D REJECT
+	[[ $(finding "workspaces' networks") == "true apart:"* ]]
+}
+
+@test "each start says when workspaces are not apart" {
+	can_open || skip "it takes root, and iptables where the engine is"
+	p start apart-a
+	run --separate-stderr p start apart-b
+	[ "$status" = 0 ]
+	[[ $stderr != *"not apart"* ]]
+	p stop apart-b
+	open_up
+	run --separate-stderr p start apart-b
+	[ "$status" = 0 ]
+	[[ $stderr == *"workspaces are not apart: apart-b reaches apart-a "*"sudo systemctl restart docker"* ]]
+	run --separate-stderr p restart apart-a
+	[ "$status" = 0 ]
+	[[ $stderr == *"workspaces are not apart: apart-a reaches apart-b "* ]]
+	close_again
+	run --separate-stderr p restart apart-a
+	[ "$status" = 0 ]
+	[[ $stderr != *"not apart"* ]]
+}
+
+@test "a workspace that was taken off its network is put back by a start, and doctor says so" {
+	p start apart-a
+	docker network disconnect "$(own_network apart-a)" workspace-apart-a
+	run p doctor --json
+	[ "$status" = 1 ]
+	[[ $(finding "workspaces' networks") == *"false apart-a was taken off its network | perry start apart-a"* ]]
+	p start apart-a
+	[ -n "$(address apart-a)" ]
+	p stop apart-a
+	docker network disconnect "$(own_network apart-a)" workspace-apart-a
+	p start apart-a
+	[ -n "$(address apart-a)" ]
+	run p doctor --json
+	[ "$status" = 0 ]
 }
 
 @test "doctor finds a missing image: perry build" {
@@ -86,7 +163,7 @@ finding() { jq -r --arg c "$1" '.[] | select(.check == $c) | "\(.ok) \(.message)
 	chmod 644 "$DIR/config.json"
 	run p doctor
 	[ "$status" = 1 ]
-	[[ $output == *"mend it with: perry doctor --fix"* ]]
+	[[ $output == *"mend it: perry doctor --fix"* ]]
 	run p doctor --fix
 	[ "$status" = 0 ]
 	[ "$(stat -c %a "$DIR/config.json")" = 600 ]

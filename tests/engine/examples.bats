@@ -46,7 +46,7 @@ P
 	use hooks/hostname.lua
 	p start one --dry-run | grep -q "^hostname	alice-one	"
 	use recipes/branch-prefix/hostname.lua
-	p start one --branch feature/x --dry-run | grep -Eq "^hostname	[a-z0-9]+-feature-x-one	"
+	p start one --clone https://example.com/x.git --branch feature/x --dry-run | grep -Eq "^hostname	[a-z0-9]+-feature-x-one	"
 }
 
 @test "memory is capped, unless the label gpu is set" {

@@ -162,7 +162,7 @@ p2() { PERRY_CONFIG_DIR=$DIR2 timeout 60 "$BUILD/perry" "$@"; }
 	refute grep -qx mine <(p list -q)
 	run p2 start web
 	[ "$status" = 6 ]
-	[[ "$output" == *"container workspace-web belongs to another agent"*"another name"*"docker rm"* ]]
+	[[ "$output" == *"container workspace-web belongs to another agent"*"another name"*"perry adopt --from $(agent_id) web"* ]]
 	[ "$(p2 list -q)" = mine ]
 	status_is web running
 	p exec web -- true
@@ -172,7 +172,7 @@ p2() { PERRY_CONFIG_DIR=$DIR2 timeout 60 "$BUILD/perry" "$@"; }
 	p delete -y --keep-home kept
 	run p2 start kept
 	[ "$status" = 6 ]
-	[[ "$output" == *"volume workspace-kept belongs to another agent"*"docker volume rm workspace-kept"* ]]
+	[[ "$output" == *"volume workspace-kept belongs to another agent"*"perry adopt --from $(agent_id) kept"* ]]
 	[ "$(p2 list -q)" = mine ]
 	p2 prune
 	p start kept
@@ -184,7 +184,8 @@ p2() { PERRY_CONFIG_DIR=$DIR2 timeout 60 "$BUILD/perry" "$@"; }
 	docker volume create workspace-theirs >/dev/null
 	run p start theirs
 	[ "$status" = 6 ]
-	[[ "$output" == *"volume workspace-theirs exists already"*"docker volume rm workspace-theirs"* ]]
+	[[ "$output" == *"volume workspace-theirs exists already"*"perry adopt theirs"* ]]
+	[[ "$output" != *"volume rm"* ]]
 	docker volume inspect workspace-theirs >/dev/null
 	docker volume rm workspace-theirs >/dev/null
 }

@@ -157,3 +157,51 @@ gone() {
 	sleeps 1
 	p delete -y orphan
 }
+
+@test "an engine that hangs: every command says so and ends" {
+	p start hung
+	echo hang >"$FAULT"
+	local words
+	for words in "exec hung -- true" "stop hung" "start new" "restart hung" "sync hung" "cp hung:/etc/passwd -" "clone hung other" "logs hung"; do
+		# shellcheck disable=SC2086
+		run timeout 50 "$BUILD/perry" $words </dev/null
+		echo "$words: $status $output"
+		[ "$status" -ne 0 ]
+		[ "$status" -ne 124 ]
+		[[ $output == *"does not answer"* ]]
+	done
+	run timeout 30 "$BUILD/perry" doctor
+	[ "$status" -ne 124 ]
+	[[ $output == *"does not answer"*"restart docker"* ]]
+	curl -sf -m 30 -o /dev/null --unix-socket "$DIR/agent.sock" -X POST http://localhost/rpc/info
+	rm "$FAULT"
+	eventually 30 status_is hung running
+	[ "$(p exec hung -- echo fine)" = fine ]
+}
+
+@test "a container that the engine hangs over does not hold up the news of others" {
+	p start hung
+	p start fine
+	local id
+	id=$(docker inspect -f '{{.Id}}' workspace-hung)
+	echo "hang GET./v[0-9.]+/containers/$id/json" >"$FAULT"
+	docker kill workspace-hung >/dev/null
+	docker kill workspace-fine >/dev/null
+	eventually 30 status_is fine stopped
+	docker start workspace-fine >/dev/null
+	eventually 30 status_is fine running
+	rm "$FAULT"
+	eventually 90 status_is hung stopped # what is under way is given up after 60 s at most
+	p delete -y hung fine
+}
+
+@test "the agent ends soon although the engine hangs, and what was under way goes on when it is back" {
+	echo hang >"$FAULT"
+	p start --no-wait late
+	kill "$PID"
+	eventually 15 agent_ended
+	rm "$FAULT"
+	DOCKER_HOST=unix://$BATS_FILE_TMPDIR/engine.sock agent_again
+	eventually 60 status_is late running
+	p delete -y late
+}

@@ -117,6 +117,35 @@ refused() {
 	[ $((0x$(bounding two) >> 13 & 1)) = 1 ]
 }
 
+@test "info shows what a workspace may take, and what config.json limits" {
+	local memory pids
+	read -r memory pids < <(docker inspect -f '{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}' workspace-one)
+	[ "$(p info one --json | jq -c '[.limits.memory, .limits.pids, .limits.cpus]')" = "[$memory,$pids,null]" ]
+	run p info one
+	[[ $output == *"limits.memory"*" $((memory >> 30)) GiB"*"limits.cpus"*" none"*"limits.pids"*" $pids"* ]]
+	[ "$(p info --json | jq .limits)" = null ]
+	limit memory 256MiB
+	limit disk 1GiB
+	p start two --cpus 1.5
+	[ "$(p info two --json | jq -c '[.limits.memory, .limits.cpus]')" = "[$((256 << 20)),1.5]" ]
+	run p info two
+	[[ $output == *"limits.memory"*" 256 MiB"*"limits.cpus"*" 1.5"* ]]
+	[ "$(p info --json | jq -c '.limits | [.memory, .disk]')" = '["256MiB","1GiB"]' ]
+	run p info
+	[[ $output == *"Limits:"*"memory 256MiB"* && $output == *" disk 1GiB"* ]]
+	run p doctor
+	[[ $output == *"limits "*"each workspace has one of memory and of processes"* ]]
+	mkdir -p -m 700 "$DIR/hooks"
+	printf 'return function(ws, prev)\n  local spec = prev()\n  spec.pids = nil\n  return spec\nend\n' >"$DIR/hooks/container.lua"
+	p agent config unset limits.memory
+	p start three
+	rm "$DIR/hooks/container.lua"
+	run p info three
+	[[ $output == *"limits.pids"*" none"* ]]
+	run p doctor
+	[[ $output == *"limits "*"no limit of memory or of processes, so the machine's all: three (perry restart"* ]]
+}
+
 @test "more processes than limits.pids there are not" {
 	limit pids 64
 	p start two

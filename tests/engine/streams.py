@@ -1,7 +1,7 @@
 """Every command that streams or prints, with its descriptors full, closed, slow, not waiting, with signals, and with an agent
 that is silent or gone: how it ends. Run by streams.bats: streams.py PART, with PERRY (the program), DIR and PID of an agent
 that has the workspace web."""
-import fcntl, os, signal, socket, subprocess, sys, tempfile, threading, time
+import fcntl, io, os, signal, socket, ssl, subprocess, sys, tarfile, tempfile, threading, time
 
 PERRY, DIR, AGENT = os.environ["PERRY"], os.environ["DIR"], int(os.environ["PID"])
 LONG = 60
@@ -20,14 +20,15 @@ def code(rc):
 
 
 class Run:
-    def __init__(self, *words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, close=(), program=PERRY):
+    def __init__(self, *words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, close=(), program=(PERRY,), env=None):
         def before():
             for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(s, signal.SIG_DFL)
             for fd in close:
                 os.close(fd)
         self.err = tempfile.TemporaryFile(dir=tmp)
-        self.p = subprocess.Popen([program, *words], stdin=stdin, stdout=stdout, stderr=self.err, preexec_fn=before)
+        self.p = subprocess.Popen([*program, *words], stdin=stdin, stdout=stdout, stderr=self.err, preexec_fn=before,
+                                  env={**os.environ, **(env or {})})
 
     def until(self, text):
         """Reads standard output until a line that is text."""
@@ -44,9 +45,9 @@ class Run:
         self.err.seek(0)
         return self.err.read().decode(errors="replace")
 
-    def end(self):
+    def end(self, limit=LONG):
         try:
-            return code(self.p.wait(LONG))
+            return code(self.p.wait(limit))
         except subprocess.TimeoutExpired:
             self.p.kill()
             self.p.wait()
@@ -64,8 +65,8 @@ def wait_for(what, fn):
         time.sleep(0.02)
 
 
-def expect(what, run, want, text=None):
-    got = run.end()
+def expect(what, run, want, text=None, limit=LONG):
+    got = run.end(limit)
     said = run.said()
     check(what, got == want and (text is None or text in said), f"ended with {got}, expected {want}: {said}")
 
@@ -85,7 +86,8 @@ def free_port():
 MANY = ["exec", "web", "--", "sh", "-c", "yes | head -c 1000000"]
 LOGS = ["logs", "web"]
 FOLLOW = ["logs", "-f", "web"]
-STREAMS = {"exec": MANY, "exec, little": ["exec", "web", "--", "echo", "x"], "shell": ["shell", "web"], "logs": LOGS,
+TAR_OUT = ["cp", "web:/etc", "-"]
+STREAMS = {"exec": MANY, "exec -t": ["exec", "-t", *MANY[1:]], "cp out to -": TAR_OUT, "exec, little": ["exec", "web", "--", "echo", "x"], "shell": ["shell", "web"], "logs": LOGS,
            "logs -f": FOLLOW, "events": ["events"], "events -f": ["events", "-f", "--since", "1h"], "proxy": ["proxy", "web", f"{free_port()}:9"]}
 
 
@@ -105,7 +107,8 @@ def printing():
     commands = ["list", "list -q", "list --json", "list --json=name", "info", "info web", "info --json", "explain web", "logs web",
                 "events", "events --json", "agent status", "agent status --json", "agent show-config", "agent show-token",
                 "agent logs", "agent config get port", "config show", "hooks list", "version", "help", "help exec", "--help",
-                "completion bash", "exec web -- echo x", "hooks show container"]
+                "completion bash", "exec web -- echo x", "hooks show container", "start web",
+                "tailnet status", "config show --json", "start --dry-run web", "explain web --all"]
     for text in commands:
         words = text.split()
         if Run(*words).end() != 0:
@@ -116,8 +119,18 @@ def printing():
         expect(f"{text} | (nobody)", Run(*words, stdout=unread()), 141)
 
 
+    for text in ("doctor", "list --watch", "agent logs -f"):  # its own code is not 0, or it does not end
+        words = text.split()
+        expect(f"{text} >/dev/full", Run(*words, stdout=open("/dev/full", "w")), 1, "cannot write the output: No space left on device")
+        expect(f"{text} >&-", Run(*words, close=(1,)), 1, "cannot write the output: Bad file descriptor")
+        expect(f"{text} | (nobody)", Run(*words, stdout=unread()), 141)
+
+
 def outputs():
-    for name in ("exec", "exec, little", "shell", "logs", "logs -f", "events", "events -f"):
+    expect("proxy: full", Run(*STREAMS["proxy"], stdout=open("/dev/full", "w")), 1, "No space left on device")
+    expect("proxy: closed", Run(*STREAMS["proxy"], close=(1,)), 1, "cannot write the output")
+    expect("proxy: nobody reads", Run(*STREAMS["proxy"], stdout=unread()), 141)
+    for name in ("exec", "exec, little", "exec -t", "cp out to -", "shell", "logs", "logs -f", "events", "events -f"):
         words = STREAMS[name]
         expect(f"{name}: full", Run(*words, stdin=stdin_of(name), stdout=open("/dev/full", "w")), 1, "No space left on device")
         expect(f"{name}: closed", Run(*words, stdin=stdin_of(name), close=(1,)), 1, "cannot write the output")
@@ -172,6 +185,20 @@ def inputs():
         expect(f"exec: stdin {name}", run, 0)
         expect(f"shell: stdin {name}", Run("shell", "web", **kw), 0)
         expect(f"list: stdin {name}", Run("list", **kw), 0)
+    for name, kw in {"closed": {"close": (0,)}, "empty": {}, "a file that is none": {"stdin": open("/etc/passwd")},
+                     "endless and none": {"stdin": open("/dev/urandom")}}.items():
+        expect(f"cp - in: stdin {name}", Run("cp", "-", "web:.", **kw), 1)
+    run = Run("exec", "-n", "web", "--", "wc", "-c", stdin=open("/dev/zero"))
+    check("exec -n: stdin endless", (run.p.stdout.read().strip(), run.end()) == (b"0", 0), run.said())
+    for what, typed, said in (("empty", b"", b""), ("a line", b"line\n", b"line\r\n"), ("the begin of one", b"line", b"line")):
+        r, w = os.pipe()
+        os.write(w, typed)
+        os.close(w)
+        run = Run("exec", "-t", "web", "--", "sh", "-c", "stty -echo; tty; cat; exit 7", stdin=r)
+        os.close(r)
+        out = run.p.stdout.read()
+        check(f"exec -t: stdin {what}", (run.end(), b"/dev/pts/" in out, out.endswith(said)) == (7, True, True), out)
+    expect("exec -t -n", Run("exec", "-tn", "web", "--", "sh", "-c", "test -t 0 && test -t 1 && exit 5", stdin=open("/dev/zero")), 5)
     run = Run("exec", "web", "--", "head", "-c", "100", stdin=open("/dev/zero"))
     expect("exec: stdin endless", run, 0)
     run = Run("exec", "web", "--", "sh", "-c", "cat | wc -c", stdin=os.open(tmp, os.O_RDONLY))
@@ -288,8 +315,18 @@ def refused():
     return False
 
 
+def read_some(s):
+    s.settimeout(LONG)
+    return s.recv(100)
+
+
 def gone():
-    runs = {"exec": Run(*SLEEP).until(b"up"), "logs -f": Run(*FOLLOW), "events -f": Run(*STREAMS["events -f"]),
+    port = free_port()
+    proxy = Run("proxy", "web", f"{port}:22")
+    proxy.p.stdout.readline()
+    s = socket.create_connection(("127.0.0.1", port))
+    check("proxy: a connection", read_some(s).startswith(b"SSH-"))
+    runs = {"exec -t": Run("exec", "-t", *SLEEP[1:]).until(b"up"), "cp in": Run("cp", "-", "web:.", stdin=os.pipe()[0]), "exec": Run(*SLEEP).until(b"up"), "logs -f": Run(*FOLLOW), "events -f": Run(*STREAMS["events -f"]),
             "list --watch": Run("list", "--watch")}
     runs["shell"], w = follow_shell()
     for name in ("logs -f", "events -f", "list --watch"):
@@ -298,8 +335,119 @@ def gone():
     wait_for("the end of its socket", refused)
     for name, run in runs.items():
         expect(f"{name}: the agent is killed", run, 1, "agent")
+    check("proxy: its connection ends", read_some(s) == b"")
+    wait_for("what proxy says", lambda: "the agent went away" in proxy.said())
+    check("proxy: goes on", proxy.alive())
+    expect("proxy: then TERM", proxy.send(signal.SIGTERM), 143)
     for name, words in {"exec": SLEEP, "logs -f": FOLLOW, "list": ["list"], "cp": ["cp", tmp, "web:x"]}.items():
         expect(f"{name}: no agent", Run(*words), 3)
+
+
+class Door:
+    """An agent that is reached over a network: a port of its own, which leads to the agent's; with TLS or without."""
+
+    def __init__(self, address, tls=None):
+        self.tls, self.listener = tls, socket.create_server((address, 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            threading.Thread(target=self.lead, args=(self.listener.accept()[0],), daemon=True).start()
+
+    def lead(self, a):
+        try:
+            if self.tls:
+                a = self.tls.wrap_socket(a, server_side=True)
+            b = socket.create_connection(("127.0.0.1", int(os.environ["PORT"])))
+        except OSError:
+            return
+        threading.Thread(target=self.pump, args=(b, a), daemon=True).start()
+        self.pump(a, b)
+
+    def pump(self, a, b):
+        try:
+            while bytes_ := a.recv(65536):
+                b.sendall(bytes_)
+            b.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+def cut():
+    """Clients in a network namespace of their own, whose packets are not answered any more from one moment on."""
+    ns, here, there = os.environ["NS"], os.environ["HERE"], os.environ["THERE"]
+    key = tmp + "/key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", key + ".crt",
+                    "-subj", "/CN=x", "-addext", "subjectAltName=IP:" + here], check=True, stderr=subprocess.DEVNULL)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(key + ".crt", key)
+    big_file()
+    sparse = tmp + "/sparse"
+    os.close(os.open(sparse, os.O_CREAT | os.O_WRONLY))
+    os.truncate(sparse, 50 << 30)
+    runs = {}
+    for scheme, door in {"http": Door(here), "https": Door(here, tls)}.items():
+        env = {"PERRY_AGENT": f"{scheme}://{here}:{door.port}", "PERRY_TOKEN": os.environ["TOKEN"], "SSL_CERT_FILE": key + ".crt"}
+
+        def remote(*words, **kw):
+            return Run(*words, program=("ip", "netns", "exec", ns, PERRY), env=env, **kw)
+        out = remote(*MANY)
+        n = len(out.p.stdout.read())
+        check(f"{scheme}: exec is whole", (out.end(), n) == (0, 1000000), out.said())
+        r, w = os.pipe()
+        os.write(w, b"echo up; sleep 600\n")
+        more = {"exec": remote(*SLEEP).until(b"up"), "shell": remote("shell", "web", stdin=r).until(b"up"), "logs -f": remote(*FOLLOW),
+                "events -f": remote(*STREAMS["events -f"]), "list --watch": remote("list", "--watch"),
+                "exec, much in": remote("exec", "web", "--", "sh", "-c", "echo up; cat >/dev/null", stdin=open("/dev/zero")).until(b"up"),
+                "exec, much out": remote("exec", "web", "--", "yes"), "cp out": remote("cp", "web:big", "-"),
+                "cp in": remote("cp", sparse, "web:in")}
+        for name in ("logs -f", "events -f", "list --watch"):
+            more[name].p.stdout.readline()
+        more["start"] = remote("start", f"cut-{scheme}")
+        wait_for("the start", lambda: f"cut-{scheme}" in subprocess.run([PERRY, "list", "-q"], stdout=subprocess.PIPE, text=True).stdout)
+        runs.update({f"{scheme}: {name}": run for name, run in more.items()})
+        runs[f"{scheme}: no way there"] = lambda remote=remote: remote("list")
+    subprocess.run(["ip", "route", "add", "blackhole", there + "/32"], check=True)
+    for name, run in runs.items():
+        if callable(run):
+            expect(name, run(), 3, "cannot reach the agent")
+        else:
+            threading.Thread(target=run.p.stdout.read, daemon=True).start()
+    for name, run in runs.items():
+        if not callable(run):
+            # Who asks once more finds none.
+            expect(name, run, 3 if name.endswith(("start", "list --watch")) else 1, "agent", limit=300)
+    subprocess.run(["ip", "route", "del", "blackhole", there + "/32"], check=True)
+
+
+def tars():
+    """cp with - : what tar makes and takes, as docker cp has it."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as t:
+        for name, text in {"d/one": b"1\n", "d/e/two": b"2\n"}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            t.addfile(info, io.BytesIO(text))
+    r, w = os.pipe()
+    threading.Thread(target=lambda: (os.write(w, data.getvalue()), os.close(w))).start()
+    expect("cp - in", Run("cp", "-", "web:.", stdin=r), 0)
+    out = Run("exec", "web", "--", "sh", "-c", "cat d/one d/e/two && stat -c %U d/one")
+    check("cp - in: what is there", out.p.stdout.read() == b"1\n2\nworkspace\n", out.said())
+    out = Run("cp", "web:d", "-")
+    with tarfile.open(fileobj=io.BytesIO(out.p.stdout.read())) as t:
+        check("cp out to -", {m.name.rstrip("/") for m in t} == {"d", "d/one", "d/e", "d/e/two"} and t.extractfile("d/e/two").read() == b"2\n", t.getnames())
+    check("cp out to -: its code", out.end() == 0, out.said())
+    expect("cp - into no folder", Run("cp", "-", "web:nowhere"), 5, "no such folder")
+    expect("cp - into a file", Run("cp", "-", "web:d/one"), 6, "no such folder")
+    expect("cp of nothing to -", Run("cp", "web:nowhere", "-"), 5, "no such file")
+    expect("cp - -", Run("cp", "-", "-"), 2, "one side must be in a workspace")
+    os.chdir(tmp)
+    os.close(os.open("-", os.O_CREAT))
+    expect("cp ./-", Run("cp", "./-", "web:dash"), 0)
+    for words in (["cp", "-", "web:."], ["cp", "web:d", "-"]):
+        master, slave = os.openpty()
+        expect("on a terminal: " + " ".join(words), Run(*words, stdin=slave, stdout=slave), 2, "terminal")
 
 
 globals()[sys.argv[1]]()

@@ -84,7 +84,7 @@ kill_agent() {
 	config ".scripts.fail_on_error = true"
 	run --separate-stderr p restart web
 	ended 1
-	[[ $stderr == *"fails.sh failed with exit code 5"* ]]
+	[[ $stderr == *"fails.sh failed with exit code 5"*"perry restart web"* ]]
 	refute grep -q "$(printf '\033\\|\302\233')" <<<"$stderr"
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Another way in: whoever comes by perry exec, perry shell, ssh, a script of the start or a terminal of the API finds the same environment, user,
-# folder and limits. With the real OpenSSH client, and the environment only as a start writes it.
+# Another way in: whoever comes by perry exec, perry shell, ssh, an editor's server, a service, a script of the start or a terminal of the API finds the
+# same environment, user, folder and limits. With the real OpenSSH client, and the environment only as a start writes it.
 bats_require_minimum_version 1.5.0
 load helper
 
@@ -44,7 +44,12 @@ facts() { # NAME WITH_SSH
 	echo 'sh facts.sh' | p shell "$name" >"$into/shell"
 	p shell "$name" -- sh facts.sh >"$into/shell-command"
 	script -qec "$BUILD/perry shell $name" /dev/null <<<'sh facts.sh >facts.tty; exit' >/dev/null
-	"$BATS_TEST_DIRNAME/terminal_client.py" "$DIR/agent.sock" "$name" 'sh facts.sh >facts.api; exit'
+	"$BATS_TEST_DIRNAME/../lib/terminal_client.py" "$DIR/agent.sock" "$name" 'sh facts.sh >facts.api; exit'
+	p exec "$name" -- sh -s <<<'sh facts.sh' >"$into/exec-input"
+	# A server that stays when the command that started it has ended.
+	p exec "$name" -- sh -c 'setsid sh facts.sh >facts.left 2>&1 </dev/null &'
+	eventually 30 p exec "$name" -- grep -q ^USER= facts.left
+	p exec "$name" -- cat facts.left >"$into/exec-left"
 	p restart "$name" # runs the script
 	p exec "$name" -- cat facts.tty >"$into/tty"
 	p exec "$name" -- cat facts.api >"$into/api"
@@ -56,6 +61,42 @@ facts() { # NAME WITH_SSH
 	ssh_to "$name" -T <<<'sh facts.sh' >"$into/ssh-input"
 	ssh_to "$name" -tt 'sh facts.sh >facts.ssh' >/dev/null
 	scp -q -P "$(ssh_port "$name")" "${SSH_OPTIONS[@]}" workspace@127.0.0.1:facts.ssh "$into/ssh-tty"
+	editor "$name" "$into"
+}
+# As VS Code and Zed do: a script on the standard input of a shell makes a folder, the server comes by sftp, is started from another such script, stays
+# when that connection ends, and is reached through a forward.
+editor() { # NAME INTO
+	local name=$1 into=$2 port
+	ssh_to "$name" -T sh -s <<<'mkdir -p ~/.editor-server' >/dev/null
+	{ cat "$BATS_FILE_TMPDIR/facts.sh"; echo 'exec perl ~/.editor-server/listen'; head -c 60000000 /dev/zero | tr '\0' '#'; } >"$BATS_TEST_TMPDIR/server"
+	echo 'use Socket; socket(my $s, PF_INET, SOCK_STREAM, 0); bind($s, sockaddr_in(4555, inet_aton("127.0.0.1"))) or die; listen($s, 5);
+		while (accept(my $c, $s)) { syswrite($c, "editor\n"); close $c }' >"$BATS_TEST_TMPDIR/listen"
+	printf 'put %s .editor-server/server\nput %s .editor-server/listen\nchmod 755 .editor-server/server\n' "$BATS_TEST_TMPDIR/server" "$BATS_TEST_TMPDIR/listen" |
+		sftp -q -b - -P "$(ssh_port "$name")" "${SSH_OPTIONS[@]}" workspace@127.0.0.1 >/dev/null
+	timeout 60 "$BASH" -c "$(declare -f ssh_to ssh_port p); $(declare -p SSH_OPTIONS BUILD); ssh_to $name -T bash -l" \
+		<<<'setsid nohup sh ~/.editor-server/server >~/facts.editor 2>/dev/null </dev/null &' >/dev/null
+	port=$(free_port)
+	ssh -p "$(ssh_port "$name")" "${SSH_OPTIONS[@]}" -N -L "$port:127.0.0.1:4555" workspace@127.0.0.1 3>&- &
+	eventually 30 answers "$port"
+	kill $!
+	p exec "$name" -- cat facts.editor >"$into/editor"
+}
+answers() { [ "$(exec 2>/dev/null; cat <"/dev/tcp/127.0.0.1/$1")" = editor ]; }
+# A service of the image runs as root, in a folder of its own; all else is as everywhere.
+service() { # NAME
+	local own='^(HOME|USER|LOGNAME|SHELL|PWD)=|^uid=|^/'
+	p exec -u root "$1" -- sh -c 'mkdir -p /etc/perry/services/facts && cat >/etc/perry/services/facts/run && chmod 755 /etc/perry/services/facts/run' <<-'S'
+		#!/bin/sh
+		sh /home/workspace/facts.sh >/tmp/facts.service
+		/opt/perry/bin/perry-step exec --id a-service -- sh facts.sh >/tmp/facts.service-user
+		echo done >/tmp/facts.done
+		exec sleep 1000
+	S
+	p restart "$1" # with the environment of this start
+	eventually 30 p exec "$1" -- test -s /tmp/facts.done
+	diff -u <(grep -vE "$own" "$BATS_TEST_TMPDIR/facts/exec") <(p exec "$1" -- cat /tmp/facts.service | grep -vE "$own")
+	p exec "$1" -- grep -q '^uid=0(root)' /tmp/facts.service
+	p exec "$1" -- cat /tmp/facts.service-user >"$BATS_TEST_TMPDIR/facts/service-user"
 }
 all_the_same() {
 	local way same=0
@@ -100,6 +141,7 @@ fine|token-of-github|" ]
 	facts all ssh
 	grep -q '^A=b$' "$BATS_TEST_TMPDIR/facts/exec"
 	grep -q '^/home/workspace$' "$BATS_TEST_TMPDIR/facts/exec"
+	service all
 	all_the_same
 }
 
@@ -127,6 +169,7 @@ image_of() { # FROM COMMANDS [OPTIONS OF docker commit...]
 	grep -q '^MINE=of the image$' "$BATS_TEST_TMPDIR/facts/exec"
 	grep -q '^uid=[0-9]*(workspace)' "$BATS_TEST_TMPDIR/facts/exec"
 	grep -q '^/home/workspace$' "$BATS_TEST_TMPDIR/facts/exec"
+	service own
 	all_the_same
 }
 

@@ -136,6 +136,7 @@ setup() { engine_use; }
 
 @test "a clone URL that does not exist is the step's error, and the workspace can be looked at" {
 	run p start badclone --clone https://127.0.0.1:1/nothing.git
+	[[ $output == *"next: "* ]]
 	[ "$status" != 0 ]
 	[[ "$output" == *"127.0.0.1"* ]]
 	p delete -y badclone
@@ -193,11 +194,11 @@ setup() { engine_use; }
 @test "prune finds what belongs to nobody, and --dry-run touches nothing" {
 	local id
 	id=$(agent_id)
-	docker volume create --label "perry.agent=$id" --label perry.workspace=orphan workspace-orphan >/dev/null
-	[[ "$(p prune --dry-run)" == *workspace-orphan* ]]
-	docker volume inspect workspace-orphan >/dev/null
+	docker volume create --label "perry.agent=$id" --label perry.workspace=orphan workspace-orphan-docker >/dev/null
+	[[ "$(p prune --dry-run)" == *workspace-orphan-docker* ]]
+	docker volume inspect workspace-orphan-docker >/dev/null
 	p prune
-	refute docker volume inspect workspace-orphan
+	refute docker volume inspect workspace-orphan-docker
 }
 
 @test "SSH works with the owner's key, and no password is taken" {

@@ -86,7 +86,7 @@ agent_wait() {
 		fi
 		sleep 0.02
 	done
-	TOKEN=$(sed -n 's/.*"token": "\([^"]*\)".*/\1/p' "$DIR/config.json")
+	TOKEN=$(jq -r '.auth.token // empty' "$DIR/config.json" 2>/dev/null) || TOKEN=
 }
 # agent_start [ARGUMENT...]: with ENGINE on this machine's engine, else with none.
 agent_start() {

@@ -34,6 +34,16 @@ teardown_file() { docker rm -f "$C" "$C-in" >/dev/null 2>&1 || :; }
 	[ "$(inside stat -c %a /home/workspace/same)" = 644 ]
 }
 
+@test "addresses that should be out of reach: it says which answer" {
+	run bash -c "$(declare -f bundle step entry); C=$C; printf 'reach 127.0.0.1\\n' | bundle | step apply"
+	[ "$status" = 0 ]
+	[[ $output == *"[perry] reaches 127.0.0.1"*"apply: done"* ]]
+	[ "$(step reach 127.0.0.1 none 127.0.0.2)" = $'127.0.0.1\n127.0.0.2' ]
+	run bash -c "$(declare -f bundle step entry); C=$C; printf 'reach 1234567890.1234567890\\n' | bundle | step apply"
+	[ "$status" = 1 ]
+	[[ $output == *"malformed"* ]]
+}
+
 @test "default: only where there is none" {
 	entry default 644 user '~/d' first | bundle | step apply >/dev/null
 	entry default 644 user '~/d' second | bundle | step apply >/dev/null

@@ -140,7 +140,7 @@ show='printf "%s|" "$LINES_" "$Q" "$PATH" "$SHELL"'
 	step exec --id a -- sh -c 'mv ~/.perry ~/.mine; mkdir ~/evil; ln -s evil ~/.perry'
 	docker restart -t 5 "$C" >/dev/null
 	step exec --id a -- true
-	[ "$(inside stat -c '%F %U' /home/workspace/.perry)" = "directory root" ]
+	[ "$(inside stat -c '%F %U' /home/workspace/.perry)" = "directory workspace" ]
 	[ "$(inside sh -c 'ls -A /home/workspace/evil | wc -l')" = 0 ]
 	inside sh -c 'cd /home/workspace; rm -rf evil .mine .perry.aside*'
 	printf "LINES_='a\nb'\n" | deliver_env

@@ -153,3 +153,34 @@ counter() { inside sh -c 'wc -l </home/workspace/count'; }
 	run inside test -e /etc/owned
 	[ "$status" = 1 ]
 }
+
+@test "--quiet: one that makes no progress is ended, with all that it started" {
+	run step run --key q1 --quiet 2 -- sh -c 'echo begun; trap "" TERM; sleep 4321 & exec sleep 4321'
+	[ "$status" = 124 ]
+	[ "$output" = begun ]
+	eventually 30 sleeps_are 4321 0
+	run step run --key q1 --quiet 2 -- true
+	[ "$status" = 124 ]
+	run step run --key q2 --quiet 0 -- true
+	[ "$status" = 2 ]
+}
+
+@test "--quiet: output, or bytes that are read, are progress" {
+	# Longer than its deadline, with a pause far below it.
+	run step run --key q3 --quiet 6 -- sh -c 'for i in 1 2 3 4 5 6 7 8; do sleep 1; echo $i; done; exit 7'
+	[ "$status" = 7 ]
+	run step run --key q4 --quiet 6 -- perl -e 'open(my $f, "<", "/dev/zero"); for (1 .. 8) { select(undef, undef, undef, 1); sysread($f, $_, 10) } exit 7'
+	[ "$status" = 7 ]
+	[ -z "$output" ]
+}
+
+@test "--quiet: the time that a workspace is paused does not count" {
+	docker exec "$C" /opt/perry/bin/perry-step run --key q5 --quiet 6 -- sleep 9 &
+	local pid=$! code=0
+	eventually 30 sleeps_are 9 1
+	docker pause "$C" >/dev/null
+	sleep 7
+	docker unpause "$C" >/dev/null
+	wait $pid || code=$?
+	[ "$code" = 0 ]
+}

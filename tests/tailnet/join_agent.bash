@@ -45,6 +45,11 @@ failed_with() { # NAME TEXT
 	got=$(of "$1" '.tailscale | select(.status == "failed") | .error')
 	[[ $got == *"$2"* ]] || { of "$1" .tailscale; return 1; }
 }
+mend_has() { # NAME TEXT
+	local got
+	got=$(of "$1" .tailscale.mend)
+	[[ $got == *"$2"* ]] || { of "$1" .tailscale; return 1; }
+}
 node_of() { lab_node_named "$1" | jq -r .id; }
 no_node_named() { ! lab_node_named "$1"; }
 inside() { # NAME COMMAND...

@@ -38,6 +38,20 @@ world() {
 	docker logs "workspace-$N-web" 2>&1 | grep -q "^\[perry\] tailscale: connected as $N-web.ws.test$"
 }
 
+@test "over its IPv6 address: a web server on all addresses, and SSH" {
+	local ip
+	ip=$(lab_node_named "$N-web" | jq -r '.ipAddresses[1]')
+	[[ $ip == fd7a:* ]]
+	docker exec -d "workspace-$N-web" perl -MSocket -e '$SIG{PIPE} = "IGNORE"; socket(S, AF_INET6, SOCK_STREAM, 0) or die; setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1);
+		bind(S, pack_sockaddr_in6(3006, "\0" x 16)) or die; listen(S, 9);
+		while (accept(C, S)) { while (<C>) { last if /^\r?$/ } print C "HTTP/1.0 200 OK\r\n\r\nsix\n"; close C }'
+	[ "$(lab_until 30 get phone "http://[$ip]:3006/")" = six ]
+	[ "$(get phone "http://$N-web:3006/")" = six ]
+	[ "$(lab_in phone ssh -n -i "$LAB/id" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5 "workspace@$ip" whoami)" = workspace ]
+	# Not on the engine's own network.
+	refute inside "$N-web" grep -v 'fe80\|tailscale0\| lo$' /proc/net/if_inet6
+}
+
 @test "development servers are told its names" {
 	[ "$(p exec "$N-web" -- printenv __VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS)" = "$N-web" ]
 	[ "$(p exec "$N-web" -- printenv RAILS_DEVELOPMENT_HOSTS)" = "$N-web,$N-web.ws.test" ]
@@ -136,20 +150,57 @@ world() {
 	connected "$N-one"
 	run p start "$N-two"
 	[ "$status" = 0 ]
-	[[ $output == *"perry: warning: $N-two: not on the tailnet: authkey already used"*"make a new key"* ]]
+	[[ $output == *"perry: warning: $N-two: not on the tailnet: authkey already used"*"make a reusable one (headscale preauthkeys create)"* ]]
 	is "$N-two" .status running
 	failed_with "$N-two" "authkey already used"
 	p list | grep -q "^$N-two .*(failed)\|^$N-two.*(failed)"
 	docker logs "workspace-$N-two" 2>&1 | grep -q '^\[perry\] tailscale: not connected: authkey already used$'
 	key "$(lab_key --expiry 1s && sleep 1.1)"
 	lab_until 10 failed_with "$N-two" "authkey expired"
+	mend_has "$N-two" "make a new key"
 	key hskey-auth-wrong-wrong-wrong
 	lab_until 10 failed_with "$N-two" "failed to parse auth-key"
+	mend_has "$N-two" "does not know that key"
+	key "hskey-auth-$(printf 'a%.0s' $(seq 12))-$(printf 'b%.0s' $(seq 64))"
+	lab_until 10 failed_with "$N-two" "invalid pre auth key"
+	mend_has "$N-two" "does not know that key"
 	p doctor | grep -q "$N-two .*not on the tailnet: "
 	key "$(jq -r .authKey "$LAB/tailscale.json")"
 	lab_until 10 connected "$N-two"
 	p delete -y "$N-one"
 	p delete -y "$N-two"
+}
+
+@test "a control server that is not one: its name, its certificate, its protocol, and what to do" {
+	config tailscale.joinTimeout 6
+	local url
+	config tailscale.loginServer http://127.0.0.1:9
+	p start "$N-where"
+	failed_with "$N-where" "connection refused"
+	for url in http://no-such.invalid "https://$LAB_IP:3343"; do
+		config tailscale.loginServer "$url"
+		case $url in
+		http://no-such*) lab_until 40 mend_has "$N-where" "check the name in tailscale.loginServer" ;;
+		*) lab_until 40 mend_has "$N-where" "certificate" ;;
+		esac
+	done
+	config tailscale.loginServer "$LAB_URL"
+	config tailscale.joinTimeout
+	p delete -y "$N-where"
+}
+
+@test "a key that is saved while a join is under way has its turn after it" {
+	key hskey-auth-wrong-wrong-wrong
+	lab_pause_control
+	p start "$N-late" >"$BATS_TEST_TMPDIR/start" 2>&1 3>&- &
+	local start=$!
+	lab_until 30 inside "$N-late" pgrep -f "tailscale up"
+	key "$(jq -r .authKey "$LAB/tailscale.json")"
+	lab_resume_control
+	wait $start
+	grep -q "not on the tailnet: " "$BATS_TEST_TMPDIR/start"
+	lab_until 30 connected "$N-late"
+	p delete -y "$N-late"
 }
 
 @test "a node that the control server expires: said within seconds, joined again by the next start with the same name and address" {
@@ -171,6 +222,7 @@ world() {
 	[ $((SECONDS - from)) -lt 12 ]
 	is "$N-away" .status running
 	failed_with "$N-away" "connection refused"
+	mend_has "$N-away" "check that the control server runs"
 	lab_start_control
 	lab_pause_control
 	from=$SECONDS

@@ -169,3 +169,11 @@ no_node_named() { ! lab_node_named "$1"; }
 	[ -z "$(iptables -S FORWARD | grep "$bridge " || true)" ]
 	lab__gone "$pid"
 }
+
+@test "Headscale takes the access rules of docs/tailscale.md" {
+	local doc="$BATS_TEST_DIRNAME/../../docs/tailscale.md" block='/^```json$/,/^```$/p'
+	sed -n "$block" "$doc" | sed 's/^```.*$//' | jq -s '(map(select(.acls))[0]) * (map(select(.tagOwners and (.acls | not)))[0])
+		| .tagOwners |= map_values(map(if . == "you@" then "owner@" else . end))' >"$BATS_TEST_TMPDIR/policy.json"
+	jq -e '.acls and .tagOwners["tag:perry-workspace"] == ["owner@"]' "$BATS_TEST_TMPDIR/policy.json"
+	lab_headscale policy check -f "$BATS_TEST_TMPDIR/policy.json"
+}

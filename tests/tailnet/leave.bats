@@ -173,6 +173,77 @@ teardown() {
 	refute grep -rqF "$key" "$DIR/agent.log" "$DIR/stderr" "$DIR/stdout"
 }
 
+@test "a logout that failed, and no credential: it is tried again until it is done, by an agent that was killed, too" {
+	with_key "$(lab_key --reusable)"
+	p start later
+	joined later
+	lab_pause_control
+	run p delete -y later
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ $output == *"later: its device later is still on the tailnet"*"goes on trying"* ]]
+	[[ $(pending) == "leaving later" ]]
+	agent_killed_and_back
+	p prune >/dev/null
+	docker volume inspect workspace-later-tailscale >/dev/null
+	lab_resume_control
+	expires() { [ "$(lab_node_named later | jq -r .expiry)" != null ]; }
+	eventually 60 expires
+	left() { [[ $(pending) == "left-behind later" ]]; }
+	eventually 30 left
+	refute docker volume inspect workspace-later-tailscale
+	nothing docker ps -aq --filter "label=perry.helper" --filter "label=perry.agent=$(agent_id)"
+	# Nor does one that somebody knows to be gone wait for ever.
+	p start known
+	lab_pause_control
+	p delete -y known
+	[[ $(pending) == *"leaving known"* ]]
+	p tailnet prune --forget
+	nothing_pending
+	refute docker volume inspect workspace-known-tailscale
+	lab_resume_control
+	with_credential
+}
+
+@test "a logout that failed, and a new workspace of that name: it has the device" {
+	local id
+	with_key "$(lab_key --reusable)"
+	configure '.tailscale.joinTimeout = 5'
+	p start heir
+	id=$(node_id heir)
+	lab_pause_control
+	p delete -y heir
+	[[ $(pending) == "leaving heir" ]]
+	p start heir
+	lab_resume_control
+	p start heir
+	own_device() { [ "$(p info heir --json | jq -r '.tailscale | select(.status == "connected") | .hostname')" = heir ] && nothing_pending; }
+	eventually 30 own_device
+	[ "$(node_id heir)" = "$id" ]
+	with_credential
+	p delete -y heir
+	gone heir
+}
+
+@test "a join that never reached the control server left no device" {
+	with_key "$(lab_key --reusable)"
+	configure '.tailscale.joinTimeout = 5'
+	lab_stop_control
+	p start never
+	p start never-stopped
+	p stop never-stopped
+	run p delete -y never
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ $output != *"tailnet"* ]]
+	run p delete -y never-stopped
+	echo "$output"
+	[[ $output != *"tailnet"* ]]
+	nothing_pending
+	lab_start_control
+	with_credential
+}
+
 @test "the agent is killed while a stopped workspace logs out: its helper goes, the delete is finished" {
 	with_key "$(lab_key --reusable)"
 	p start asleep

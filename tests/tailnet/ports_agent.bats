@@ -53,6 +53,24 @@ info_is() { [ "$(info "$1" "$2")" = "$3" ] || { info "$1" .tailscale; return 1; 
 	[ "$status" != 0 ]
 }
 
+@test "a server that refuses its name: perry ports says what it must be told, in words of ours" {
+	docker exec -d -u workspace workspace-pta perl -MSocket -e '
+		socket(my $s, PF_INET, SOCK_STREAM, 0); setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1);
+		bind($s, sockaddr_in(5200, inet_aton("127.0.0.1"))) or die; listen($s, 50);
+		while (accept(my $c, $s)) {
+			sysread($c, my $in, 65536);
+			syswrite($c, $in =~ /^Host: localhost/m ? "HTTP/1.1 200 OK\r\n\r\nhi" : "HTTP/1.1 403 Forbidden\r\n\r\nBlocked request. This host (\"\e[31mpta\") is not allowed.");
+			close $c;
+		}'
+	lab_until 30 row_is pta 5200 .reachable true
+	[ "$(p ports pta 2>&1 >/dev/null)" = "5200: Vite refuses this name: server: { allowedHosts: ['pta', '.ws.test'] } in its configuration" ]
+	[ "$(p ports pta | cut -f 1)" = 5200 ]
+	end_servers pta
+	serve pta 127.0.0.1 5201
+	lab_until 30 row_is pta 5201 .reachable true
+	[ -z "$(p ports pta 2>&1 >/dev/null)" ]
+}
+
 @test "twenty ports at once, and as many that listen on all addresses" {
 	# shellcheck disable=SC2046
 	serve pta 127.0.0.1 $(seq 9001 9020)

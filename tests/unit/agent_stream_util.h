@@ -37,6 +37,7 @@ static char container_name[64], container[65];
 static struct streams *streams;
 static atomic_int used_calls;
 static atomic_bool host_allowed;
+static int stranger_ms; /* 0: as good as no limit */
 
 /* --- the workspace --- */
 
@@ -145,11 +146,26 @@ static inline void used(void *ctx, const char *workspace)
 	atomic_fetch_add(&used_calls, 1);
 }
 
+static inline int authenticate(void *ctx, const char *token, cJSON **caller, struct perry_err **err)
+{
+	if (strcmp(token, "limited") == 0)
+		return perry_fail(err, PERRY_EFORBIDDEN, "look, do not touch");
+	if (strcmp(token, "slow") == 0)
+		usleep(300000);
+	else if (strcmp(token, "right") != 0)
+		return perry_fail(err, PERRY_EUNAUTH, "no");
+	*caller = cJSON_CreateObject();
+	json_set_str(*caller, "user", "me");
+	return 0;
+}
+
 static inline int begin_streams(void **state)
 {
 	struct streams_setup setup = { .docker = docker,
 				       .resolve = resolve,
 				       .admit = admit,
+				       .authenticate = authenticate,
+				       .stranger_ms = stranger_ms ? stranger_ms : 10 * FOREVER,
 				       .shell = shell_of,
 				       .host_access = host_access,
 				       .used = used,

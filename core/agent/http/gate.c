@@ -32,14 +32,17 @@
  *      |                           |
  *   is a pass shown?            is a pass shown?
  *      | yes     | no              | yes     | no
- *      |        401                |         |--- a node that may look ---> then(a, r, node)
- *      |                           |         |--- one that may not: 403
- *      |                           |         '--- nobody's: 401
+ *      |        refuse             |         |--- a node that may look ---> then(a, r, node)
+ *      |                           |         |--- one that may not: refuse
+ *      |                           |         '--- nobody's: refuse
  *      |                           |
  *   what do the authorize hooks leave of its rights? ... nothing: 403
  *      |                                                 not in memory: gate_later
  *      |
  *   then(a, r, caller)
+ *
+ * refuse: 401 or 403; but a terminal's WebSocket that shows nothing at all goes to stranger(a, r), where the first
+ * message has to be the token.
  *
  * A pass is the token, a session, a ticket, or being our own user on the unix socket.
  */
@@ -52,6 +55,7 @@ struct visit {
 	struct agent *a;
 	struct server_req *r;
 	gate_then then;
+	gate_stranger stranger;
 	struct identity_question q; /* of the tailnet's */
 	struct caller c;
 	bool may_wait; /* it is suspended, and its thread may wait */
@@ -201,6 +205,32 @@ static void approve_soon(struct agent *a, const struct caller *device)
 		free(p);
 }
 
+/* As whom a stranger is counted: this machine is one, whatever the address. */
+static const char *peer_of(const struct server_req *r)
+{
+	const struct server_peer *peer = req_peer(r);
+	const char *from = peer->tag == LISTENER_SERVE ? req_header(r, "X-Forwarded-For") : NULL;
+	return from && *from ? from : peer->is_unix || address_is_loopback(peer->addr) ? "here" : peer->addr;
+}
+
+/* Nothing that could have been a pass: what is wrong stays wrong. */
+static bool shows_nothing(const struct server_req *r)
+{
+	return !req_header(r, "Authorization") && !session_key_of(r) && !req_query(r, "ticket") &&
+	       !req_query(r, "token");
+}
+
+/* why: 403 with it; NULL: 401. */
+static void refuse(struct visit *v, const char *why)
+{
+	if (v->stranger && req_is_upgrade(v->r) && shows_nothing(v->r))
+		v->stranger(v->a, v->r, peer_of(v->r));
+	else if (why)
+		reply_forbidden(v->a, v->r, why);
+	else
+		reply_unauthorized(v->a, v->r);
+}
+
 static void enter_as(struct visit *v, const struct identity_answer *node)
 {
 	if (node->who == WHO_WORKSPACE) {
@@ -212,10 +242,8 @@ static void enter_as(struct visit *v, const struct identity_answer *node)
 		enter_with_pass(v);
 	} else if (node->who == WHO_TAILNET && (node->caller.rights & RIGHT_READ)) {
 		v->then(v->a, v->r, &node->caller);
-	} else if (node->who == WHO_TAILNET) {
-		reply_forbidden(v->a, v->r, node->caller.why);
 	} else {
-		reply_unauthorized(v->a, v->r);
+		refuse(v, node->who == WHO_TAILNET ? node->caller.why : NULL);
 	}
 }
 
@@ -296,14 +324,14 @@ void gate_screen(void *agent, struct server_req *r)
 		reply_unauthorized(v.a, r);
 }
 
-void gate_enter(struct agent *a, struct server_req *r, gate_then then)
+void gate_enter(struct agent *a, struct server_req *r, gate_then then, gate_stranger stranger)
 {
-	struct visit v = { .a = a, .r = r, .then = then };
+	struct visit v = { .a = a, .r = r, .then = then, .stranger = stranger };
 	int listener = req_peer(r)->tag;
 	if (listener == LISTENER_TAILNET || listener == LISTENER_SERVE)
 		enter_from_tailnet(&v);
 	else if (shows_pass(&v))
 		enter_with_pass(&v);
 	else
-		reply_unauthorized(a, r);
+		refuse(&v, NULL);
 }

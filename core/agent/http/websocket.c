@@ -52,6 +52,45 @@ static bool is_running(struct agent *a, const char *name)
 	return fleet_get(a->fleet, name, &record, NULL) == 0 && workspace_is_running(record);
 }
 
+/* Which workspaces there are and run is not told before it is known who asks. */
+struct expected {
+	struct streams *streams;
+	char *name, *peer;
+};
+
+static void expected_free(struct expected *e)
+{
+	free(e->name);
+	free(e->peer);
+	free(e);
+}
+
+static void take_stranger(void *ctx, int fd, const char *early, size_t n)
+{
+	struct expected *e = ctx;
+	streams_take_stranger(e->streams, fd, early, n, e->peer, e->name);
+	expected_free(e);
+}
+
+void websocket_stranger(struct agent *a, struct server_req *r, const char *peer)
+{
+	const char *name = req_path(r) + strlen("/rpc/terminal/"), *problem = name_problem(name, true);
+	if (problem) {
+		reply_plain(a, r, 400, problem);
+		return;
+	}
+	if (!streams_expect_stranger(a->streams, peer)) {
+		reply_plain(a, r, 503, "Too many terminals wait for their token");
+		return;
+	}
+	struct expected *e = xmalloc(sizeof *e);
+	*e = (struct expected){ a->streams, xstrdup(name), xstrdup(peer) };
+	if (req_websocket(r, NULL, take_stranger, e) == 0)
+		return;
+	streams_forget_stranger(a->streams, peer);
+	expected_free(e);
+}
+
 void websocket_terminal(struct agent *a, struct server_req *r, const struct caller *c)
 {
 	const char *name = req_path(r) + strlen("/rpc/terminal/"), *problem = name_problem(name, true);
@@ -60,6 +99,9 @@ void websocket_terminal(struct agent *a, struct server_req *r, const struct call
 		reply_plain(a, r, 400, problem);
 	else if (host ? !agent_host_access(a) : !is_running(a, name))
 		reply_plain(a, r, 404, "Not Found");
+	else if (!(c->rights & (host ? RIGHT_ADMIN : RIGHT_USE)) && strcmp(c->kind, "tailnet") == 0 &&
+		 req_is_upgrade(r))
+		websocket_stranger(a, r, c->address); /* a device that showed no pass yet */
 	else if (!(c->rights & (host ? RIGHT_ADMIN : RIGHT_USE)))
 		reply_plain(a, r, 403, "Forbidden");
 	else

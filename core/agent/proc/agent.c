@@ -16,13 +16,24 @@
 #include "docker/docker.h"
 #include "ops/fleet.h"
 
+enum { ENGINE_WAIT_MS = 4000 };
+/* Those of config.json; what a workspace has where they are silent, its own info shows. */
+static void put_limits(cJSON *out, const struct config *config)
+{
+	cleanup_json cJSON *public = config_public(config);
+	const cJSON *limits = json_at(public, "limits");
+	if (cJSON_GetArraySize(limits) > 0)
+		json_set(out, "limits", cJSON_Duplicate(limits, 1));
+}
+
 int proc_agent_info(struct call *c, cJSON **out, struct perry_err **err)
 {
 	struct agent *a = c->a;
 	cleanup_json cJSON *version = NULL;
 	cleanup_json cJSON *all = fleet_list(a->fleet);
 	cJSON *j = cJSON_CreateObject();
-	bool up = docker_version(a->docker, &version, NULL) == 0;
+	bool up =
+		docker_answers(a->docker, ENGINE_WAIT_MS, NULL) == 0 && docker_version(a->docker, &version, NULL) == 0;
 	json_set_str(j, "hostname", a->hostname);
 	json_set_int(j, "uptime", (clock_ms() - a->started_ms) / 1000);
 	json_set_int(j, "workspacesCount", cJSON_GetArraySize(all));
@@ -33,6 +44,7 @@ int proc_agent_info(struct call *c, cJSON **out, struct perry_err **err)
 	struct config *config = agent_config(a);
 	if (config_bool(config, "allowHostEquivalentDocker"))
 		json_set_bool(j, "hostEquivalentDocker", true);
+	put_limits(j, config);
 	config_unref(config);
 	*out = j;
 	return 0;

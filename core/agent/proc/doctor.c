@@ -28,6 +28,7 @@
 #define MIN_FREE      (2ull << 30)
 #define WORKSPACE_UID 1000 /* image/Dockerfile */
 #define GIB           (double)(1ull << 30)
+enum { ENGINE_WAIT_MS = 4000, INFO_WAIT_MS = 10000 };
 
 /* --- the engine --- */
 
@@ -40,7 +41,7 @@ static bool check_engine(struct agent *a, cJSON *checks)
 {
 	cleanup_json cJSON *version = NULL;
 	cleanup_err struct perry_err *e = NULL;
-	if (docker_version(a->docker, &version, &e) == 0) {
+	if (docker_answers(a->docker, ENGINE_WAIT_MS, &e) == 0 && docker_version(a->docker, &version, &e) == 0) {
 		doctor_note(checks, "engine", true,
 			    xasprintf("Docker Engine %s, API %s, at %s", json_str_or(version, "Version", "?"),
 				      json_str_or(version, "ApiVersion", "?"), docker_host(a->docker)),
@@ -48,12 +49,13 @@ static bool check_engine(struct agent *a, cJSON *checks)
 		return true;
 	}
 	/* It answers, but not in a way that we understand: too old, or no engine at all. */
-	bool reached = version || !e || e->code != PERRY_EUNAVAILABLE;
+	bool reached = version || !e || e->code != PERRY_EUNAVAILABLE, hangs = strstr(perry_msg(e), "does not answer");
 	doctor_note(checks, "engine", false, xstrdup(perry_msg(e)),
 		    xstrdup(reached ? "install Docker Engine 20.10 or newer"
-			    : is_local(a->docker)
-				    ? "sudo systemctl start docker"
-				    : "start the engine there, or correct DOCKER_HOST and restart the agent"));
+			    : !is_local(a->docker)
+				    ? "start the engine there, or correct DOCKER_HOST and restart the agent"
+			    : hangs ? "sudo systemctl restart docker"
+				    : "sudo systemctl start docker"));
 	return false;
 }
 
@@ -272,6 +274,26 @@ static void check_network(struct agent *a, cJSON *checks)
 	doctor_note(checks, "networks", false, message, mend);
 }
 
+/* Those made before there were any, and those that the container hook gives none. */
+static void check_limits(struct agent *a, cJSON *checks)
+{
+	cleanup_json cJSON *all = fleet_list(a->fleet);
+	cleanup_buf struct buf without = { 0 };
+	const cJSON *record;
+	cJSON_ArrayForEach(record, all) {
+		const cJSON *plan = json_at(record, "plan.container");
+		if (plan && (json_num_or(plan, "memory", 0) <= 0 || json_num_or(plan, "pids", 0) <= 0))
+			buf_addf(&without, "%s%s", without.len ? ", " : "", json_str_or(record, "name", "?"));
+	}
+	doctor_note(checks, "limits", true,
+		    without.len
+			    ? xasprintf("no limit of memory or of processes, so the machine's all: %s (perry restart "
+					"gives what config.json and the hooks say)",
+					buf_str(&without))
+			    : xstrdup("each workspace has one of memory and of processes (perry info NAME)"),
+		    NULL);
+}
+
 /* --- the agent itself --- */
 
 static void check_confinement(struct agent *a, cJSON *checks)
@@ -342,7 +364,13 @@ int proc_doctor(struct call *c, cJSON **out, struct perry_err **err)
 	struct agent *a = c->a;
 	cJSON *checks = cJSON_CreateArray();
 	cleanup_json cJSON *info = NULL;
-	if (check_engine(a, checks) && docker_info(a->docker, &info, NULL) == 0) {
+	bool up = check_engine(a, checks);
+	cleanup_err struct perry_err *e = NULL;
+	if (up && docker_call(a->docker, "GET", "/info", NULL, INFO_WAIT_MS, &info, &e) < 0) {
+		doctor_note(checks, "engine", false, xstrdup(perry_msg(e)), xstrdup("sudo systemctl restart docker"));
+		up = false;
+	}
+	if (up) {
 		check_storage(a, info, checks);
 		check_disk(a, info, checks);
 		check_image(a, checks);
@@ -351,12 +379,14 @@ int proc_doctor(struct call *c, cJSON **out, struct perry_err **err)
 	}
 	check_ports(a, checks);
 	check_network(a, checks);
+	check_limits(a, checks);
 	check_confinement(a, checks);
 	check_hooks(a, checks);
 	check_files(a, checks);
 	check_token(a, checks);
 	doctor_tailnet(a, checks);
-	doctor_workspaces(a, checks);
+	if (up)
+		doctor_workspaces(a, checks);
 	*out = cJSON_CreateObject();
 	json_set(*out, "checks", checks);
 	return 0;

@@ -63,7 +63,7 @@ int proc_tailnet_setup(struct call *c, cJSON **out, struct perry_err **err)
 {
 	struct config *config = agent_config(c->a);
 	const char *key = call_str(c, "authKey"), *server = call_str(c, "loginServer");
-	int rc = lua_key_check(key, "what was given", err);
+	int rc = config_check_key_word(key, "what was given", err);
 	if (rc == 0)
 		rc = check_server(key, server ? server : config_str(config, "tailscale.loginServer"), err);
 	bool overlaid = str_starts(config_origin(config, "tailscale.authKey"), "env");

@@ -57,6 +57,7 @@ int proc_workspaces_get(struct call *c, cJSON **out, struct perry_err **err)
 	/* The helper inside, which is of our own version; null while nothing runs. */
 	cJSON_AddItemToObject(*out, "workerVersion",
 			      workspace_is_running(record) ? cJSON_CreateString(PERRY_VERSION) : cJSON_CreateNull());
+	workspace_put_limits(*out, record);
 	agent_put_listeners(c->a, record, *out);
 	return 0;
 }
@@ -253,6 +254,15 @@ int proc_workspaces_prune(struct call *c, cJSON **out, struct perry_err **err)
 	if (need_engine(c, err) < 0)
 		return -1;
 	return ops_submit(c->a->ops, "prune", NULL, request, caller, &c->op, err);
+}
+
+int proc_workspaces_adopt(struct call *c, cJSON **out, struct perry_err **err)
+{
+	cleanup_json cJSON *request = c->input ? cJSON_Duplicate(c->input, 1) : cJSON_CreateObject(),
+			   *caller = caller_json(&c->caller);
+	if (need_engine(c, err) < 0)
+		return -1;
+	return ops_submit(c->a->ops, "adopt", NULL, request, caller, &c->op, err);
 }
 
 /* --- small changes of the record --- */

@@ -46,8 +46,12 @@
 	  "nothing to do: the helper comes with a volume that all workspaces mount") \
 	P("workspaces/prune", OPERATION, MANAGE, "PruneInput", "Any", workspaces_prune, \
 	  "removes what belongs to no workspace any more") \
+	P("workspaces/adopt", OPERATION, ADMIN, "AdoptInput", "Any", workspaces_adopt, \
+	  "makes records of workspaces whose record is gone, by what is on the engine; destroys nothing") \
 	P("ports/list", NOW, READ, "NameInput", "Any", ports_list, \
 	  "what listens in a workspace, how it is reached, and the configured forwards") \
+	P("ports/hints", JOB, USE, "NameInput", "PortHints", ports_hints, \
+	  "which servers refuse the name that they are listed under, and what they must be told (each is asked once)") \
 	P("ports/serve", JOB, USE, "ServeInput", "ServedPort", ports_serve, \
 	  "gives a port of a workspace a web address on the tailnet, with HTTPS where there are certificates") \
 	P("image/build", OPERATION, ADMIN, "ImageBuildInput", "Any", image_build, "builds the workspace image") \
@@ -80,7 +84,7 @@
 	P("config/credentials/update", JOB, ADMIN, "Credentials", "Credentials", credentials_update, \
 	  "replaces them; ******** keeps a value") \
 	P("config/scripts/get", NOW, READ, NULL, "Scripts", scripts_get, "scripts run after each start") \
-	P("config/scripts/update", JOB, ADMIN, "Scripts", "Scripts", scripts_update, "replaces them") \
+	P("config/scripts/update", JOB, ADMIN, "ScriptsInput", "ScriptsInput", scripts_update, "replaces them") \
 	P("config/agents/get", NOW, READ, NULL, "Agents", agents_get, "settings of coding agents") \
 	P("config/agents/update", JOB, ADMIN, "Agents", "Agents", agents_update, "replaces them") \
 	P("config/skills/get", NOW, READ, NULL, "Skills", skills_get, "skills of coding agents") \

@@ -1,18 +1,17 @@
 #include "agent/stream/conn.h"
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/who/auth.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/mem.h"
 
 #define GOODBYE_MS  2000  /* for the other side's close frame */
 #define SLOW_MS     30000 /* and for what is queued before ours */
 #define LAST_MS     200   /* then for ours, once it is alone */
 #define CLOSE_FRAME 125   /* bytes: no control frame has more */
-#define MAX_MESSAGE (STREAM_OPEN + 4 * STREAM_PIECE)
 
 void stream_conn_send(struct stream_conn *c, const void *bytes, size_t n)
 {
@@ -159,11 +158,10 @@ static void on_arrival(void *arg)
 	struct arrival *a = arg;
 	struct streams *s = a->s;
 	struct stream_conn *c = xcalloc(1, sizeof *c);
-	int on = 1;
-	setsockopt(a->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	fd_watch_peer(a->fd, false);
 	c->s = s;
 	c->caller = take_ptr(a->caller);
-	c->ws = ws_new(a->fd, true, MAX_MESSAGE, NULL, on_message, c);
+	c->ws = ws_new(a->fd, true, STREAM_MESSAGE, NULL, on_message, c);
 	c->watch = loop_watch_new(s->loop, a->fd, on_event, c);
 	a->fd = -1;
 	c->next = s->conns;

@@ -8,12 +8,14 @@
 #include "agent/stream/state.h"
 #include "net/ws.h"
 
+#define STREAM_MESSAGE (STREAM_OPEN + 4 * STREAM_PIECE) /* bytes of a message */
+
 struct stream_conn {
 	struct streams *s;
 	struct stream_conn *next, **prev;
 	struct ws *ws;
 	struct loop_watch *watch;
-	struct loop_timer timer; /* while closing */
+	struct loop_timer timer; /* while closing; the kind's before */
 	cJSON *caller;
 	bool closing; /* a close frame is queued; messages are ignored */
 	bool slow;    /* the time for the goodbye is over, and what was queued before is not out yet */

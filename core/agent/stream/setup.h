@@ -22,6 +22,9 @@ struct streams_setup {
 	/* May this caller do it? kind: "exec", "logs", "copy_in", "copy_out", "terminal", "forward"; workspace: a name
 	 * or STREAM_HOST. NULL: everything. caller is what streams_take_... was given. */
 	int (*admit)(void *ctx, const cJSON *caller, const char *kind, const char *workspace, struct perry_err **err);
+	/* Who shows this token by a terminal's first message: *caller is the new one's. PERRY_EUNAUTH: nobody. NULL: no
+	 * token counts. */
+	int (*authenticate)(void *ctx, const char *token, cJSON **caller, struct perry_err **err);
 	/* The shell for a terminal in a workspace: a path or NULL (the user's own); the caller frees. May be NULL. */
 	char *(*shell)(void *ctx, const char *workspace);
 	/* May terminals of this machine be opened (allowHostAccess)? NULL: no. */
@@ -34,6 +37,7 @@ struct streams_setup {
 	void *ctx;
 	int max_connections; /* WebSockets at once, 0: 256; beyond, a new one is closed with 1008 */
 	int max_channels;    /* of one connection, 0: 64; beyond, OPEN is answered by ERROR */
+	int stranger_ms;     /* for a terminal's first message when nobody is known, 0: 10000 */
 	int stop_ms;         /* for all goodbyes at the end, 0: 3000 */
 };
 

@@ -7,6 +7,7 @@
 
 #include "agent/loop.h"
 #include "agent/stream/setup.h"
+#include "agent/stream/strangers.h"
 
 #define STREAM_WINDOW  (256 << 10) /* bytes a side may send ahead */
 #define STREAM_PIECE   (64 << 10)  /* bytes of one message's payload */
@@ -20,6 +21,7 @@ struct streams {
 	struct streams_setup setup; /* any thread */
 	struct loop *loop;
 	atomic_int terminals;
+	struct strangers strangers;  /* any thread */
 	atomic_bool closed;          /* streams_stop was called: nothing is taken any more */
 	struct docker_cancel cancel; /* set when the goodbye takes too long: engine calls of ours end */
 	struct loop_timer stop;      /* until then */

@@ -91,12 +91,15 @@ int streams_open(struct streams **out, const struct streams_setup *setup, struct
 {
 	struct streams *s = xcalloc(1, sizeof *s);
 	s->setup = *setup;
+	strangers_init(&s->strangers);
 	if (!s->setup.max_connections)
 		s->setup.max_connections = 256;
 	if (!s->setup.max_channels)
 		s->setup.max_channels = 64;
 	if (!s->setup.stop_ms)
 		s->setup.stop_ms = 3000;
+	if (!s->setup.stranger_ms)
+		s->setup.stranger_ms = STRANGER_MS;
 	s->cancel.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int rc = s->cancel.fd >= 0 ? loop_open(&s->loop, settle, s, err) : perry_fail_errno(err, errno, "eventfd");
 	if (rc < 0) {
@@ -122,5 +125,6 @@ void streams_free(struct streams *s)
 	loop_free(s->loop);
 	if (s->cancel.fd >= 0)
 		close(s->cancel.fd);
+	pthread_mutex_destroy(&s->strangers.lock);
 	free(s);
 }

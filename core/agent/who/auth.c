@@ -357,6 +357,16 @@ bool auth_check(struct auth *a, const struct auth_request *r, struct caller *out
 	return ok;
 }
 
+bool auth_check_token(struct auth *a, const char *token, struct caller *out)
+{
+	pthread_mutex_lock(&a->lock);
+	bool ok = a->token && secret_equal(token, a->token);
+	pthread_mutex_unlock(&a->lock);
+	if (ok)
+		set_caller(out, "token", RIGHT_ALL, true);
+	return ok;
+}
+
 static void cookie_line(const struct auth *a, const struct auth_request *r, const char *secret, int seconds,
 			char out[192])
 {
@@ -381,9 +391,8 @@ static void new_session(struct auth *a, const struct auth_request *r, struct ses
 
 bool auth_login_token(struct auth *a, const struct auth_request *r, const char *token, struct session *out)
 {
-	pthread_mutex_lock(&a->lock);
-	bool ok = a->token && secret_equal(token, a->token);
-	pthread_mutex_unlock(&a->lock);
+	struct caller c;
+	bool ok = auth_check_token(a, token, &c);
 	if (ok)
 		new_session(a, r, out);
 	return ok;

@@ -73,6 +73,7 @@ bool auth_origin_ok(struct auth *a, const struct auth_request *r);
 bool auth_origin_allowed(struct auth *a, const char *origin); /* listed in allowedOrigins: gets CORS headers */
 /* Who shows a token or a session, or calls from our own user's socket. Who calls from the tailnet is identity.h's. */
 bool auth_check(struct auth *a, const struct auth_request *r, struct caller *out);
+bool auth_check_token(struct auth *a, const char *token, struct caller *out); /* who shows this one? */
 
 /* Signing in: a session has two halves. The cookie comes along from the browser by itself, but to every port of the
  * host too, so to whoever serves a page there; the key is for the page to keep in storage of its origin, which has the

@@ -1,25 +1,14 @@
 #include "agent/who/networks.h"
 
 #include <arpa/inet.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "agent/internal.h"
+#include "base/address.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/store.h"
-
-static bool in_subnet(struct in_addr addr, const char *cidr)
-{
-	struct in_addr net;
-	size_t n = strcspn(cidr, "/");
-	cleanup_free char *base = xstrndup(cidr, n);
-	int bits = cidr[n] ? atoi(cidr + n + 1) : 32;
-	if (inet_pton(AF_INET, base, &net) != 1 || bits < 1 || bits > 32)
-		return false;
-	return ((ntohl(addr.s_addr) ^ ntohl(net.s_addr)) & 0xffffffffu << (32 - bits)) == 0;
-}
 
 bool networks_have(struct agent *a, const char *address)
 {
@@ -34,7 +23,7 @@ bool networks_have(struct agent *a, const char *address)
 		return true;
 	}
 	cJSON_ArrayForEach(row, subnets)
-		if (in_subnet(addr, json_str_or(row, "subnet", "")))
+		if (address_in(addr, json_str_or(row, "subnet", "")))
 			return true;
 	return false;
 }

@@ -76,7 +76,7 @@ static void print_answers(const cJSON *out)
 		table_add(&t, place);
 	}
 	table_print(&t);
-	fflush(stdout);
+	out_flush(NULL);
 	if (json_at(out, "error"))
 		text_printf(stderr, "perry: %s\n", json_str_or(out, "error.message", "?"));
 }

@@ -226,7 +226,7 @@ static int agree(const struct args *a, const struct fetched *f, struct perry_err
 				  f->pack->hash, expect);
 	if (expect)
 		return 0;
-	fflush(stdout);
+	out_flush(NULL);
 	cleanup_free char *command = again(f);
 	if (!in_is_tty() || args_has(a, "yes"))
 		return perry_fail(err, PERRY_EUSAGE, "nothing is approved: %s\n  when it is what you want: %s",
@@ -470,7 +470,7 @@ int hooks_packs(const struct args *a, struct perry_err **err)
 		table_addf(&table, "%.19s", json_str_or(e, "hash", ""));
 	}
 	table_print(&table);
-	fflush(stdout);
+	out_flush(NULL);
 	cJSON_ArrayForEach(e, packs) {
 		if (json_str(e, "problem"))
 			text_printf(stderr, "perry: %s\n", json_str(e, "problem"));

@@ -51,7 +51,7 @@ void preview_print(const cJSON *out)
 	}
 	if (t.n)
 		table_print(&t);
-	fflush(stdout); /* both may go to one file */
+	out_flush(NULL); /* both may go to one file */
 	fprintf(stderr, "%d of %d workspaces would differ, %d would be refused. Nothing was touched.\n",
 		(int)json_int_or(out, "changed", 0), cJSON_GetArraySize(json_at(out, "workspaces")),
 		(int)json_int_or(out, "refused", 0));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "net/http.h"
 
@@ -81,6 +82,7 @@ int tls_connect(const char *host, int port, struct conn *out, struct perry_err *
 			(*err)->code = PERRY_ENOAGENT;
 		return perry_wrap(err, "cannot reach the agent at %s:%d", host, port);
 	}
+	fd_watch_peer(http_stream_fd(t->stream), true);
 	*out = (struct conn){ .fd = http_stream_fd(t->stream),
 			      .read = tls_read,
 			      .write = tls_write,

@@ -10,7 +10,7 @@
 	X("ws.repo.url") X("ws.repo.host") X("ws.repo.owner") X("ws.repo.name") X("ws.branch") \
 	X("ws.request") X("ws.request.image") X("ws.request.cpus") X("ws.request.memory") \
 	X("ws.request.docker") X("ws.request.env") X("ws.request.env.*") X("ws.request.clone") \
-	X("ws.request.branch") X("ws.request.labels") X("ws.request.labels.*") X("ws.reason") X("ws.user") \
+	X("ws.request.branch") X("ws.request.depth") X("ws.request.labels") X("ws.request.labels.*") X("ws.reason") X("ws.user") \
 	X("ws.user.kind") X("ws.user.login") X("ws.user.tags") X("ws.user.node_id") X("ws.user.address") \
 	X("ws.state") X("ws.tailnet") X("ws.tailnet.hostname") X("ws.tailnet.dns_name") X("ws.tailnet.ip") \
 	X("ws.tailnet.node_id") X("ws.tailnet.ephemeral") X("ws.tailnet.online") X("ws.tailnet.state") \

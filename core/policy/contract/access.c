@@ -1,5 +1,6 @@
 #include "policy/contract/access.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 
@@ -64,6 +65,32 @@ static bool member(const cJSON *list, const char *name)
 		if (str_eq(cJSON_GetStringValue(v), name))
 			return true;
 	return false;
+}
+
+static bool is_address(const char *host)
+{
+	unsigned char bytes[16];
+	size_t n = strlen(host);
+	char inner[256];
+	if (host[0] != '[')
+		return inet_pton(AF_INET, host, bytes) == 1;
+	memcpy(inner, host + 1, n - 1);
+	inner[n - 2] = 0;
+	return inet_pton(AF_INET6, inner, bytes) == 1;
+}
+
+enum access_reach access_reach(const struct access_layer *layer, const char *url)
+{
+	char host[256];
+	if (!layer->needs)
+		return REACH_ANY;
+	const cJSON *network = cJSON_GetObjectItemCaseSensitive(layer->needs, "network");
+	if (access_url_host(url, host) < 0 || !listed(network, host))
+		return REACH_NONE;
+	return (is_address(host) && member(network, host)) ||
+			       member(cJSON_GetObjectItemCaseSensitive(layer->needs, "named"), host)
+		       ? REACH_ANY
+		       : REACH_PUBLIC;
 }
 
 static bool secret_allowed(const char *name)

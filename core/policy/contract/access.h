@@ -22,6 +22,13 @@ int access_secrets(const struct access_layer *layer, const cJSON *value, const c
 /* May a pack answer this? base: the answer of the layers below, NULL when it did not ask. Other layers may. */
 int access_answer(const struct access_layer *layer, const struct point *point, const cJSON *answer, const cJSON *base,
 		  struct perry_err **err);
+/* How far a layer gets at this URL's host. */
+enum access_reach {
+	REACH_NONE,   /* a pack does not list it */
+	REACH_PUBLIC, /* a pack lists the name: to addresses of the internet alone */
+	REACH_ANY     /* no pack; or one that lists the address itself, or whose user named the host in a setting */
+};
+enum access_reach access_reach(const struct access_layer *layer, const char *url);
 /* The host of an http or https URL, lower case, into out; -1 when it is none or hides something (user names, spaces,
  * backslashes). */
 int access_url_host(const char *url, char out[256]);

@@ -349,8 +349,11 @@ int pack_settings(const cJSON *meta, const cJSON *config, cJSON **result, struct
 	return 0;
 }
 
-cJSON *pack_needs(const cJSON *meta, const cJSON *settings)
+cJSON *pack_needs(const cJSON *meta, const cJSON *settings, const cJSON *config)
 {
+	const cJSON *given = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(config, "packs"),
+							      json_str_or(meta, "name", "?"));
+	cJSON *named = cJSON_CreateArray();
 	const cJSON *needs = cJSON_GetObjectItemCaseSensitive(meta, "needs");
 	cJSON *out = needs ? cJSON_Duplicate(needs, 1) : cJSON_CreateObject();
 	cJSON *list = cJSON_GetObjectItemCaseSensitive(out, "network");
@@ -362,10 +365,13 @@ cJSON *pack_needs(const cJSON *meta, const cJSON *settings)
 		const cJSON *value = cJSON_GetObjectItemCaseSensitive(settings, v->valuestring + 8);
 		const char *text = cJSON_IsString(value) ? value->valuestring : "";
 		cleanup_free char *url = strstr(text, "://") ? xstrdup(text) : xasprintf("https://%s", text);
-		if (access_url_host(url, host) == 0)
+		if (access_url_host(url, host) == 0) {
+			if (cJSON_IsString(cJSON_GetObjectItemCaseSensitive(given, v->valuestring + 8)))
+				json_push_str(named, host);
 			cJSON_SetValuestring(v, host);
-		else
+		} else
 			cJSON_Delete(cJSON_DetachItemViaPointer(list, v)); /* not set: no host */
 	}
+	json_set(out, "named", named);
 	return out;
 }

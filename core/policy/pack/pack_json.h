@@ -11,7 +11,8 @@ int pack_parse(const char *text, size_t n, const char *shown, cJSON **out, struc
 /* Values of the pack's settings: those of config.json ("packs.NAME") over the defaults, types checked. A secret one
  * becomes {"$secret": name}. */
 int pack_settings(const cJSON *meta, const cJSON *config, cJSON **out, struct perry_err **err);
-/* The needs with "setting:NAME" replaced by the host of that setting's value. Caller frees. */
-cJSON *pack_needs(const cJSON *meta, const cJSON *settings);
+/* The needs with "setting:NAME" replaced by the host of that setting's value, and as "named" those hosts that the user
+ * named in config (public; or NULL) rather than the pack by a default. Caller frees. */
+cJSON *pack_needs(const cJSON *meta, const cJSON *settings, const cJSON *config);
 
 #endif

@@ -60,7 +60,7 @@ static int load_one(const char *config_dir, const cJSON *approved, const cJSON *
 	if (packs_read(config_dir, entry, &o->pack, err) < 0 ||
 	    pack_settings(o->pack->meta, config, &o->settings, err) < 0)
 		return -1;
-	o->needs = pack_needs(o->pack->meta, o->settings);
+	o->needs = pack_needs(o->pack->meta, o->settings, config);
 	return 0;
 }
 

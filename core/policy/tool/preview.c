@@ -265,7 +265,7 @@ static int check_pack(cJSON *packed, const cJSON *config, struct perry_err **err
 	    pack_settings(meta, config, &settings, err) < 0)
 		return -1;
 	json_set_str(packed, "name", json_str(meta, "name"));
-	json_set(packed, "needs", pack_needs(meta, settings));
+	json_set(packed, "needs", pack_needs(meta, settings, config));
 	json_set(packed, "settings", settings);
 	return 0;
 }

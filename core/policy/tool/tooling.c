@@ -84,7 +84,7 @@ int tool_grant(const struct pack *p, const cJSON *given, cJSON *layer, struct pe
 	}
 	if (pack_settings(p->meta, config, &settings, err) < 0)
 		return -1;
-	json_set(layer, "needs", pack_needs(p->meta, settings));
+	json_set(layer, "needs", pack_needs(p->meta, settings, config));
 	json_set(layer, "settings", settings);
 	return 0;
 }

@@ -178,7 +178,7 @@ static void what_cannot_be_opened(void **state)
 		const char *reason;
 	} cases[] = {
 		{ "stopped", "me", 1011, "Workspace is not running" },
-		{ "gone", "me", 1011, "Failed to start terminal" },
+		{ "gone", "me", 1011, "Workspace 'gone' not found" },
 		{ "web", "nobody", 1008, "nobody may not terminal web" },
 		{ "@host", "me", 4003, "Host access is disabled" },
 	};
@@ -197,6 +197,156 @@ static void what_cannot_be_opened(void **state)
 	type(&t, false, block);
 	closes_with(&t, 1009, "too much input before the first resize");
 	hang_up(&t);
+}
+
+/* --- who shows the token by the first message --- */
+
+#define AUTH(token) "{\"type\":\"auth\",\"token\":\"" token "\"}"
+#define RESIZE_TO   "{\"type\":\"resize\",\"cols\":80,\"rows\":24}"
+
+static void dial_stranger(struct screen *t, const char *name)
+{
+	int fds[2];
+	memset(t, 0, sizeof *t);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	t->ws = ws_new(fds[0], false, 1 << 20, NULL, on_bytes, t);
+	assert_true(streams_expect_stranger(streams, "10.0.0.1"));
+	streams_take_stranger(streams, fds[1], NULL, 0, "10.0.0.1", name);
+}
+
+static void a_stranger_with_the_token(void **state)
+{
+	struct screen t;
+	/* All at once, as clients send it, while the token is still being looked at. */
+	dial_stranger(&t, "web");
+	type(&t, false, AUTH("slow"));
+	type(&t, false, RESIZE_TO);
+	type(&t, false, "echo ea''rly\n");
+	assert_true(shows(&t, "early"));
+	assert_int_equal(streams_count(streams), 1);
+	/* Once more, late, and in a binary message: a token is never typed. */
+	type(&t, false, AUTH("secret-1"));
+	type(&t, true, AUTH("secret-2"));
+	type(&t, false, "echo af''ter; exit\n");
+	closes_with(&t, 1000, "Process exited with code 0");
+	buf_addc(&t.text, 0);
+	assert_non_null(strstr(t.text.data, "after"));
+	assert_null(strstr(t.text.data, "secret"));
+	assert_null(strstr(t.text.data, "slow"));
+	hang_up(&t);
+	/* Somebody known, whose client says it as well. */
+	dial(&t, "web", "me");
+	type(&t, false, AUTH("secret-3"));
+	type(&t, false, RESIZE_TO);
+	type(&t, false, "echo kno''wn; exit\n");
+	closes_with(&t, 1000, "Process exited with code 0");
+	buf_addc(&t.text, 0);
+	assert_non_null(strstr(t.text.data, "known"));
+	assert_null(strstr(t.text.data, "secret"));
+	hang_up(&t);
+	/* This machine's. */
+	atomic_store(&host_allowed, true);
+	dial_stranger(&t, "@host");
+	type(&t, false, AUTH("right"));
+	type(&t, false, AUTH("secret-4"));
+	type(&t, false, RESIZE_TO);
+	type(&t, false, "echo ho''st; exit\n");
+	closes_with(&t, 1000, "Process exited with code 0");
+	buf_addc(&t.text, 0);
+	assert_non_null(strstr(t.text.data, "host"));
+	assert_null(strstr(t.text.data, "secret"));
+	hang_up(&t);
+	atomic_store(&host_allowed, false);
+	EVENTUALLY(streams_count(streams) == 0);
+}
+
+static void a_stranger_without(void **state)
+{
+	static const char *const firsts[] = {
+		RESIZE_TO,
+		"rm -rf ~\n",
+		AUTH("wrong"),
+		AUTH(""),
+		"{\"type\":\"auth\"}",
+		"{\"type\":\"auth\",\"token\":1}",
+		"[" AUTH("right") "]",
+		AUTH("right") AUTH("right"),
+		"",
+		"{",
+	};
+	struct screen t;
+	int before = processes("-bash");
+	for (size_t i = 0; i < ARRAY_LEN(firsts); i++) {
+		dial_stranger(&t, i % 2 ? "web" : "no-such-workspace"); /* which is not told */
+		type(&t, false, firsts[i]);
+		type(&t, false, AUTH("right")); /* too late */
+		type(&t, false, RESIZE_TO);
+		closes_with(&t, 4001, "Authentication failed");
+		assert_int_equal(t.text.len, 0);
+		hang_up(&t);
+	}
+	dial_stranger(&t, "web");
+	type(&t, false, AUTH("limited"));
+	closes_with(&t, 1008, "look, do not touch");
+	hang_up(&t);
+	dial_stranger(&t, "no-such-workspace");
+	type(&t, false, AUTH("right"));
+	type(&t, false, RESIZE_TO);
+	closes_with(&t, 1011, "Workspace 'no-such-workspace' not found");
+	hang_up(&t);
+	/* He may not send much. */
+	static char block[8192];
+	memset(block, 'x', sizeof block - 1);
+	dial_stranger(&t, "web");
+	type(&t, false, block);
+	closes_with(&t, 1009, "");
+	hang_up(&t);
+	assert_int_equal(processes("-bash"), before);
+	assert_int_equal(streams_count(streams), 0);
+}
+
+static int begin_impatient(void **state)
+{
+	stranger_ms = 200;
+	int rc = begin_streams(state);
+	stranger_ms = 0;
+	return rc;
+}
+
+static void a_stranger_who_is_silent(void **state)
+{
+	struct screen t;
+	dial_stranger(&t, "web");
+	ws_ping(t.ws); /* is no message */
+	closes_with(&t, 4001, "Authentication timed out");
+	hang_up(&t);
+}
+
+static void strangers_are_few(void **state)
+{
+	struct screen t[8];
+	for (int i = 0; i < 8; i++)
+		dial_stranger(&t[i], "web");
+	assert_false(streams_expect_stranger(streams, "10.0.0.1"));
+	for (int i = 0; i < 24; i++) {
+		char peer[16];
+		snprintf(peer, sizeof peer, "10.0.1.%d", i);
+		assert_true(streams_expect_stranger(streams, peer));
+	}
+	assert_false(streams_expect_stranger(streams, "10.0.2.1"));
+	streams_forget_stranger(streams, "10.0.1.7");
+	assert_true(streams_expect_stranger(streams, "10.0.2.1"));
+	/* Who is known does not count any more, nor who has left. */
+	type(&t[0], false, AUTH("right"));
+	for (int64_t end = clock_mono_ms() + FOREVER; clock_mono_ms() < end && !streams_count(streams);)
+		turn(&t[0], 20);
+	assert_true(streams_expect_stranger(streams, "10.0.0.1"));
+	hang_up(&t[1]);
+	bool in = false;
+	EVENTUALLY(in || (in = streams_expect_stranger(streams, "10.0.0.1")));
+	for (int i = 0; i < 8; i++)
+		if (i != 1)
+			hang_up(&t[i]);
 }
 
 static int host_processes(const char *text)
@@ -254,10 +404,17 @@ int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, begin_streams, end_streams)
 	const struct CMUnitTest tests[] = {
-		WITH(a_session),     WITH(all_output_comes_before_the_close),
-		WITH(a_large_paste), WITH(hanging_up_ends_the_shell),
-		WITH(stopping),      WITH(what_cannot_be_opened),
+		WITH(a_session),
+		WITH(all_output_comes_before_the_close),
+		WITH(a_large_paste),
+		WITH(hanging_up_ends_the_shell),
+		WITH(stopping),
+		WITH(what_cannot_be_opened),
 		WITH(this_machine),
+		WITH(a_stranger_with_the_token),
+		WITH(a_stranger_without),
+		WITH(strangers_are_few),
+		cmocka_unit_test_setup_teardown(a_stranger_who_is_silent, begin_impatient, end_streams),
 	};
 	int rc = make_container() == 0 ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 	remove_container();

@@ -136,6 +136,64 @@ static void requests(void **state)
 	http_free(h);
 }
 
+struct told {
+	int asked;
+	bool may;
+};
+
+static bool told(void *ctx, const struct sockaddr *to)
+{
+	struct told *t = ctx;
+	assert_true(to->sa_family == AF_INET || to->sa_family == AF_INET6);
+	t->asked++;
+	return t->may;
+}
+
+/* The address that is connected is judged, whatever name or writing led to it. */
+static void addresses_that_may_be_reached(void **state)
+{
+	static const char *const hosts[] = { "127.0.0.1",  "localhost",  "127.1",
+					     "2130706433", "0x7f.0.0.1", "[::ffff:127.0.0.1]" };
+	for (size_t i = 0; i < 2 * ARRAY_LEN(hosts); i++) {
+		struct told t = { .may = i % 2 };
+		struct perry_err *err = NULL;
+		struct http *h = NULL;
+		char url[100];
+		cleanup_http_res struct http_res r = { 0 };
+		snprintf(url, sizeof url, "http://%s:%u/", hosts[i / 2], port);
+		ok(http_new(&h, &(struct http_options){ .reach = told, .reach_ctx = &t }, &err));
+		int rc = http_do(h, &(struct http_req){ .url = url }, &r, &err);
+		assert_true(t.asked > 0);
+		if (t.may) {
+			ok(rc);
+			assert_int_equal(r.status, 200);
+		} else {
+			assert_int_equal(rc, -1);
+			assert_int_equal(err->code, PERRY_EPOLICY);
+			assert_non_null(strstr(perry_msg(err), "an address that may not be reached"));
+			perry_err_free(err);
+		}
+		http_free(h);
+	}
+}
+
+/* A proxy of the environment is connected instead, for every host. */
+static void a_proxy_is_the_environments(void **state)
+{
+	struct told t = { 0 };
+	struct perry_err *err = NULL;
+	struct http *h = NULL;
+	cleanup_http_res struct http_res r = { 0 };
+	setenv("http_proxy", base, 1);
+	setenv("no_proxy", "inside.example", 1);
+	ok(http_new(&h, &(struct http_options){ .env_proxy = true, .reach = told, .reach_ctx = &t }, &err));
+	ok(http_do(h, &(struct http_req){ .url = "http://inside.example/x" }, &r, &err));
+	unsetenv("http_proxy");
+	unsetenv("no_proxy");
+	assert_int_equal(t.asked, 0);
+	http_free(h);
+}
+
 static void wrong_requests(void **state)
 {
 	struct perry_err *err = NULL;
@@ -374,6 +432,38 @@ static void silence(void **state)
 	perry_err_free(err);
 }
 
+static bool twice(void *ctx)
+{
+	return ++*(int *)ctx < 2;
+}
+
+/* Who waits is asked whether to go on, until an answer begins. */
+static void quiet_call(void **state)
+{
+	struct perry_err *err = NULL;
+	struct fake f;
+	struct http_res r = { 0 };
+	int asked = 0;
+	struct http_req req = { .url = "/", .quiet = twice, .quiet_ctx = &asked, .quiet_ms = 50 };
+	fake_start(&f, "", 1, SILENT);
+	struct http *h = client(f.base);
+	fails(PERRY_ETIMEOUT, http_do(h, &req, &r, &err));
+	assert_int_equal(asked, 2);
+	http_res_free(&r);
+	http_free(h);
+	fake_stop(&f);
+	asked = 0;
+	fake_start(&f, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome", 1, SILENT);
+	h = client(f.base);
+	req.idle_timeout_ms = 400;
+	fails(PERRY_ETIMEOUT, http_do(h, &req, &r, &err));
+	assert_int_equal(asked, 0);
+	http_res_free(&r);
+	http_free(h);
+	fake_stop(&f);
+	perry_err_free(err);
+}
+
 struct canceller {
 	atomic_bool set;
 	int fd;
@@ -519,11 +609,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests),
 		cmocka_unit_test(wrong_requests),
+		cmocka_unit_test(addresses_that_may_be_reached),
+		cmocka_unit_test(a_proxy_is_the_environments),
 		cmocka_unit_test(nobody_there),
 		cmocka_unit_test(limits_and_sinks),
 		cmocka_unit_test(streaming_up),
 		cmocka_unit_test(connections_are_kept),
 		cmocka_unit_test(silence),
+		cmocka_unit_test(quiet_call),
 		cmocka_unit_test(cancelling),
 		cmocka_unit_test(broken_answers),
 		cmocka_unit_test(escaping),

@@ -314,9 +314,20 @@ static void legacy(void **state)
 		  "\"created\":\"2026-11-23T17:10:23.340Z\","
 		  "\"ports\":{\"ssh\":2200,\"forwards\":[{\"host\":3000,\"container\":3000}]},\"repo\":\"https://x/"
 		  "y\",\"lastUsed\":\"2026-11-23T17:10:32.031Z\"},"
-		  "\"twin\":{\"name\":\"twin\",\"ports\":{\"ssh\":2200}},\"../x\":{\"name\":\"../x\"},\"null\":null}}");
+		  "\"twin\":{\"name\":\"twin\",\"ports\":{\"ssh\":2200}},"
+		  "\"zero\":{\"name\":\"zero\",\"ports\":{\"ssh\":0,\"forwards\":[3000,{\"host\":0}]}},\"../"
+		  "x\":{\"name\":\"../x\"},\"null\":null}}");
 	ok(store_import_legacy(s, test_path("state.json"), &n, &err));
-	assert_int_equal(n, 2);
+	assert_int_equal(n, 3);
+	/* A port that another one has, and one of 0, are none. */
+	ok(store_ws_get(s, "twin", &got, &err));
+	assert_null(json_at(got, "ports.ssh"));
+	cJSON_Delete(got);
+	ok(store_ws_get(s, "zero", &got, &err));
+	assert_null(json_at(got, "ports.ssh"));
+	assert_int_equal(cJSON_GetArraySize(json_at(got, "ports.forwards")), 1);
+	assert_int_equal(json_int_or(json_at(got, "ports.forwards")->child, "container", 0), 3000);
+	cJSON_Delete(got);
 	ok(store_ws_get(s, "web", &got, &err));
 	assert_true(json_int_or(got, "created", 0) == clock_parse_iso("2026-11-23T17:10:23.340Z"));
 	assert_true(json_int_or(got, "lastUsed", 0) == clock_parse_iso("2026-11-23T17:10:32.031Z"));
