@@ -67,7 +67,9 @@ int cmd_config_token(const struct args *a, struct perry_err **err)
 	if (in_is_tty())
 		fprintf(stderr, "Token: ");
 	cleanup_free char *token = read_stdin_line();
-	int rc = client_save(NULL, token, err);
+	int rc = *token ? client_save(NULL, token, err)
+			: perry_fail(err, PERRY_EUSAGE,
+				     "config token: standard input had no token, nothing was changed");
 	wipe(token, strlen(token));
 	return rc;
 }

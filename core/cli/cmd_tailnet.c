@@ -185,6 +185,11 @@ int cmd_tailnet_setup(const struct args *a, struct perry_err **err)
 	cleanup_json cJSON *j = NULL;
 	cJSON *in = cJSON_CreateObject();
 	char *typed = read_hidden("Auth key"), *key = str_trim(typed);
+	if (!*key) {
+		cJSON_Delete(in);
+		free(typed);
+		return perry_fail(err, PERRY_EUSAGE, "tailnet setup: standard input had no key, nothing was changed");
+	}
 	json_set_str(in, "authKey", key);
 	wipe(typed, strlen(typed));
 	free(typed);
