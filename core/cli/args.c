@@ -27,6 +27,13 @@ static const struct opt *find(const struct command *c, const char *name, size_t 
 	return o ? o : find_in(common, name, n, letter);
 }
 
+/* Does it pass the words after "--" on, as a command with options of its own? */
+static bool passes_on(const struct command *c)
+{
+	return strstr(c->usage, "-- CMD") != NULL;
+}
+
+/* A word that is no option was perhaps never meant as one: a value, or a file's name. */
 static int unknown(const struct command *c, const char *word, struct perry_err **err)
 {
 	const char *names[64];
@@ -38,10 +45,14 @@ static int unknown(const struct command *c, const char *word, struct perry_err *
 	names[n] = NULL;
 	cleanup_free char *plain = xstrndup(word, strcspn(word, "="));
 	const char *near = str_nearest(plain + strspn(plain, "-"), names);
-	if (near)
-		return perry_fail(err, PERRY_EUSAGE, "%s: there is no option %s (did you mean --%s?)", c->name, plain,
-				  near);
-	return perry_fail(err, PERRY_EUSAGE, "%s: there is no option %s (see: perry help %s)", c->name, plain, c->name);
+	cleanup_free char *why =
+		near ? xasprintf("did you mean --%s?", near) : xasprintf("see: perry help %s", c->name);
+	/* Names of workspaces begin with a letter, and what follows them is an option. */
+	bool free_words = c->max_words != 0 && !str_starts(c->usage, "NAME") && !str_starts(c->usage, "[NAME");
+	cleanup_free char *after =
+		free_words ? xasprintf("\n  as a word that begins with -: perry %s ... -- %s", c->name, word)
+			   : xstrdup("");
+	return perry_fail(err, PERRY_EUSAGE, "%s: there is no option %s (%s)%s", c->name, plain, why, after);
 }
 
 static int put(struct args *a, const struct command *c, const struct opt *o, const char *value, struct perry_err **err)
@@ -108,8 +119,13 @@ int args_parse(const struct command *c, int argc, char **argv, struct args *a, s
 		int rc = 0;
 		if (strcmp(argv[i], "--") == 0) {
 			a->dashes = true;
-			a->rest = argv + i + 1;
-			a->nrest = argc - i - 1;
+			if (passes_on(c)) {
+				a->rest = argv + i + 1;
+				a->nrest = argc - i - 1;
+				break;
+			}
+			while (++i < argc)
+				a->words[a->nwords++] = argv[i];
 			break;
 		}
 		if (str_starts(argv[i], "--"))

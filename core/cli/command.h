@@ -19,7 +19,7 @@ struct args {
 	cJSON *opts;  /* name -> true, string or array of strings */
 	char **words; /* what is no option, in order */
 	int nwords;
-	char **rest; /* after "--" */
+	char **rest; /* after "--", of a command that passes them on; the words of others go on there */
 	int nrest;
 	bool dashes; /* "--" was there */
 };

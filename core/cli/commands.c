@@ -171,7 +171,7 @@ const struct command commands[] = {
 	{ "agent logs", NULL, "[-n N] [-f]", "the agent's log on this machine", "perry agent logs -f", tail_opts, 0, 0, cmd_agent_logs },
 	{ "agent kill", NULL, "", "stop the agent on this machine; workspaces go on", "perry agent kill", NULL, 0, 0, cmd_agent_kill },
 	{ "agent config get", NULL, "KEY", "one key of config.json", "perry agent config get image", NULL, 1, 1, cmd_agent_config_get },
-	{ "agent config set", NULL, "KEY VALUE | KEY --stdin", "set a key of config.json", "perry agent config set limits.memory 8GiB", set_opts, 1, 2,
+	{ "agent config set", NULL, "KEY VALUE | KEY -- -VALUE | KEY --stdin", "set a key of config.json", "perry agent config set limits.memory 8GiB", set_opts, 1, 2,
 	  cmd_agent_config_set },
 	{ "agent config unset", NULL, "KEY", "back to the default", "perry agent config unset image", NULL, 1, 1, cmd_agent_config_unset },
 	{ "agent show-config", NULL, "[--origin]", "the configuration in force, secrets masked", "perry agent show-config --origin", origin_opts, 0, 0,

@@ -23,13 +23,17 @@ static int parse(struct args *a, struct perry_err **err, const char *name, int a
 {
 	static char *words[16];
 	int used;
-	char *copy[1] = { (char *)name };
+	cleanup_free char *text = xstrdup(name);
+	char *copy[4], *save = NULL;
+	int ncopy = 0;
+	for (char *w = strtok_r(text, " ", &save); w && ncopy < 4; w = strtok_r(NULL, " ", &save))
+		copy[ncopy++] = w;
 	va_list ap;
 	va_start(ap, argc);
 	for (int i = 0; i < argc; i++)
 		words[i] = va_arg(ap, char *);
 	va_end(ap);
-	const struct command *c = command_find(1, copy, &used);
+	const struct command *c = command_find(ncopy, copy, &used);
 	assert_non_null(c);
 	return args_parse(c, argc, words, a, err);
 }
@@ -54,6 +58,27 @@ static void options_are_read_by_the_table(void **state)
 	args_free(&a);
 }
 
+/* Values, files and folders may begin with "-"; names after "--" were dropped. */
+static void words_go_on_after_two_dashes(void **state)
+{
+	struct args a;
+	(void)state;
+	assert_int_equal(parse(&a, NULL, "agent config set", 3, "tailscale.hostnamePrefix", "--", "-x-"), 0);
+	assert_int_equal(a.nwords, 2);
+	assert_string_equal(a.words[1], "-x-");
+	args_free(&a);
+	assert_int_equal(parse(&a, NULL, "cp", 3, "--", "--help", "web:"), 0);
+	assert_string_equal(a.words[0], "--help");
+	assert_false(args_has(&a, "help"));
+	args_free(&a);
+	assert_int_equal(parse(&a, NULL, "delete", 4, "-y", "a", "--", "b"), 0);
+	assert_int_equal(a.nwords, 2);
+	args_free(&a);
+	assert_int_equal(parse(&a, NULL, "delete", 2, "--", "--"), 0);
+	assert_string_equal(a.words[0], "--");
+	args_free(&a);
+}
+
 static void refused(const char *part, const char *name, int argc, const char *one, const char *two)
 {
 	struct args a;
@@ -75,6 +100,11 @@ static void wrong_usage_is_named(void **state)
 	refused("--docker takes no value", "start", 1, "--docker=yes", NULL);
 	refused("something is missing", "stop", 0, NULL, NULL);
 	refused("too many words", "start", 2, "a", "b");
+	refused("too many words", "list", 2, "--", "a");
+	refused("perry agent config set ... -- -x-", "agent config set", 2, "k", "-x-");
+	refused("perry agent config set ... -- -1", "agent config set", 2, "limits.cpus", "-1");
+	refused("perry access add ... -- --x=y", "access add", 2, "--x=y", NULL);
+	refused("perry cp ... -- -f", "cp", 2, "-f", "web:");
 }
 
 static void the_longest_name_wins(void **state)
@@ -186,6 +216,7 @@ int main(void)
 	setenv("PERRY_CONFIG_DIR", dir, 1);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_are_read_by_the_table),
+		cmocka_unit_test(words_go_on_after_two_dashes),
 		cmocka_unit_test(wrong_usage_is_named),
 		cmocka_unit_test(the_longest_name_wins),
 		cmocka_unit_test(the_full_executable_has_its_own_list),
