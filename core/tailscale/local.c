@@ -158,6 +158,11 @@ int tslocal_status(struct tslocal *t, bool peers, cJSON **out, struct perry_err 
 	return get_object(t, peers ? "/localapi/v0/status" : "/localapi/v0/status?peers=false", "status", out, err);
 }
 
+int tslocal_prefs(struct tslocal *t, cJSON **out, struct perry_err **err)
+{
+	return get_object(t, "/localapi/v0/prefs", "prefs", out, err);
+}
+
 int tslocal_whois(struct tslocal *t, const char *addr, cJSON **out, struct perry_err **err)
 {
 	cleanup_buf struct buf path = { 0 };

@@ -24,6 +24,8 @@ int tslocal_uid(struct tslocal *t, uid_t *uid, struct perry_err **err);
 
 /* Its status (BackendState, Self, CertDomains, ...); peers: with all of them. *out is an object, the caller's. */
 int tslocal_status(struct tslocal *t, bool peers, cJSON **out, struct perry_err **err);
+/* What it was told to do: ControlURL, Hostname, ... */
+int tslocal_prefs(struct tslocal *t, cJSON **out, struct perry_err **err);
 /* {Node, UserProfile, CapMap} of a tailnet address ("100.64.0.7", "100.64.0.7:5000"). PERRY_ENOTFOUND: none of the
  * tailnet's. */
 int tslocal_whois(struct tslocal *t, const char *addr, cJSON **out, struct perry_err **err);

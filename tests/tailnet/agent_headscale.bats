@@ -29,8 +29,7 @@ teardown_file() {
 	agent_on agent
 	lines_are <<-X
 		[agent] Tailscale detected: agent.ws.test
-		[agent] Tailscale HTTPS not enabled in tailnet
-		[agent] To enable: HTTPS certificates at https://login.tailscale.com/admin/dns
+		[agent] Tailscale HTTPS not enabled in tailnet: its control server gives no certificates
 		[agent] Tailscale Serve enabled
 		[agent] Agent running at http://localhost:7391
 		[agent] Tailscale HTTP: http://agent.ws.test
@@ -231,6 +230,8 @@ in_database() { (echo 'import json, sqlite3, sys, time; d = sqlite3.connect(sys.
 	own info | grep -q 'Tailscale: *agent.ws.test'
 	own info | grep -q 'URL: *http://agent.ws.test$'
 	own doctor --json | jq -e '[.[] | select(.check | startswith("Tailscale")) | .ok] | all and length == 3'
+	# Nobody of Headscale's is sent to Tailscale's console.
+	refute grep -r 'login\.tailscale\.com' <(own doctor --json) "$DIR/stdout"
 }
 
 @test "renamed, stopped, started, killed and back: followed within a second" {

@@ -5,27 +5,27 @@
 #include "agent/config.h"
 #include "agent/internal.h"
 #include "agent/proc/doctor_note.h"
+#include "agent/tailnet/say.h"
 #include "agent/tailnet/tailnet.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "tailscale/local.h"
 
-#define ADMIN_DNS "https://login.tailscale.com/admin/dns"
-
 enum { EXPIRY_DAYS = 14 };
 
 /* Control servers of one's own have no certificates to give. */
-static void check_https(const cJSON *info, cJSON *checks)
+static void check_https(const struct tailnet_node *n, const cJSON *info, cJSON *checks)
 {
 	const char *name = json_str_or(info, "dnsName", ""), *url = json_str_or(info, "url", "localhost only");
+	const char *where = places_of(n)->https;
 	if (json_bool_or(info, "https", false))
 		doctor_note(checks, "Tailscale HTTPS", true, xasprintf("%s has certificates", name), NULL);
 	else
-		doctor_note(checks, "Tailscale HTTPS", !str_ends(name, ".ts.net"),
+		doctor_note(checks, "Tailscale HTTPS", !where,
 			    xasprintf("Tailscale HTTPS not enabled in tailnet; the agent is at %s, within the "
 				      "tailnet's own encryption",
 				      url),
-			    xstrdup("enable HTTPS certificates at " ADMIN_DNS));
+			    where ? xasprintf("enable %s", where) : NULL);
 }
 
 static void check_serve(struct agent *a, const cJSON *info, cJSON *checks)
@@ -62,23 +62,24 @@ static void check_userspace(struct agent *a, cJSON *checks)
 		xstrdup("perry auth init"));
 }
 
-static void check_magic_dns(const cJSON *status, cJSON *checks)
+static void check_magic_dns(const struct tailnet_node *n, const cJSON *status, cJSON *checks)
 {
 	bool on = json_bool_or(status, "CurrentTailnet.MagicDNSEnabled", true);
 	doctor_note(checks, "MagicDNS", on,
 		    xstrdup(on ? "names of the tailnet resolve" : "off: names of the tailnet do not resolve"),
-		    xstrdup("enable MagicDNS at " ADMIN_DNS));
+		    xstrdup(places_of(n)->magic_dns));
 }
 
-static void check_expiry(const cJSON *status, cJSON *checks)
+static void check_expiry(const struct tailnet_node *n, const cJSON *status, cJSON *checks)
 {
 	int64_t at = clock_parse_iso(json_str_or(status, "Self.KeyExpiry", ""));
 	if (at < 0)
 		return;
 	long long days = (at - clock_ms()) / (24LL * 3600 * 1000);
-	doctor_note(checks, "Tailscale key", days >= EXPIRY_DAYS,
-		    xasprintf("this machine's key expires in %lld days", days),
-		    xstrdup("sudo tailscale up --force-reauth"));
+	doctor_note(
+		checks, "Tailscale key", days >= EXPIRY_DAYS,
+		xasprintf("this machine's key expires in %lld days", days),
+		xasprintf("sudo tailscale up --force-reauth%s%s", *n->control ? " --login-server=" : "", n->control));
 }
 
 void doctor_tailnet(struct agent *a, cJSON *checks)
@@ -86,6 +87,8 @@ void doctor_tailnet(struct agent *a, cJSON *checks)
 	cleanup_json cJSON *info = tailnet_info(a->tailnet), *status = NULL;
 	cleanup_err struct perry_err *e = NULL;
 	const char *state = json_str_or(info, "state", "?");
+	struct tailnet_node node;
+	tailnet_node(a->tailnet, &node);
 	if (!json_bool_or(info, "running", false)) {
 		bool absent = strcmp(state, "not installed") == 0;
 		doctor_note(checks, "Tailscale", absent,
@@ -96,7 +99,7 @@ void doctor_tailnet(struct agent *a, cJSON *checks)
 	}
 	doctor_note(checks, "Tailscale", true,
 		    xasprintf("%s, user %s", json_str_or(info, "dnsName", "?"), json_str_or(info, "user", "?")), NULL);
-	check_https(info, checks);
+	check_https(&node, info, checks);
 	check_serve(a, info, checks);
 	if (json_bool_or(info, "userspace", false))
 		check_userspace(a, checks);
@@ -105,6 +108,6 @@ void doctor_tailnet(struct agent *a, cJSON *checks)
 			    xstrdup("sudo systemctl restart tailscaled"));
 		return;
 	}
-	check_magic_dns(status, checks);
-	check_expiry(status, checks);
+	check_magic_dns(&node, status, checks);
+	check_expiry(&node, status, checks);
 }

@@ -6,9 +6,10 @@
 
 struct tailnet_node {
 	bool running;
-	char id[64];     /* the control server's stable one */
-	char name[256];  /* DNS name without the dot at its end */
-	char login[128]; /* its user; "" when it is tagged */
+	char id[64];       /* the control server's stable one */
+	char name[256];    /* DNS name without the dot at its end */
+	char login[128];   /* its user; "" when it is tagged */
+	char control[256]; /* URL of a control server that is not Tailscale's; "" for Tailscale's own */
 	bool tagged;
 	bool userspace; /* every peer reaches 127.0.0.1 */
 	bool https;     /* the tailnet has HTTPS certificates */

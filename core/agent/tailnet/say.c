@@ -3,7 +3,29 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HTTPS_ADMIN "https://login.tailscale.com/admin/dns"
+#include "base/str.h"
+
+#define ADMIN "https://login.tailscale.com/admin/"
+
+static const struct places tailscales = {
+	.https = "HTTPS certificates at " ADMIN "dns",
+	.magic_dns = "enable MagicDNS at " ADMIN "dns",
+	.approve = "approve this machine at " ADMIN "machines",
+};
+static const struct places others = {
+	.magic_dns = "set dns.magic_dns: true in the control server's configuration",
+	.approve = "approve this machine at the control server (Headscale: headscale nodes list)",
+};
+
+bool control_is_tailscales(const char *url)
+{
+	return !*url || strstr(url, "tailscale.com");
+}
+
+const struct places *places_of(const struct tailnet_node *n)
+{
+	return *n->control ? &others : &tailscales;
+}
 
 void outcome_url(const struct tailnet_node *n, const struct outcome *o, char url[300])
 {
@@ -14,7 +36,7 @@ void outcome_url(const struct tailnet_node *n, const struct outcome *o, char url
 		snprintf(url, 300, o->port == 80 ? "http://%s" : "http://%s:%d", n->name, o->port);
 }
 
-const char *outcome_problem(const struct outcome *o, const char **mend)
+const char *outcome_problem(const struct tailnet_node *n, const struct outcome *o, const char **mend)
 {
 	*mend = NULL;
 	switch (o->reach) {
@@ -33,7 +55,7 @@ const char *outcome_problem(const struct outcome *o, const char **mend)
 		*mend = "sudo tailscale up";
 		return "Tailscale is stopped";
 	case REACH_NOT_APPROVED:
-		*mend = "approve this machine at https://login.tailscale.com/admin/machines";
+		*mend = places_of(n)->approve;
 		return "this machine is not yet approved by the tailnet's admin";
 	case REACH_RUNNING:
 		break;
@@ -53,9 +75,9 @@ const char *outcome_problem(const struct outcome *o, const char **mend)
 	return o->problem[0] ? o->problem : NULL;
 }
 
-static void not_detected(const struct outcome *o, struct buf *before)
+static void not_detected(const struct tailnet_node *n, const struct outcome *o, struct buf *before)
 {
-	const char *mend, *what = outcome_problem(o, &mend);
+	const char *mend, *what = outcome_problem(n, o, &mend);
 	buf_addf(before, "Tailscale not detected: %s (%s)\n", what, mend);
 	buf_adds(before, "Continuing on localhost only\n");
 }
@@ -68,22 +90,23 @@ void outcome_lines(const struct tailnet_node *n, const struct outcome *o, uint16
 	if (o->reach == REACH_UNKNOWN)
 		return;
 	if (o->reach != REACH_RUNNING) {
-		not_detected(o, before);
+		not_detected(n, o, before);
 		return;
 	}
 	buf_addf(before, "Tailscale detected: %s\n", n->name);
 	if (o->off)
 		return;
-	if (!n->https)
-		buf_addf(before, "Tailscale HTTPS not enabled in tailnet\nTo enable: HTTPS certificates at %s\n",
-			 HTTPS_ADMIN);
+	if (!n->https && places_of(n)->https)
+		buf_addf(before, "Tailscale HTTPS not enabled in tailnet\nTo enable: %s\n", places_of(n)->https);
+	else if (!n->https)
+		buf_adds(before, "Tailscale HTTPS not enabled in tailnet: its control server gives no certificates\n");
 	if (o->target != TARGET_NONE)
 		buf_adds(before, "Tailscale Serve enabled\n");
 	if (o->target == TARGET_LOOPBACK)
 		buf_addf(before,
 			 "Tailscale Serve reaches the agent over 127.0.0.1 (%s): its callers sign in with a token\n",
 			 o->why_loopback);
-	what = outcome_problem(o, &mend);
+	what = outcome_problem(n, o, &mend);
 	if (o->operator_missing && n->https)
 		buf_addf(before, "%s\nTo enable: Run: %s\nContinuing without HTTPS...\n", what, mend);
 	else if (what && !(o->operator_missing && o->listening))

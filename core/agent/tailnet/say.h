@@ -34,7 +34,15 @@ struct outcome {
 void outcome_lines(const struct tailnet_node *n, const struct outcome *o, uint16_t port, struct buf *before,
 		   struct buf *after);
 /* What is wrong in one line, and what mends it; NULL, NULL when nothing is. Static or o's own. */
-const char *outcome_problem(const struct outcome *o, const char **mend);
+const char *outcome_problem(const struct tailnet_node *n, const struct outcome *o, const char **mend);
+/* What brings certificates, names and approval depends on whose the control server is (as in perry.refusals). */
+struct places {
+	const char *https; /* NULL: it gives no certificates */
+	const char *magic_dns, *approve;
+};
+const struct places *places_of(const struct tailnet_node *n);
+/* Is the control server at url Tailscale's own? */
+bool control_is_tailscales(const char *url);
 void outcome_url(const struct tailnet_node *n, const struct outcome *o, char url[300]); /* "" when there is none */
 
 #endif

@@ -81,6 +81,16 @@ static void read_status(const cJSON *status, struct tailnet_node *n)
 			strcpy(n->ips[n->nips++], ip->valuestring);
 }
 
+/* One that does not tell stays what it was. */
+static void read_control(struct tailnet *t, struct tailnet_node *n)
+{
+	cleanup_json cJSON *prefs = NULL;
+	if (tslocal_prefs(t->local, &prefs, NULL) < 0)
+		return;
+	const char *url = json_str_or(prefs, "ControlURL", "");
+	snprintf(n->control, sizeof n->control, "%s", control_is_tailscales(url) ? "" : url);
+}
+
 /* --- publication --- */
 
 /* Our socket, and what an agent without one publishes. */
@@ -332,6 +342,7 @@ static void look_at_status(struct tailnet *t, const char *session, bool serving,
 	}
 	o->reach = reach_of(json_str_or(status, "BackendState", ""));
 	read_status(status, n);
+	read_control(t, n);
 	n->running = o->reach == REACH_RUNNING;
 	tell_auth(t, n);
 	if (!n->running || !serving)
@@ -542,7 +553,7 @@ cJSON *tailnet_info(struct tailnet *t)
 	if (o->target != TARGET_NONE)
 		json_set_str(j, "signIn", o->target == TARGET_SOCKET ? "identity" : "token");
 	json_set_bool(j, "userspace", n->userspace);
-	problem = outcome_problem(o, &mend);
+	problem = outcome_problem(n, o, &mend);
 	json_set_str(j, "problem", problem);
 	json_set_str(j, "mend", mend);
 	pthread_mutex_unlock(&t->lock);
