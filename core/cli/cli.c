@@ -10,6 +10,7 @@
 #include "cli/cmd_help.h"
 #include "cli/commands.h"
 #include "cli/full.h"
+#include "cli/next.h"
 #include "cli/out.h"
 #include "cli/text.h"
 
@@ -101,6 +102,9 @@ static int find_and_run(int argc, char **argv, struct perry_err **err)
 		if (args_str(&a, "agent"))
 			client_agent = args_str(&a, "agent");
 		rc = c->run ? c->run(&a, err) : full_run(c->name, &a, err);
+		cleanup_free char *name = rc < 0 ? next_subject(c, &a) : NULL;
+		if (rc < 0 && err)
+			next_add(*err, name);
 	}
 	args_free(&a);
 	return rc;

@@ -189,7 +189,8 @@ int cmd_agent_config_get(const struct args *a, struct perry_err **err)
 	if (text)
 		printf("%s\n", text);
 	else
-		rc = perry_fail(err, PERRY_ENOTFOUND, "%s is not set", a->words[0]);
+		rc = perry_fail(err, PERRY_ENOTFOUND,
+				"%s is not set\n  see what is with: perry agent show-config --origin", a->words[0]);
 	config_unref(c);
 	return rc;
 }

@@ -8,6 +8,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/follow.h"
+#include "cli/next.h"
 #include "cli/out.h"
 #include "cli/text.h"
 #include "cli/warnings.h"
@@ -46,6 +47,7 @@ static int each(const struct args *a, const char *proc, const char *done,
 		cleanup_json cJSON *out = NULL;
 		cleanup_err struct perry_err *why = NULL;
 		if (follow_call(c, a, proc, a->words[i], input(a, a->words[i]), &out, &why) < 0) {
+			next_add(why, a->words[i]);
 			if (a->nwords > 1)
 				perry_wrap(&why, "%s", a->words[i]);
 			if (rc == 0)

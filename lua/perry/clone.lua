@@ -63,7 +63,9 @@ local function copy(ctx, source)
       base.fail("INTERNAL_SERVER_ERROR", "no space left for a copy of the home where the engine keeps volumes; perry prune and docker system df help")
     elseif state.ExitCode ~= 0 then
       local said = docker.call("GET", "/containers/" .. id .. "/json")
-      base.fail("INTERNAL_SERVER_ERROR", ("copying the home failed with exit code %d%s"):format(state.ExitCode, said.State.Error))
+      local why = said.State.Error
+      base.fail("INTERNAL_SERVER_ERROR", ("copying the home failed with exit code %d%s; %s is as it was\nnext: once more: perry clone %s %s")
+        :format(state.ExitCode, why and why ~= "" and " (" .. why .. ")" or "", source.name, source.name, ctx.name))
     end
   end)
   errors.attempt("removing a helper container", docker.remove, id)

@@ -8,6 +8,8 @@ local save = "and save it: perry tailnet setup; the workspace joins as soon as i
 
 -- In order, the first that has one of the words counts. Words are plain text in lower case. refused: the control server itself said no, so no device came of it.
 local kinds = {
+  -- What joins, in the workspace.
+  { kind = "helper", words = { "perry-step join" }, mend = "perry restart %NAME; docker logs %CONTAINER says more" },
   -- The key itself. Tailscale says the same of a key that is used, expired or revoked.
   { kind = "key used", refused = true, words = { "already used", "has already been used" },
     mend = "that key was for one use: make a reusable one (%KEYS) " .. save },

@@ -131,7 +131,8 @@ local function lacks(ctx, dir, result)
       M.words(result.stdout .. result.stderr), ctx.name, dir))
   end
   if bits & 2 ~= 0 then
-    op.warn("scripts", ("files of ~/%s are kept by Git LFS, and there is no git-lfs in this image: they are pointers only"):format(dir))
+    op.warn("scripts", ("files of ~/%s are kept by Git LFS, and there is no git-lfs in this image: they are pointers only\n"
+      .. "next: install git-lfs in it, then: perry exec %s -w '~/%s' -- git lfs pull"):format(dir, ctx.name, dir))
   end
 end
 

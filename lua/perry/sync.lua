@@ -173,7 +173,7 @@ end
 local function is_needed(path) return path:sub(1, 11) == "/run/perry/" end
 
 -- What apply said. A file that could not be written is a warning that names it; raises what the workspace cannot do without.
-local function settle(said, otherwise)
+local function settle(ctx, said, otherwise)
   if said:find("[perry] apply: done\n", 1, true) then return end
   local named, fatal = false, {}
   for line in said:gmatch("%[perry%] apply: ([^\n]+)") do
@@ -184,14 +184,16 @@ local function settle(said, otherwise)
       fatal[#fatal + 1] = line
     end
   end
-  if #fatal > 0 then base.fail("INTERNAL_SERVER_ERROR", table.concat(fatal, "; ")) end
-  if not named then base.fail("INTERNAL_SERVER_ERROR", otherwise ~= "" and otherwise or "the files could not be written") end
+  if named and #fatal == 0 then return end
+  local why = #fatal > 0 and table.concat(fatal, "; ") or otherwise ~= "" and otherwise or "the files could not be written"
+  local mend = why:find("in this image", 1, true) and "take an image that has that user (docs/lifecycle.md), then: perry restart %s --recreate" or "perry restart %s"
+  base.fail("INTERNAL_SERVER_ERROR", ("%s\nnext: %s"):format(why:gsub("%s+$", ""), mend:format(ctx.name)))
 end
 
 -- Applies a bundle in a running workspace. What was said.
 local function apply(ctx)
   local result = docker.exec(ctx.container, { names.step, "apply" }, { bundle = M.bundle(ctx, true), timeout = 60000 })
-  settle(result.stdout, result.stderr)
+  settle(ctx, result.stdout, result.stderr)
   return result.stdout
 end
 
@@ -205,14 +207,14 @@ function M.named(ctx)
   files.seal(bundle, true)
   local ok, e = errors.try(function()
     local result = docker.exec(ctx.container, { names.step, "apply" }, { bundle = bundle, timeout = 60000 })
-    settle(result.stdout, result.stderr)
+    settle(ctx, result.stdout, result.stderr)
   end)
-  if not ok then warn("the environment does not have its name on the tailnet: " .. errors.message(e)) end
+  if not ok then op.warn("sync", "the environment does not have its name on the tailnet: " .. errors.message(e), "perry sync " .. ctx.name) end
 end
 
 -- The step after a start: init has taken the bundle already, or (an engine that cannot attach, an agent that was killed in between) an exec brings it.
 function M.run(ctx)
-  if ctx.told then settle(ctx.told, "") end
+  if ctx.told then settle(ctx, ctx.told, "") end
   apart.warn(ctx, ctx.told or apply(ctx))
 end
 

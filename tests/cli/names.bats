@@ -84,6 +84,24 @@ not_found() {
 	each no-such-one not_found
 }
 
+@test "one that is nearly right is named" {
+	agent_end
+	python3 - "$DIR/state.db" <<-'P'
+		import sqlite3, sys
+		d = sqlite3.connect(sys.argv[1])
+		d.execute("INSERT INTO workspaces(name, id, created, doc) VALUES ('website', 'website', 1, '{\"name\":\"website\",\"id\":\"website\"}')")
+		d.commit()
+	P
+	agent_start
+	local words
+	for words in "stop webiste" "info webiste" "exec webiste -- true" "cp webiste:a $BATS_TEST_TMPDIR/a" "logs webiste" "proxy webiste" "clone webiste x"; do
+		# shellcheck disable=SC2086
+		run env PERRY_CONFIG_DIR="$DIR" "$BUILD/perry" $words </dev/null
+		[ "$status" = 5 ]
+		[[ $output == *'Workspace not found'*'did you mean website?'* ]] || { echo "$words: $output"; return 1; }
+	done
+}
+
 @test "of several names the wrong one is said as well" {
 	run env PERRY_CONFIG_DIR="$DIR" "$BUILD/perry" stop no-such-one My_App
 	[ "$status" = 5 ]

@@ -69,7 +69,7 @@ int target_get(const struct target *t, const char *name, struct pack **out, stru
 		return -1;
 	const cJSON *entry = packs_entry(j, name);
 	return entry ? packs_read(t->dir, entry, out, err)
-		     : perry_fail(err, PERRY_ENOTFOUND, "there is no pack '%s'", name);
+		     : perry_fail(err, PERRY_ENOTFOUND, "there is no pack '%s'\n  see: perry hooks list --packs", name);
 }
 
 int target_approve(const struct target *t, const struct pack *p, const cJSON *source, const char *before, cJSON **entry,

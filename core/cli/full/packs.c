@@ -335,7 +335,7 @@ static const cJSON *entry_named(const cJSON *packs, const char *name, struct per
 	cJSON_ArrayForEach(e, packs)
 		if (json_str(e, "hash") && str_eq(json_str(e, "name"), name))
 			return e;
-	perry_fail(err, PERRY_ENOTFOUND, "there is no pack '%s'\n  see: perry hooks list", name);
+	perry_fail(err, PERRY_ENOTFOUND, "there is no pack '%s'\n  see: perry hooks list --packs", name);
 	return NULL;
 }
 

@@ -18,6 +18,7 @@
 #include "cli/full.h"
 #include "cli/git.h"
 #include "cli/label.h"
+#include "cli/next.h"
 
 static int parse(struct args *a, struct perry_err **err, const char *name, int argc, ...)
 {
@@ -119,6 +120,64 @@ static void the_longest_name_wins(void **state)
 	assert_null(command_find(1, c, &used));
 }
 
+static void advice(enum perry_code code, const char *message, const char *wanted)
+{
+	static const char *const names[] = { "db", "website", NULL };
+	struct perry_err *err = NULL;
+	perry_fail(&err, code, "%s", message);
+	next_add_of(err, "webiste", names);
+	next_add_of(err, "webiste", names); /* once is enough */
+	cleanup_free char *whole = xasprintf("%s%s", message, wanted);
+	assert_string_equal(perry_msg(err), whole);
+	perry_err_free(err);
+}
+
+static void errors_say_what_is_next(void **state)
+{
+	(void)state;
+	advice(PERRY_ENOTFOUND, "Workspace not found", "\n  did you mean website?");
+	advice(PERRY_ESTATE, "Workspace is not running", "\n  start it with: perry start webiste");
+	advice(PERRY_ESTATE, "Workspace 'a' is not running", "\n  start it with: perry start webiste");
+	advice(PERRY_ECONFLICT, "Workspace 'a' is busy: start since 1",
+	       "\n  that ends by itself; watch it with: perry events -f");
+	advice(PERRY_ECONFLICT, "Workspace 'a' already exists", "\n  take another name; see: perry list");
+	advice(PERRY_EUNAVAILABLE, "Docker is unreachable: it has not answered yet", "\n  see: perry doctor");
+	advice(PERRY_EUNAVAILABLE, "the agent went away", "\n  on its machine: perry agent status, perry agent logs");
+	advice(PERRY_EINTERNAL, "failed\nnext: this", "");
+	advice(PERRY_EINTERNAL, "the agent is odd", "");
+}
+
+static void what_a_command_is_about(void **state)
+{
+	static const struct {
+		const char *command, *word, *more, *name;
+	} all[] = {
+		{ "stop", "web", NULL, "web" },
+		{ "clone", "web", "two", "web" },
+		{ "cp", "/a:b", "web:x", "web" },
+		{ "cp", "web:x", "-", "web" },
+		{ "cp", "a", "b", NULL },
+		{ "access add", "tag:x", NULL, NULL },
+		{ "agent config get", "x", NULL, NULL },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		struct args a;
+		int used;
+		char *words[3] = { strdup(all[i].command), NULL, NULL }, *rest = words[0];
+		int n = 0;
+		for (char *w; n < 3 && (w = strsep(&rest, " "));)
+			words[n++] = w;
+		const struct command *c = command_find(n, words, &used);
+		assert_int_equal(parse(&a, NULL, all[i].command, all[i].more ? 2 : 1, all[i].word, all[i].more), 0);
+		cleanup_free char *name = next_subject(c, &a);
+		if (!str_eq(name, all[i].name))
+			fail_msg("%s %s: %s", all[i].command, all[i].word, name ? name : "(none)");
+		args_free(&a);
+		free(words[0]);
+	}
+}
+
 static int answers_seven(const struct args *a, struct perry_err **err)
 {
 	return 7;
@@ -216,6 +275,8 @@ int main(void)
 	setenv("PERRY_CONFIG_DIR", dir, 1);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_are_read_by_the_table),
+		cmocka_unit_test(errors_say_what_is_next),
+		cmocka_unit_test(what_a_command_is_about),
 		cmocka_unit_test(words_go_on_after_two_dashes),
 		cmocka_unit_test(wrong_usage_is_named),
 		cmocka_unit_test(the_longest_name_wins),

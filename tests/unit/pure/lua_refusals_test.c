@@ -48,6 +48,10 @@ static void kinds(void **state)
 		const char *reason, *kind;
 		bool refused;
 	} all[] = {
+		/* The helper in the workspace: nothing was asked of a control server, whatever else it says. */
+		{ "perry-step join gave no answer", "helper", false },
+		{ "perry-step join: no answer", "helper", false },
+		{ "perry-step join: exec failed: no such file or directory", "helper", false },
 		/* Headscale */
 		{ "authkey already used", "key used", true },
 		{ "authkey expired", "key expired", true },
