@@ -99,11 +99,16 @@ static int build_input(const struct args *a, cJSON *in, struct perry_err **err)
 }
 
 /* What to type next: data on standard output. */
-static void print_address(const struct client *c, const cJSON *ws, const char *name)
+static void print_address(const struct client *c, const cJSON *started, const char *name)
 {
+	cleanup_json cJSON *all = NULL, *in = cJSON_CreateObject();
+	json_set_str(in, "name", name);
+	/* What stands in SSH's way is in the whole view only. */
+	const cJSON *ws = client_rpc(c, "workspaces/get", take_ptr(in), &all, NULL) == 0 ? all : started;
 	const char *host = json_str(ws, "tailscale.hostname");
 	int port = (int)json_int_or(ws, "ports.ssh", 0);
-	bool ssh = !json_str(ws, "sshMissing");
+	const char *nobody = json_str(ws, "sshMissing") ? NULL : json_str(ws, "sshNobody");
+	bool ssh = !json_str(ws, "sshMissing") && !nobody;
 	if (host && ssh)
 		text_printf(stdout, "http://%s  ssh workspace@%s\n", host, host);
 	else if (host)
@@ -114,6 +119,8 @@ static void print_address(const struct client *c, const cJSON *ws, const char *n
 		text_printf(stdout, "perry shell %s\n", name);
 	if (err_is_tty())
 		fprintf(stderr, "%s is running. Next: perry shell %s\n", name, name);
+	if (err_is_tty() && nobody)
+		text_printf(stderr, "SSH: %s\n", nobody);
 }
 
 /* --dry-run: the plan, and what it would mean for the container that there is. */

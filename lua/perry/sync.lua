@@ -114,8 +114,30 @@ local function authorized(ws)
   return lines
 end
 
-local function ssh(bundle, ws)
+-- Those that ssh tries without being told of them.
+local found_by_itself = { id_rsa = true, id_ecdsa = true, id_ecdsa_sk = true, id_ed25519 = true, id_ed25519_sk = true }
+
+-- Another one is of use to who names it in ssh's configuration, which may come from here as well.
+local function warn_of_name(ctx, name)
+  if found_by_itself[name] then return end
+  for target in pairs(base.config "credentials.files" or {}) do
+    if inside(target) == "~/.ssh/config" or inside(target) == names.home .. "/.ssh/config" then return end
+  end
+  op.warn("sync", ("ssh in the workspace does not look for the key ~/.ssh/%s by itself (ssh.global.copy)"):format(name),
+    ("name it id_ed25519, or say IdentityFile ~/.ssh/%s in a file for ~/.ssh/config in credentials.files, then: perry sync %s"):format(name, ctx.name))
+end
+
+-- What is said instead of an address for SSH when nobody could log in, or nil. Tailscale SSH asks for no key.
+local function nobody(ctx, lines)
+  if #lines > 0 or ctx.plan.join and (ctx.plan.tailscale_up or {}).ssh then return nil end
+  return "no public key may log in: make one (ssh-keygen), or name one in ssh.global.authorize, then: perry sync " .. ctx.name
+end
+
+local function ssh(bundle, ctx)
+  local ws = ctx.name
   local lines = authorized(ws)
+  local why = nobody(ctx, lines)
+  if why ~= ctx.record.sshNobody then ctx:patch { sshNobody = why or base.null } end
   files.add(bundle, {
     path = "~/.ssh/authorized_keys", kind = "block", mode = private, text = #lines > 0 and table.concat(lines, "\n") .. "\n" or "",
   })
@@ -126,6 +148,7 @@ local function ssh(bundle, ws)
     local st, why = files.stat(path)
     if st and st.type == "file" then
       add_file(bundle, { path = "~/.ssh/" .. name, host = path, mode = private })
+      warn_of_name(ctx, name)
       if files.stat(path .. ".pub") then add_file(bundle, { path = "~/.ssh/" .. name .. ".pub", host = path .. ".pub", mode = public }) end
     else
       warn(("the key %s is not copied: %s"):format(key, why or "no file"))
@@ -162,7 +185,7 @@ function M.bundle(ctx, ready)
   files.env(bundle, environment(ctx))
   credentials(bundle)
   git(bundle)
-  ssh(bundle, ctx.name)
+  ssh(bundle, ctx)
   require("perry.scripts").add(bundle)
   for _, other in ipairs(ctx.others or {}) do files.reach(bundle, other.address) end
   files.seal(bundle, ready)

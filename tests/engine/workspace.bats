@@ -3,7 +3,12 @@
 bats_require_minimum_version 1.5.0
 load helper
 
-setup_file() { engine_setup; }
+setup_file() {
+	engine_setup
+	# Somebody may log in over SSH, whatever keys this machine has.
+	ssh-keygen -q -t ed25519 -N '' -f "$BATS_FILE_TMPDIR/somebody"
+	p agent config set ssh.global.authorize "[\"$BATS_FILE_TMPDIR/somebody.pub\"]"
+}
 teardown_file() { engine_teardown; }
 setup() { engine_use; }
 
