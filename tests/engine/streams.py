@@ -186,8 +186,19 @@ def inputs():
         expect(f"shell: stdin {name}", Run("shell", "web", **kw), 0)
         expect(f"list: stdin {name}", Run("list", **kw), 0)
     for name, kw in {"closed": {"close": (0,)}, "empty": {}, "a file that is none": {"stdin": open("/etc/passwd")},
-                     "endless and none": {"stdin": open("/dev/urandom")}}.items():
+                     "endless and none": {"stdin": open("/dev/urandom")}, "endless zeros": {"stdin": open("/dev/zero")}}.items():
         expect(f"cp - in: stdin {name}", Run("cp", "-", "web:.", **kw), 1)
+    # A member without end has to say a size: what no disk has is refused at once, and nothing of it is there.
+    head = bytearray(tarfile.TarInfo("endless").tobuf(tarfile.GNU_FORMAT))
+    head[124:136] = b"\x80" + (1 << 60).to_bytes(11, "big")
+    head[148:156] = b"%06o\0 " % (256 + sum(head[:148]) + sum(head[156:]))
+    with open(tmp + "/endless", "wb") as f:
+        f.write(head)
+    feed = subprocess.Popen(["cat", tmp + "/endless", "/dev/zero"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    expect("cp - in: an endless member", Run("cp", "-", "web:.", stdin=feed.stdout), 1, "no room for the copy")
+    feed.stdout.close()
+    feed.wait()
+    expect("cp - in: nothing of an endless member", Run("exec", "web", "--", "test", "!", "-e", "endless"), 0)
     run = Run("exec", "-n", "web", "--", "wc", "-c", stdin=open("/dev/zero"))
     check("exec -n: stdin endless", (run.p.stdout.read().strip(), run.end()) == (b"0", 0), run.said())
     for what, typed, said in (("empty", b"", b""), ("a line", b"line\n", b"line\r\n"), ("the begin of one", b"line", b"line")):

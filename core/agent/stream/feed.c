@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "agent/stream/spool.h"
 #include "agent/stream/tar.h"
 #include "base/clock.h"
 #include "base/fd.h"
@@ -152,34 +153,18 @@ static ssize_t fill(void *ctx, char *bytes, size_t n)
 	return read(f->spool, bytes, n);
 }
 
-static int open_spool(struct perry_err **err)
-{
-	const char *env = getenv("TMPDIR"), *dirs[] = { env && *env ? env : "/var/tmp", "/var/tmp", "/tmp" };
-	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
-		int fd = open(dirs[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-		if (fd >= 0)
-			return fd;
-		cleanup_free char *name = xasprintf("%s/perry-XXXXXX", dirs[i]);
-		fd = mkostemp(name, O_CLOEXEC);
-		if (fd >= 0) {
-			unlink(name);
-			return fd;
-		}
-	}
-	return perry_fail_errno(err, errno, "cannot make a temporary file for the copy");
-}
-
 /* The engine locks the container from the first byte to the last: it gets them when all are here and are a tar. */
 static int spool_input(struct feed *f, struct stream_tar *tar, struct perry_err **err)
 {
 	char bytes[16384];
 	ssize_t n;
-	f->spool = open_spool(err);
-	if (f->spool < 0)
+	struct spool spool;
+	if (spool_open(&spool, err) < 0)
 		return -1;
+	f->spool = spool.fd;
 	while ((n = stream_tar_fill(tar, bytes, sizeof bytes, err)) > 0)
-		if (fd_write_all(f->spool, bytes, (size_t)n) < 0)
-			return perry_fail_errno(err, errno, "cannot keep the copy in a temporary file");
+		if (spool_write(&spool, bytes, (size_t)n, stream_tar_announced(tar), err) < 0)
+			return -1;
 	if (n == 0 && lseek(f->spool, 0, SEEK_SET) < 0)
 		return perry_fail_errno(err, errno, "cannot read the temporary file");
 	return (int)n;

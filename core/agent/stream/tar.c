@@ -10,6 +10,8 @@
 
 #define BLOCK   512
 #define PAX_MAX (1 << 20)
+/* Writers fill up their last record after the end mark; none that is known has larger ones. */
+#define PADDING_MAX (4 << 20)
 
 struct stream_tar {
 	uint64_t uid, gid;
@@ -18,10 +20,12 @@ struct stream_tar {
 	const char *in; /* what read gave and is not used yet */
 	size_t in_len;
 	bool in_ended;
+	bool any; /* entry was there */
 	struct buf out;
 	uint64_t data_left; /* of the entry's data with its padding, passed on as it is */
 	bool sparse;        /* the next block is a continuation of an old GNU sparse header */
 	bool over;          /* the end mark was seen: what follows is padding */
+	size_t padding;
 };
 
 struct stream_tar *stream_tar_new(int64_t uid, int64_t gid, ssize_t (*read)(void *ctx, const void **bytes), void *ctx)
@@ -190,6 +194,7 @@ static int pass_header(struct stream_tar *t, char *block, struct perry_err **err
 		return perry_fail(err, PERRY_EINPUT, "what was sent is no tar (or not a plain one: compressed?)");
 	if (size < 0 || size > INT64_MAX / 2)
 		return perry_fail(err, PERRY_EINPUT, "an entry of the tar has no valid size");
+	t->any = true;
 	char type = block[156];
 	if (type == 'x' || type == 'g')
 		return pass_pax(t, block, (uint64_t)size, err);
@@ -216,8 +221,14 @@ static int step(struct stream_tar *t, struct perry_err **err)
 	int rc;
 	if (t->over) {
 		/* Padding after the end mark is read to its end, so that the sender is not left hanging. */
-		while ((rc = refill(t)) > 0)
+		while ((rc = refill(t)) > 0) {
+			t->padding += t->in_len;
 			t->in_len = 0;
+			if (t->padding > PADDING_MAX)
+				return perry_fail(err, PERRY_EINPUT,
+						  t->any ? "the tar goes on after its end (several in one?)"
+							 : "what was sent is no tar: zeros, and no end");
+		}
 		return rc < 0 ? perry_fail(err, PERRY_ECANCELLED, "the copy was given up") : 0;
 	}
 	if (t->data_left && !t->sparse) {
@@ -262,6 +273,11 @@ ssize_t stream_tar_fill(struct stream_tar *t, char *bytes, size_t n, struct perr
 	memcpy(bytes, t->out.data, n);
 	buf_consume(&t->out, n);
 	return (ssize_t)n;
+}
+
+uint64_t stream_tar_announced(const struct stream_tar *t)
+{
+	return t->data_left;
 }
 
 bool stream_tar_find(const char *tar, size_t len, size_t *at, size_t *n)

@@ -8,9 +8,15 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "agent/stream/spool.h"
 #include "agent/stream/tar.h"
 #include "base/file.h"
 #include "base/mem.h"
+
+#include "small_disk.h"
 
 struct feeder {
 	const char *data;
@@ -174,6 +180,76 @@ static void an_empty_tar_and_a_missing_end(void **state)
 	assert_false(stream_tar_find(out.data, 600, &at, &n) && at + n > 600);
 }
 
+static ssize_t zeros(void *ctx, const void **bytes)
+{
+	static const char block[8192];
+	*bytes = block;
+	++*(int *)ctx;
+	return sizeof block;
+}
+
+/* /dev/zero begins like an empty tar, whose padding never ends. */
+static void padding_has_an_end(void **state)
+{
+	cleanup_err struct perry_err *err = NULL, *second = NULL;
+	int calls = 0;
+	struct stream_tar *t = stream_tar_new(1, 1, zeros, &calls);
+	char bytes[4096];
+	ssize_t n;
+	while ((n = stream_tar_fill(t, bytes, sizeof bytes, &err)) > 0)
+		;
+	assert_int_equal(n, -1);
+	assert_int_equal(err->code, PERRY_EINPUT);
+	assert_non_null(strstr(perry_msg(err), "no tar"));
+	assert_true(calls < 1000);
+	stream_tar_free(t);
+	/* What tar -b 2048 fills up is none of that; a second one that large is not dropped without a word. */
+	cleanup_buf struct buf in = { 0 }, out = { 0 }, two = { 0 }, more = { 0 };
+	shell("tar -C src -b 2048 -cf in.tar a && head -c 5000000 /dev/zero | cat in.tar - >two.tar");
+	read_back("in.tar", &in);
+	assert_int_equal(rewrite(in.data, in.len, 10000, 1, &out, NULL), 0);
+	read_back("two.tar", &two);
+	assert_int_equal(rewrite(two.data, two.len, 10000, 1, &more, &second), -1);
+	assert_non_null(strstr(perry_msg(second), "after its end"));
+}
+
+/* More than any disk has is refused when it is announced, not when the disk is full. */
+static void no_more_than_the_disk_has(void **state)
+{
+	cleanup_err struct perry_err *err = NULL;
+	struct spool s;
+	assert_int_equal(spool_open(&s, NULL), 0);
+	assert_int_equal(spool_write(&s, "header", 6, 0, NULL), 0);
+	assert_int_equal(spool_write(&s, "header", 6, UINT64_C(1) << 60, &err), -1);
+	assert_int_equal(err->code, PERRY_ETOOLARGE);
+	assert_non_null(strstr(perry_msg(err), "no room for the copy"));
+	close(s.fd);
+}
+
+/* 16 MiB are less than what stays free. */
+static int on_small_disk(void)
+{
+	struct spool s;
+	struct perry_err *err = NULL;
+	if (!small_disk(dir, "16m") || setenv("TMPDIR", dir, 1))
+		return 77;
+	if (spool_open(&s, NULL) < 0)
+		return 1;
+	return spool_write(&s, "x", 1, 0, &err) == -1 && err->code == PERRY_ETOOLARGE ? 0 : 2;
+}
+
+static void others_keep_some_of_the_disk(void **state)
+{
+	int status;
+	pid_t pid = fork();
+	if (!pid)
+		_exit(on_small_disk());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +257,9 @@ int main(void)
 		cmocka_unit_test(large_ids),
 		cmocka_unit_test(broken_ones_are_refused),
 		cmocka_unit_test(an_empty_tar_and_a_missing_end),
+		cmocka_unit_test(padding_has_an_end),
+		cmocka_unit_test(no_more_than_the_disk_has),
+		cmocka_unit_test(others_keep_some_of_the_disk),
 	};
 	return cmocka_run_group_tests(tests, begin, end);
 }
