@@ -63,6 +63,7 @@ static int set_up(void **state)
 	uint16_t port;
 	(void)state;
 	assert_non_null(mkdtemp(dir));
+	host.config_dir = dir;
 	cleanup_free char *db = path_join(dir, "state.db");
 	assert_int_equal(store_open(&host.setup.store, db, &err), 0);
 	assert_int_equal(server_new(&server, NULL, on_request, NULL, &err), 0);
@@ -107,6 +108,7 @@ static lua_State *begin(struct run *r, const char *config_text)
 static void end(struct run *r, lua_State *L)
 {
 	lua_close(L);
+	lua_hooks_close(r->hooks);
 	config_unref(r->config);
 }
 
@@ -256,6 +258,45 @@ static void which_credential_is_whose(void **state)
 	gives(both, "return tailnet.serves('gone')", "false");
 }
 
+/* What fetching a key at this host says, where a layer has needs as a pack has them; the caller frees. */
+static char *fetched_for_a_pack(const char *where, const char *needs_text)
+{
+	struct run r = { 0 };
+	lua_State *L = begin(&r, "{}");
+	cleanup_json cJSON *needs = cJSON_Parse(needs_text);
+	cleanup_free char *chunk = xasprintf("return tailnet.key { ['$key'] = { kind = 'http', url = 'http://%s' .. "
+					     "url:match(':%%d+$') .. '/plain' } }.kind",
+					     where);
+	/* In place of a pack that was approved. */
+	struct policy_layer *layer = (struct policy_layer *)lua_hooks_setup(hooks_of_run(&r))->layers;
+	layer->needs = needs;
+	last[0] = 0;
+	char *out = NULL;
+	if (luaL_dostring(L, chunk) != LUA_OK) {
+		struct perry_err *e = err_of_value(L, -1);
+		out = xstrdup(perry_msg(e));
+		perry_err_free(e);
+	} else {
+		out = xstrdup(lua_tostring(L, -1));
+	}
+	end(&r, L);
+	return out;
+}
+
+/* As perry.http: a name that a pack lists leads to the internet only, whoever answers for it; one that nobody lists, or
+ * an address in the list, is the user's choice. */
+static void a_packs_name_leads_to_no_key_in_here(void **state)
+{
+	(void)state;
+	cleanup_free char *listed = fetched_for_a_pack("localhost", "{\"network\":[\"localhost\"]}");
+	if (!strstr(listed, "could not be fetched") || *last)
+		fail_msg("%s; asked: %s", listed, last);
+	cleanup_free char *by_address = fetched_for_a_pack("127.0.0.1", "{\"network\":[\"127.0.0.1\"]}");
+	assert_string_equal(by_address, "http");
+	cleanup_free char *users_own = fetched_for_a_pack("localhost", "{\"network\":[\"hooks.example.com\"]}");
+	assert_string_equal(users_own, "http");
+}
+
 static void a_key_stays_in_its_box(void **state)
 {
 	(void)state;
@@ -278,8 +319,11 @@ static void a_key_stays_in_its_box(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(where_keys_come_from), cmocka_unit_test(what_to_mend),
-					    cmocka_unit_test(minting), cmocka_unit_test(which_credential_is_whose),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(where_keys_come_from),
+					    cmocka_unit_test(what_to_mend),
+					    cmocka_unit_test(minting),
+					    cmocka_unit_test(which_credential_is_whose),
+					    cmocka_unit_test(a_packs_name_leads_to_no_key_in_here),
 					    cmocka_unit_test(a_key_stays_in_its_box) };
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
