@@ -35,6 +35,7 @@ net_there() {
 	ip link set "cut$$" up
 	ip -n "$NS" addr add "$THERE/30" dev cut
 	ip -n "$NS" link set cut up
+	ip -n "$NS" link set lo up
 }
 net_gone() {
 	ip route del blackhole "$THERE/32" 2>/dev/null || true

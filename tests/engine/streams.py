@@ -385,6 +385,25 @@ class Door:
             pass
 
 
+class Visitor:
+    """A client of a proxy in another network namespace: what the server says first, then whether its connection ends."""
+
+    def __init__(self, ns, port):
+        script = f"exec 3<>/dev/tcp/127.0.0.1/{port} && head -c 4 <&3 && cat <&3 >/dev/null"
+        self.p = subprocess.Popen(["ip", "netns", "exec", ns, "bash", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    def greeted(self):
+        return self.p.stdout.read(4) == b"SSH-"
+
+    def ended(self):
+        try:
+            self.p.wait(300)
+        except subprocess.TimeoutExpired:
+            self.p.kill()
+            return False
+        return True
+
+
 def cut():
     """Clients in a network namespace of their own, whose packets are not answered any more from one moment on."""
     ns, here, there = os.environ["NS"], os.environ["HERE"], os.environ["THERE"]
@@ -394,10 +413,12 @@ def cut():
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(key + ".crt", key)
     big_file()
-    sparse = tmp + "/sparse"
-    os.close(os.open(sparse, os.O_CREAT | os.O_WRONLY))
-    os.truncate(sparse, 50 << 30)
-    runs = {}
+    # A tar whose one file goes on for as long as anybody takes it, slowly.
+    member = tarfile.TarInfo("slow")
+    member.size = 4 << 30
+    with open(tmp + "/slow", "wb") as f:
+        f.write(member.tobuf(tarfile.GNU_FORMAT))
+    runs, proxies, feeds = {}, {}, []
     for scheme, door in {"http": Door(here), "https": Door(here, tls)}.items():
         env = {"PERRY_AGENT": f"{scheme}://{here}:{door.port}", "PERRY_TOKEN": os.environ["TOKEN"], "SSL_CERT_FILE": key + ".crt"}
 
@@ -406,13 +427,22 @@ def cut():
         out = remote(*MANY)
         n = len(out.p.stdout.read())
         check(f"{scheme}: exec is whole", (out.end(), n) == (0, 1000000), out.said())
+        port = free_port()
+        proxy = remote("proxy", "web", f"{port}:22")
+        proxy.p.stdout.readline()
+        inside = Visitor(ns, port)
+        check(f"{scheme}: proxy: a connection", inside.greeted(), proxy.said())
+        proxies[scheme] = proxy, port, inside
+        slow = subprocess.Popen(["sh", "-c", f"cat {tmp}/slow; while head -c 100000 /dev/zero; do sleep 0.1; done"], stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL)
+        feeds.append(slow)
         r, w = os.pipe()
         os.write(w, b"echo up; sleep 600\n")
         more = {"exec": remote(*SLEEP).until(b"up"), "shell": remote("shell", "web", stdin=r).until(b"up"), "logs -f": remote(*FOLLOW),
                 "events -f": remote(*STREAMS["events -f"]), "list --watch": remote("list", "--watch"),
                 "exec, much in": remote("exec", "web", "--", "sh", "-c", "echo up; cat >/dev/null", stdin=open("/dev/zero")).until(b"up"),
                 "exec, much out": remote("exec", "web", "--", "yes"), "cp out": remote("cp", "web:big", "-"),
-                "cp in": remote("cp", sparse, "web:in")}
+                "cp in": remote("cp", "-", "web:.", stdin=slow.stdout)}
         for name in ("logs -f", "events -f", "list --watch"):
             more[name].p.stdout.readline()
         more["start"] = remote("start", f"cut-{scheme}")
@@ -429,7 +459,22 @@ def cut():
         if not callable(run):
             # Who asks once more finds none.
             expect(name, run, 3 if name.endswith(("start", "list --watch")) else 1, "agent", limit=300)
+    for scheme, (proxy, port, inside) in proxies.items():
+        check(f"{scheme}: proxy: its connection ends", inside.ended())
+        wait_for("what proxy says", lambda proxy=proxy: "agent" in proxy.said())
+        late = Visitor(ns, port)
+        check(f"{scheme}: proxy: a connection without the network ends", not late.greeted() and late.ended())
+        wait_for("what proxy says of that", lambda proxy=proxy: "cannot reach the agent" in proxy.said())
     subprocess.run(["ip", "route", "del", "blackhole", there + "/32"], check=True)
+    for scheme, (proxy, port, inside) in proxies.items():
+        again = Visitor(ns, port)
+        check(f"{scheme}: proxy: a connection once the network is back", again.greeted(), proxy.said())
+        expect(f"{scheme}: proxy: then TERM", proxy.send(signal.SIGTERM), 143)
+        check(f"{scheme}: proxy: its connections end with it", again.ended())
+    for feed in feeds:
+        feed.kill()
+        feed.stdout.close()
+        feed.wait()
 
 
 def tars():
