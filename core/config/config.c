@@ -91,6 +91,12 @@ static void teach_redaction(void *ctx, const char *path, cJSON *parent, cJSON *v
 		redact_add(value->valuestring);
 }
 
+static void say_admitted(const char *key, double was, double is)
+{
+	log_warn("config", "%s is %g in config.json, and %g is taken instead: perry agent config set %s %g", key, was,
+		 is, key, is);
+}
+
 /* Reads DIR/config.json; an absent file is an empty object. */
 static int read_file(const char *dir, bool *there, cJSON **out, struct perry_err **err)
 {
@@ -112,6 +118,7 @@ static int read_file(const char *dir, bool *there, cJSON **out, struct perry_err
 		return -1;
 	*out = json_parse(buf_str(&text), text.len, path, err);
 	table_modernize(*out);
+	table_admit(*out, say_admitted);
 	return *out ? 0 : -1;
 }
 

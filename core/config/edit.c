@@ -63,6 +63,7 @@ int config_edit(const char *dir, int (*change)(cJSON *root, void *ctx, struct pe
 	if (!root)
 		return -1;
 	table_modernize(root);
+	table_admit(root, NULL);
 	if (table_check(root, NULL, NULL, err) < 0)
 		return -1;
 	cleanup_json cJSON *old = cJSON_Duplicate(root, 1);

@@ -230,6 +230,34 @@ void table_modernize(cJSON *root)
 	json_set(scripts, "post_start", list);
 }
 
+/* What their bounds were once. */
+static const struct {
+	const char *group, *name;
+	double min, max;
+} once[] = {
+	{ "tailscale", "joinTimeout", 5, 600 },
+};
+
+void table_admit(cJSON *root, void (*say)(const char *key, double was, double is))
+{
+	for (size_t i = 0; i < ARRAY_LEN(once); i++) {
+		cleanup_free char *key = xasprintf("%s.%s", once[i].group, once[i].name);
+		const struct config_key *k = table_find(key);
+		cJSON *group = cJSON_GetObjectItemCaseSensitive(root, once[i].group);
+		const cJSON *v = cJSON_GetObjectItemCaseSensitive(group, once[i].name);
+		if (!k || !cJSON_IsNumber(v) || v->valuedouble < once[i].min || v->valuedouble > once[i].max)
+			continue;
+		double was = v->valuedouble, is = was < (double)k->min   ? (double)k->min
+						  : was > (double)k->max ? (double)k->max
+									 : was;
+		if (is == was)
+			continue;
+		json_set(group, once[i].name, cJSON_CreateNumber(is));
+		if (say)
+			say(key, was, is);
+	}
+}
+
 int table_check(const cJSON *root, void (*warn)(void *, const char *, const char *), void *ctx, struct perry_err **err)
 {
 	if (!cJSON_IsObject(root))

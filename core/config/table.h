@@ -13,6 +13,9 @@ char *table_nearest(const char *path);
 /* Brings what the original's versions wrote into today's shape: null is absent, one script is a list of one, a port of
  * 0 is the default, lists that are none are empty. */
 void table_modernize(cJSON *root);
+/* A number that an earlier version took, and this one does not, becomes the nearest that it takes: an upgrade keeps
+ * nobody's agent from starting. say (or NULL) is called for each. For what stands in a file, not for what is set. */
+void table_admit(cJSON *root, void (*say)(const char *key, double was, double is));
 /* Checks a whole file. warn is called for unknown keys. */
 int table_check(const cJSON *root, void (*warn)(void *ctx, const char *key, const char *nearest), void *ctx,
 		struct perry_err **err);

@@ -278,6 +278,26 @@ static void auth_keys_have_a_form(void **state)
 	perry_err_free(err);
 }
 
+/* What an earlier version took keeps no agent from starting. */
+static void a_number_of_before_counts_as_the_nearest(void **state)
+{
+	struct config *c = NULL;
+	(void)state;
+	put_file("{\"tailscale\":{\"joinTimeout\":300}}");
+	assert_int_equal(config_load(dir, &c, NULL, NULL, NULL), 0);
+	assert_int_equal(config_int(c, "tailscale.joinTimeout"), 20);
+	config_unref(c);
+	/* Another key is set as ever; what is set anew is held to today's bounds. */
+	assert_int_equal(config_set(dir, "image", "x", NULL), 0);
+	cleanup_free char *text = get_file();
+	cleanup_json cJSON *j = cJSON_Parse(text);
+	assert_int_equal((int)json_int_or(j, "tailscale.joinTimeout", 0), 20);
+	assert_int_equal(config_set(dir, "tailscale.joinTimeout", "30", NULL), -1);
+	refused("{\"tailscale\":{\"joinTimeout\":601}}", "must be between 5 and 20");
+	refused("{\"tailscale\":{\"joinTimeout\":4}}", "must be between 5 and 20");
+	refused("{\"tailscale\":{\"joinTimeout\":\"300\"}}", "a whole number");
+}
+
 static void edits_keep_what_is_unknown_or_masked(void **state)
 {
 	struct perry_err *err = NULL;
@@ -400,6 +420,7 @@ int main(void)
 		cmocka_unit_test(secrets_come_from_files_of_ours),
 		cmocka_unit_test(shapes_of_the_original),
 		cmocka_unit_test(auth_keys_have_a_form),
+		cmocka_unit_test(a_number_of_before_counts_as_the_nearest),
 		cmocka_unit_test(edits_keep_what_is_unknown_or_masked),
 		cmocka_unit_test(a_broken_file_is_never_overwritten),
 		cmocka_unit_test(an_emptied_file_is_a_broken_one),
