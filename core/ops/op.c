@@ -464,9 +464,35 @@ static void record_end(struct op *op, const char *state, const struct perry_err 
 	json_set_int(patch, "ended", clock_ms());
 	if (!e && result)
 		json_set(patch, "result", cJSON_Duplicate(result, 1));
-	if (store_op_patch(op->ops->setup.store, op->id, patch, &err))
+	if (store_op_patch(op->ops->setup.store, op->id, patch, &err)) {
 		log_error("operations", "%s of %s ended but that could not be recorded: %s", op->kind->name,
 			  op->workspace ? op->workspace : "everything", perry_msg(err));
+		ops_lost_add(op->ops, op, take_ptr(patch));
+	}
+}
+
+static void put_request(const struct op *op, cJSON *record)
+{
+	json_set_str(record, "id", op->id);
+	json_set_str(record, "kind", op->kind->name);
+	json_set_str(record, "workspace", op->workspace);
+	json_set(record, "request", cJSON_Duplicate(op->input, 1));
+	json_set(record, "caller", cJSON_Duplicate(op->caller, 1));
+	json_set_int(record, "started", op->started);
+}
+
+bool op_amend(const struct op *op, cJSON **record)
+{
+	if (!has_ended(op) || op->left_open)
+		return false;
+	if (!*record) {
+		*record = cJSON_CreateObject();
+		put_request(op, *record);
+	}
+	put_outcome(op, *record, end_state(op, op->err), op->err);
+	if (op->result)
+		json_set(*record, "result", cJSON_Duplicate(op->result, 1));
+	return true;
 }
 
 void op_end(struct op *op, cJSON *take_result, struct perry_err *take_err)
@@ -475,7 +501,8 @@ void op_end(struct op *op, cJSON *take_result, struct perry_err *take_err)
 	pthread_mutex_lock(&op->lock);
 	struct perry_err *e = end_error(op, take_err);
 	const char *state = end_state(op, e);
-	bool left_open = (e && op->stopping) || !op->journalled;
+	op->left_open = e && op->stopping;
+	bool left_open = op->left_open || !op->journalled;
 	pthread_mutex_unlock(&op->lock);
 	if (!left_open)
 		record_end(op, state, e, take_result);

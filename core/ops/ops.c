@@ -19,6 +19,7 @@ int ops_new(struct ops **out, const struct ops_setup *setup, struct perry_err **
 	struct ops *o = xcalloc(1, sizeof *o);
 	o->setup = *setup;
 	pthread_mutex_init(&o->lock, NULL);
+	pthread_mutex_init(&o->lost_lock, NULL);
 	clock_cond_init(&o->empty);
 	*out = o;
 	return 0;
@@ -30,7 +31,9 @@ void ops_free(struct ops *o)
 		return;
 	for (unsigned i = 0; i < OPS_RECENT; i++)
 		op_unref(o->recent[i]);
+	ops_lost_free(o);
 	pthread_cond_destroy(&o->empty);
+	pthread_mutex_destroy(&o->lost_lock);
 	pthread_mutex_destroy(&o->lock);
 	free(o);
 }
@@ -294,6 +297,8 @@ static int journal_begin(struct ops *o, const struct op *op, struct perry_err **
 	json_set(row, "request", cJSON_Duplicate(op->input, 1));
 	json_set(row, "caller", cJSON_Duplicate(op->caller, 1));
 	json_set_int(row, "started", op->started);
+	if (ops_lost_record(o, op->workspace, err))
+		return -1;
 	return store_op_begin(o->setup.store, row, err);
 }
 
@@ -424,5 +429,6 @@ int ops_stop(struct ops *o, int grace_ms)
 	for (op = o->active; op; op = op->next)
 		left += op->phase != OP_RUNNING;
 	pthread_mutex_unlock(&o->lock);
+	ops_lost_record(o, NULL, NULL);
 	return left;
 }

@@ -85,5 +85,8 @@ int op_wait(struct op *op, int timeout_ms); /* 0 when ended, -1 on timeout (time
 /* After the end: the result (borrowed; the journal has it, too) or the error (borrowed). */
 const cJSON *op_result(const struct op *op);
 const struct perry_err *op_error(const struct op *op);
+/* Puts how it ended into its record, which the journal may not have been able to take (*record NULL: all of it). False:
+ * it has not ended, or goes on when the agent is back. */
+bool op_amend(const struct op *op, cJSON **record);
 
 #endif

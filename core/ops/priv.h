@@ -1,5 +1,5 @@
-/* Inside of the operations. Locks: ops->lock (lists, claims, phases), then op->lock (cancellation, steps, end); none is
- * held over a journal write. */
+/* Inside of the operations. Locks: ops->lock (lists, claims, phases), then op->lock (cancellation, steps, end); neither
+ * is held over a journal write. */
 #ifndef PERRY_OPS_PRIV_H
 #define PERRY_OPS_PRIV_H
 #include <pthread.h>
@@ -49,6 +49,15 @@ struct op {
 	/* Immutable once ended. */
 	cJSON *result;
 	struct perry_err *err;
+	bool left_open; /* the journal has it as under way, and so it goes on at the next start */
+};
+
+/* An end that the journal could not take. */
+struct lost_end {
+	struct lost_end *next;
+	char id[17];
+	char *workspace;
+	cJSON *patch;
 };
 
 /* Ended operations that ops_find still knows. */
@@ -63,6 +72,8 @@ struct ops {
 	bool stopping;
 	struct op *recent[OPS_RECENT];
 	unsigned nrecent;
+	pthread_mutex_t lost_lock; /* of lost; the only lock that is held over journal writes */
+	struct lost_end *lost;
 };
 
 struct op *op_new(struct ops *o, const struct op_kind *kind, const char *workspace, const cJSON *input,
@@ -75,6 +86,13 @@ void op_publish(struct op *op, const char *state, const char *step);
 void op_restore_steps(struct op *op);
 /* The last of an operation: wakes the waiters and calls the on_end functions. Takes both. */
 void op_end(struct op *op, cJSON *take_result, struct perry_err *take_err);
+
+/* Ends that could not be recorded (ops_lost.c): kept, and tried again before the next operation is begun, so that one
+ * that has ended does not run again at the next start, over what was made since. Takes the patch. */
+void ops_lost_add(struct ops *o, const struct op *op, cJSON *take_patch);
+/* -1 while the end of one of this workspace (NULL: of those without one) cannot be recorded. */
+int ops_lost_record(struct ops *o, const char *workspace, struct perry_err **err);
+void ops_lost_free(struct ops *o);
 
 /* Takes the claim away; called by op_end once the end is in the journal. */
 void ops_release(struct ops *o, struct op *op);

@@ -84,6 +84,17 @@ alive() { curl -sf -m 30 -o /dev/null --unix-socket "$DIR/agent.sock" http://loc
 	[ "$(cat "$DIR/config.json")" = "$before" ]
 	alive
 	p list
+	# Each uses up more of what the log has room for, and at some point nothing can be recorded: every command ends all the same.
+	local big i rc refused=0
+	big=$(head -c 90000 /dev/zero | tr '\0' x)
+	for i in 1 2 3 4 5 6; do
+		rc=0
+		timeout 60 "$BUILD/perry" start there -e "BIG=$i$big" 3>&- || rc=$?
+		[ "$rc" != 124 ]
+		[ "$rc" = 0 ] || refused=$((refused + 1))
+	done
+	[ "$refused" -gt 0 ]
+	alive
 	rm "$DIR/filler"
 	p start there
 	[ "$(p exec there -- echo fine)" = fine ]

@@ -63,3 +63,34 @@ setup() { engine_use; }
 	run p info quick
 	[ "$status" = 5 ]
 }
+
+@test "nothing can be recorded while a start runs: the command ends, and with the store back all works" {
+	local pid
+	p start kept
+	p stop kept
+	printf '#!/bin/sh\ntouch ~/begun\nwhile [ ! -e ~/go ]; do sleep 0.1; done\nrm ~/begun ~/go\n' >"$BATS_TEST_TMPDIR/slow"
+	chmod +x "$BATS_TEST_TMPDIR/slow"
+	p agent config set scripts.post_start "[\"$BATS_TEST_TMPDIR/slow\"]"
+	timeout 60 "$BUILD/perry" start kept 3>&- >"$BATS_TEST_TMPDIR/said" 2>&1 &
+	pid=$!
+	eventually 30 docker exec -u workspace workspace-kept sh -c '[ -e ~/begun ]'
+	mv "$DIR/state.db" "$DIR/away"
+	docker exec -u workspace workspace-kept sh -c 'touch ~/go'
+	# Whatever it says: it ends by itself.
+	local rc=0
+	wait "$pid" || rc=$?
+	[ "$rc" != 124 ] || { cat "$BATS_TEST_TMPDIR/said"; return 1; }
+	p agent config unset scripts.post_start
+	run p stop kept
+	[ "$status" != 0 ]
+	[[ $output == *"state.db was removed or replaced"* ]]
+	mv "$DIR/away" "$DIR/state.db"
+	p stop kept
+	status_is kept stopped
+	# What had ended does not run again.
+	agent_end KILL
+	agent_again
+	eventually 30 status_is kept stopped
+	[ "$(docker inspect -f '{{.State.Running}}' workspace-kept)" = false ]
+	p delete -y kept
+}

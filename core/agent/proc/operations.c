@@ -50,8 +50,16 @@ int proc_operations_list(struct call *c, cJSON **out, struct perry_err **err)
 static int get_operation(struct call *c, cJSON **out, struct perry_err **err)
 {
 	cJSON *record = NULL;
-	if (store_op_get(c->a->store, call_str(c, "id"), &record, err) < 0)
-		return -1;
+	cleanup_err struct perry_err *why = NULL;
+	/* What could not be recorded has ended all the same. */
+	if (store_op_get(c->a->store, call_str(c, "id"), &record, &why) < 0 || !has_ended(record)) {
+		struct op *op = ops_find(c->a->ops, call_str(c, "id"));
+		if (op && op_amend(op, &record))
+			perry_err_free(take_ptr(why));
+		op_unref(op);
+	}
+	if (why)
+		return perry_move(err, take_ptr(why));
 	*out = operation_view(c, record);
 	return 0;
 }

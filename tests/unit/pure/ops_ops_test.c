@@ -557,6 +557,71 @@ static void recovery_of_pairs_and_of_hopeless_ones(void **state)
 	world_close(w);
 }
 
+/* Looks at the journal wait for what is on its way to it. */
+static void flushed(struct world *w)
+{
+	cJSON *all;
+	ok(store_ops_open(w->store, &all, &err));
+	cJSON_Delete(all);
+}
+
+/* The disk fills while one runs: it has ended for all who ask, nothing begins after it that a later start would run it
+ * over, and its end is recorded once there is room. */
+static void end_not_recorded(void **state)
+{
+	struct world *w = world_open(4);
+	struct op *op = submit(w, "delete", "web", "{'block':true}");
+	await_log(w, "+delete web");
+	await_step(w, "work");
+	flushed(w);
+	atomic_store(&sync_fails, true);
+	atomic_store(&w->release, true);
+	assert_int_equal(op_wait(op, 5000), 0);
+	assert_null(op_error(op));
+	cJSON *rec, *none = NULL;
+	ok(store_op_get(w->store, op_id(op), &rec, &err));
+	assert_string_equal(json_str(rec, "state"), "running");
+	assert_true(op_amend(op, &rec));
+	assert_string_equal(json_str(rec, "state"), "done");
+	assert_string_equal(json_str(rec, "result.ran"), "delete");
+	cJSON_Delete(rec);
+	assert_true(op_amend(op, &none));
+	assert_string_equal(json_str(none, "id"), op_id(op));
+	assert_string_equal(json_str(none, "state"), "done");
+	cJSON_Delete(none);
+	refused(try_submit(w, "start", "web", &err), PERRY_EINTERNAL, "cannot be recorded");
+	atomic_store(&sync_fails, false);
+	struct op *later = submit(w, "start", "web", "{}");
+	assert_int_equal(op_wait(later, 5000), 0);
+	assert_state(w, op, "done");
+	op_unref(later);
+	op_unref(op);
+	assert_int_equal(ops_stop(w->ops, 10000), 0);
+	ops_free(w->ops);
+	world_ops(w, 4);
+	assert_int_equal(ops_recover(w->ops, NULL), 0);
+	world_close(w);
+}
+
+/* The same with one that failed, and nothing after it: it is recorded when the agent ends. */
+static void end_recorded_at_last(void **state)
+{
+	struct world *w = world_open(4);
+	struct op *op = submit(w, "start", "web", "{'block':true,'fail':'oh'}");
+	await_log(w, "+start web");
+	await_step(w, "work");
+	flushed(w);
+	atomic_store(&sync_fails, true);
+	atomic_store(&w->release, true);
+	assert_int_equal(op_wait(op, 5000), 0);
+	atomic_store(&sync_fails, false);
+	assert_state(w, op, "running");
+	assert_int_equal(ops_stop(w->ops, 10000), 0);
+	assert_state(w, op, "failed");
+	op_unref(op);
+	world_close(w);
+}
+
 /* Kill -9 in the middle, at whatever point: each operation that was submitted goes on from the journal and ends. */
 static void killed(void **state)
 {
@@ -734,6 +799,8 @@ int main(void)
 					    T(warnings_are_of_the_end),
 					    T(warnings_have_limits),
 					    T(warnings_of_an_earlier_life),
-					    T(killed) };
+					    T(killed),
+					    T(end_not_recorded),
+					    T(end_recorded_at_last) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
