@@ -199,7 +199,7 @@ test-tailnet-long: ## the agent killed a hundred times while workspaces join and
 	@BUILD=$(abspath $(BUILD)) LEAVE_ROUNDS=$(or $(LEAVE_ROUNDS),100) bats tests/tailnet/leave_kill.bats
 # The agent killed at random instants over operations of all kinds: ROUNDS rounds, from SEED.
 test-killed: all
-	@BUILD=$(abspath $(BUILD)) ROUNDS=$(or $(ROUNDS),1000) bats tests/engine/killed.bats
+	@BUILD=$(abspath $(BUILD)) ROUNDS=$(or $(ROUNDS),1000) BOUND=$(or $(BOUND),30) bats tests/engine/killed.bats
 .PHONY: test-killed
 .PHONY: test-tailnet test-tailnet-long
 # libFuzzer targets: every parser of outside bytes, FUZZ_SECONDS each. Built by clang, in a folder of its own.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # kill -9 of the agent at any instant over operations of all kinds. ROUNDS rounds (make test-killed: many), each from its seed: SEED=n ROUNDS=1 is one again.
+# BOUND: seconds after the agent's return in which all that was accepted must have ended. FIGURES: a file that gets a line for each round.
 load helper
 
 setup_file() { engine_setup; }
@@ -14,6 +15,24 @@ setup() { engine_use; }
 rpc_json() { curl -s -m 60 --unix-socket "$DIR/agent.sock" -X POST -H 'Content-Type: application/json' ${2:+-d "{\"json\":$2}"} "http://localhost/rpc/$1" | jq -c .json; }
 under_way() { rpc_json operations/list '{}' | jq '[.[] | select(.state == "queued" or .state == "running")] | length'; }
 none_under_way() { [ "$(under_way)" = 0 ]; }
+
+# Asks for an operation; prints its id once it was accepted.
+accept() {
+	curl -s -m 60 --unix-socket "$DIR/agent.sock" -X POST -H 'Content-Type: application/json' -H 'Prefer: respond-async' \
+		-d "{\"json\":$2}" "http://localhost/rpc/$1" | jq -r '.json.operation // empty'
+}
+# Operations that were accepted and have not ended, or that failed and do not say why: a line each.
+unended() {
+	local id
+	while read -r id; do
+		rpc_json operations/get "{\"id\":\"$id\"}" | jq -r --arg id "$id" '
+			if .state == "done" then empty
+			elif .state == "failed" or .state == "cancelled" then select((.error.message // "") == "") | "\($id) \(.state) and does not say why"
+			else "\($id) is \(.state // "not known")" end'
+	done < <(sort -u "$OUT/accepted")
+	return 0
+}
+all_ended() { none_under_way && nothing unended; }
 
 # A command that is not waited for. It ends when the agent is gone, or was never there.
 aside() {
@@ -43,7 +62,7 @@ one() {
 		return
 	fi
 	said+="$call $input; "
-	rpc_json "workspaces/$call" "$input" >/dev/null 2>&1 3>&- &
+	accept "workspaces/$call" "$input" >>"$OUT/accepted" 2>/dev/null 3>&- &
 	sleep "0.$((RANDOM % 3))"
 }
 
@@ -83,8 +102,9 @@ whole() {
 sound() { [ -z "$(broken)" ]; }
 
 round() { # SEED
-	local i n said=
+	local i n back said=
 	RANDOM=$1
+	: >"$OUT/accepted"
 	n=$((10 + RANDOM % 11))
 	for ((i = 0; i < n; i++)); do one; done
 	sleep "$((RANDOM % 3)).$((RANDOM % 10))"
@@ -93,7 +113,9 @@ round() { # SEED
 		agent_again
 		sleep "0.$((RANDOM % 10))"
 	done
-	eventually 120 none_under_way || { rpc_json operations/list '{}' | jq -c '.[] | select(.state == "queued" or .state == "running")' >&2; echo "seed $1: $said" >&2; return 1; }
+	back=$(now_ms)
+	eventually "${BOUND:-120}" all_ended || { unended >&2; rpc_json operations/list '{}' | jq -c '.[] | select(.state == "queued" or .state == "running")' >&2; echo "seed $1: $said" >&2; return 1; }
+	[ -z "${FIGURES:-}" ] || echo "seed $1: $(sort -u "$OUT/accepted" | wc -l) accepted, all ended $(($(now_ms) - back)) ms after the agent's return" >>"$FIGURES"
 	# Networks and helpers go in the background.
 	eventually 60 sound || { broken >&2; echo "seed $1: $said" >&2; return 1; }
 }
