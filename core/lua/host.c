@@ -236,9 +236,20 @@ int lua_host_doctor(struct lua_host *h, cJSON **out, struct perry_err **err)
 	return run_lua(h, NULL, NULL, "tailnet_doctor", "run", none, out, err);
 }
 
+static void on_network(struct lua_host *h, const cJSON *ev)
+{
+	cleanup_json cJSON *arg = cJSON_CreateObject();
+	if (!str_eq(json_str(ev, "state"), "disconnected"))
+		return;
+	json_set_str(arg, "workspace", json_str(ev, "workspace"));
+	background_add(h->background, LANE_UPKEEP, h->ops, "background", "reconnect", arg);
+}
+
 static void on_event(void *ctx, const cJSON *ev)
 {
 	struct lua_host *h = ctx;
+	if (str_eq(json_str(ev, "kind"), "network"))
+		on_network(h, ev);
 	if (!str_eq(json_str(ev, "kind"), "engine"))
 		return;
 	bool up = str_eq(json_str(ev, "state"), "up");

@@ -307,6 +307,24 @@ void fleet_gone(struct fleet *f, const char *id)
 	publish(f, ev);
 }
 
+/* One that ends leaves its network as well, but is known to have ended by then. */
+void fleet_off_network(struct fleet *f, const char *id, const char *network)
+{
+	cJSON *ev = NULL;
+	pthread_mutex_lock(&f->lock);
+	for (struct entry *e = f->entries; e && !ev; e = e->next) {
+		if (!str_eq(json_str(e->container, "id"), id) || !str_eq(json_str(e->record, "network"), network) ||
+		    strcmp(container_status(f, e, "missing"), "running") != 0)
+			continue;
+		ev = cJSON_CreateObject();
+		json_set_str(ev, "kind", "network");
+		json_set_str(ev, "workspace", e->name);
+		json_set_str(ev, "state", "disconnected");
+	}
+	pthread_mutex_unlock(&f->lock);
+	publish(f, ev);
+}
+
 static const cJSON *listed(const struct entry *e, const cJSON *containers)
 {
 	const cJSON *row, *found = NULL;

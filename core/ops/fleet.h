@@ -2,7 +2,8 @@
  * list, followed by the engine's event stream; a list never asks the engine. Operations write their own results
  * through. A change of a status, whoever made it, is an event
  * {"kind":"state","workspace","status","was"}; the engine coming and going is
- * {"kind":"engine","state":"up"|"down","error"}. */
+ * {"kind":"engine","state":"up"|"down","error"}; a workspace that runs and was taken off its network is
+ * {"kind":"network","workspace","state":"disconnected"}. */
 #ifndef PERRY_OPS_FLEET_H
 #define PERRY_OPS_FLEET_H
 #include <stdbool.h>

@@ -25,18 +25,29 @@ struct follow {
 	struct perry_err *err; /* of the list */
 };
 
-static cJSON *filters(const struct fleet *f, bool events)
+static cJSON *of_ours(const struct fleet *f)
 {
 	cJSON *filter = cJSON_CreateObject(), *labels = cJSON_CreateArray();
 	cleanup_free char *label = xasprintf("perry.agent=%s", store_agent_id(f->store));
 	json_push_str(labels, label);
 	json_set(filter, "label", labels);
-	if (events) {
-		cJSON *types = cJSON_CreateArray();
-		json_push_str(types, "container");
-		json_set(filter, "type", types);
-	}
 	return filter;
+}
+
+/* Events of networks have no labels, so a filter by label would leave them out. */
+static cJSON *of_containers_and_networks(void)
+{
+	cJSON *filter = cJSON_CreateObject(), *types = cJSON_CreateArray();
+	json_push_str(types, "container");
+	json_push_str(types, "network");
+	json_set(filter, "type", types);
+	return filter;
+}
+
+static bool is_ours(const struct fleet *f, const cJSON *attributes)
+{
+	const cJSON *label = cJSON_GetObjectItemCaseSensitive(attributes, "perry.agent");
+	return cJSON_IsString(label) && strcmp(label->valuestring, store_agent_id(f->store)) == 0;
 }
 
 static const char *workspace_of(const cJSON *labels)
@@ -84,7 +95,14 @@ static void on_event(void *ctx, const cJSON *event)
 {
 	struct follow *w = ctx;
 	const char *action = json_str_or(event, "Action", ""), *id = json_str(event, "Actor.ID");
-	if (!id || is_noise(action))
+	const cJSON *attributes = json_at(event, "Actor.Attributes");
+	if (str_eq(json_str(event, "Type"), "network")) {
+		if (strcmp(action, "disconnect") == 0)
+			fleet_off_network(w->f, json_str_or(attributes, "container", ""),
+					  json_str_or(attributes, "name", ""));
+		return;
+	}
+	if (!id || is_noise(action) || !is_ours(w->f, attributes))
 		return;
 	if (strcmp(action, "destroy") == 0 || strcmp(action, "remove") == 0)
 		fleet_gone(w->f, id);
@@ -110,7 +128,7 @@ static void on_ready(void *ctx)
 {
 	struct follow *w = ctx;
 	struct fleet *f = w->f;
-	cleanup_json cJSON *filter = filters(f, false), *list = NULL, *rows = cJSON_CreateArray();
+	cleanup_json cJSON *filter = of_ours(f), *list = NULL, *rows = cJSON_CreateArray();
 	if (docker_container_list(f->docker, filter, &list, &w->err)) {
 		/* Without a list the stream is of no use: end it and try both again. */
 		atomic_store(&f->cancel.set, true);
@@ -163,7 +181,7 @@ static bool closing(struct fleet *f)
 static void *follow(void *arg)
 {
 	struct fleet *f = arg;
-	cleanup_json cJSON *filter = filters(f, true);
+	cleanup_json cJSON *filter = of_containers_and_networks();
 	int wait_ms = RETRY_FIRST_MS;
 	while (begin(f)) {
 		struct follow w = { .f = f };

@@ -50,6 +50,8 @@ struct fleet {
 void fleet_news(struct fleet *f, const char *workspace, const char *name, cJSON *take_container);
 /* The container with this id is no more. */
 void fleet_gone(struct fleet *f, const char *id);
+/* The container with this id is off this network. Where it runs and that is its workspace's, it is an event. */
+void fleet_off_network(struct fleet *f, const char *id, const char *network);
 /* The whole list: containers is [{"workspace","name","container":{...}}]; whoever is not in it has none. */
 void fleet_all_news(struct fleet *f, const cJSON *containers);
 /* What we keep of an inspection. */

@@ -75,6 +75,26 @@ function M.refresh()
   store.kv_set("policy_print", print)
 end
 
+-- One that runs and was taken off its network goes back. What an operation does with it meanwhile is not in the way: a container that stops is on no
+-- network, and is left alone; one that was stopped in between is on its network when it starts.
+function M.reconnect(arg)
+  local record = store.get(arg.workspace)
+  if not (record and record.network and record.containerId and record.state == "ready") then return end
+  local current = docker.inspect(record.containerId)
+  if not (current and current.State.Running) then return end
+  if network.put_back(record, function(change) store.patch(record.name, change) end, current) then
+    base.log("warn", record.name .. ": it was taken off its network, and is on it again")
+    op.event { kind = "network", workspace = record.name, state = "reconnected" }
+  end
+end
+
+-- Those that were taken off while nobody looked.
+local function reconnect_all()
+  for _, record in ipairs(store.list()) do
+    if store.status(record.name) == "running" then errors.attempt(record.name .. ": its network", M.reconnect, { workspace = record.name }) end
+  end
+end
+
 -- What should be running and is not: after a reboot, an engine's restart. Those that an operation has in hand are its business.
 local function bring_back()
   local tries = 120
@@ -108,6 +128,7 @@ end
 function M.engine_back()
   errors.attempt("helpers", remove_helpers)
   errors.attempt("starting what should run", bring_back)
+  errors.attempt("networks of what runs", reconnect_all)
   errors.attempt("networks", network.tidy)
   errors.attempt("spare network", network.make_spares)
 end
@@ -135,6 +156,7 @@ function M.boot()
   errors.attempt("starting what should run", bring_back)
   base.later("actions", "action", { point = "on_agent_start" })
   errors.attempt("spare network", network.make_spares)
+  errors.attempt("networks of what runs", reconnect_all)
 end
 
 return M

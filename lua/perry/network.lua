@@ -101,11 +101,21 @@ function M.connected(record, container)
   return not record.network or (container.NetworkSettings.Networks or {})[record.network] ~= nil
 end
 
--- Somebody took it off its network (docker network disconnect): it goes back.
+-- Somebody took it off its network (docker network disconnect), and may have removed that, too: it goes back. True when it was so.
+function M.put_back(record, patch, container)
+  if M.connected(record, container) then return false end
+  if not docker.network_inspect(record.network) then
+    if container.HostConfig.NetworkMode ~= record.network then return false end -- it was not made for that one
+    patch { subnet = M.make(record.network) }
+  end
+  docker.call("POST", "/networks/" .. record.network .. "/connect", { Container = container.Id })
+  return true
+end
+
 function M.reconnect(ctx, container)
-  if M.connected(ctx.record, container) or not docker.network_inspect(ctx.record.network) then return end
-  docker.call("POST", "/networks/" .. ctx.record.network .. "/connect", { Container = container.Id })
-  op.progress("prepare", "the workspace was taken off its network; it is on it again")
+  if M.put_back(ctx.record, function(change) ctx:patch(change) end, container) then
+    op.progress("prepare", "the workspace was taken off its network; it is on it again")
+  end
 end
 
 function M.remove(name)

@@ -118,18 +118,59 @@ apart() { # yes or no, as doctor finds
 	[[ $stderr != *"not apart"* ]]
 }
 
-@test "a workspace that was taken off its network is put back by a start, and doctor says so" {
+on_network() { [ -n "$(address "$1")" ]; }
+ssh_says() { timeout 5 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1"; head -c 4 <&3' - "$1" 2>/dev/null; }
+was_put_back() { p events --since 1h --json | grep -q reconnected; }
+ssh_answers() { [ "$(ssh_says "$1")" = SSH- ]; }
+
+@test "a workspace that is taken off its network goes back by itself, and SSH answers" {
+	local port net
 	p start apart-a
-	docker network disconnect "$(own_network apart-a)" workspace-apart-a
+	port=$(p info apart-a --json | jq -r .ports.ssh)
+	net=$(own_network apart-a)
+	eventually 30 ssh_answers "$port"
+	docker network disconnect "$net" workspace-apart-a
+	eventually 30 on_network apart-a
+	eventually 30 ssh_answers "$port"
+	eventually 30 was_put_back
+	# While no agent looks.
+	agent_end
+	docker network disconnect "$net" workspace-apart-a
+	agent_again
+	eventually 30 on_network apart-a
+	# The network is gone as well.
+	agent_end
+	docker network disconnect "$net" workspace-apart-a
+	docker network rm "$net"
+	agent_again
+	eventually 30 on_network apart-a
+	run p doctor --json
+	[ "$status" = 0 ]
+	# What the agent takes off a network itself stays off.
+	p stop apart-a
+	docker network disconnect "$net" workspace-apart-a
+	[ "$(p list --json=name,status | jq -r '.[] | select(.name == "apart-a") | .status')" = stopped ]
+	[ "$(docker inspect -f '{{.State.Running}}' workspace-apart-a)" = false ]
+	p start apart-a
+	on_network apart-a
+}
+
+@test "a workspace that cannot go back on its network: doctor says so, and a start puts it back" {
+	local net
+	p start apart-a
+	net=$(own_network apart-a)
+	agent_end
+	docker network disconnect "$net" workspace-apart-a
+	docker network rm "$net"
+	# Somebody has its bridge's name.
+	docker network create -o "com.docker.network.bridge.name=perry-${net##*-}" in-the-way
+	agent_again
 	run p doctor --json
 	[ "$status" = 1 ]
 	[[ $(finding "workspaces' networks") == *"false apart-a was taken off its network | perry start apart-a"* ]]
+	docker network rm in-the-way
 	p start apart-a
-	[ -n "$(address apart-a)" ]
-	p stop apart-a
-	docker network disconnect "$(own_network apart-a)" workspace-apart-a
-	p start apart-a
-	[ -n "$(address apart-a)" ]
+	on_network apart-a
 	run p doctor --json
 	[ "$status" = 0 ]
 }
