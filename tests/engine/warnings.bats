@@ -5,8 +5,16 @@ load helper
 
 setup_file() { engine_setup; }
 teardown_file() { engine_teardown; }
-setup() { engine_use; }
-teardown() { config "del(.scripts.fail_on_error)"; }
+# Each test begins with an agent that runs, the configuration of the file and no workspace.
+setup() {
+	engine_use
+	curl -sf -o /dev/null --unix-socket "$DIR/agent.sock" http://localhost/health || agent_again
+	config "del(.scripts, .credentials, .ssh, .tailscale)"
+}
+teardown() {
+	local ws
+	for ws in $(p list -q 2>/dev/null || true); do p delete -y "$ws" >/dev/null 2>&1 || true; done
+}
 
 # config JQ: changes config.json as an editor would; the agent takes it from there.
 config() {
@@ -29,6 +37,8 @@ script() { # NAME TEXT
 	chmod +x "$DIR/$1"
 	config ".scripts.post_start = [\"$DIR/$1\"]"
 }
+# A script that fails with this code, and says what would move the cursor.
+failing() { script fails.sh 'echo first; printf "oh \\\\033[31mno\\\\233 \\\\302\\\\2332J\\\\n"; exit '"$1"; } # CODE
 # ended STATUS: of the last run, with what it said when it is another.
 ended() { [ "$status" = "$1" ] || { echo "exit $status: $output $stderr"; return 1; }; }
 kill_agent() {
@@ -49,8 +59,8 @@ kill_agent() {
 }
 
 @test "a script of post_start that fails: 0, a warning with what it said, and nothing of it moves the cursor" {
-	script fails.sh 'echo first; printf "oh \\\\033[31mno\\\\233 \\\\302\\\\2332J\\\\n"; exit 3'
-	run --separate-stderr p restart web --json
+	failing 3
+	run --separate-stderr p start web --json
 	ended 0
 	[[ $stderr == "perry: warning: web: $DIR/fails.sh failed with exit code 3: first"$'\n'"  oh  [31mno"* ]]
 	refute grep -q "$(printf '\033\\|\302\233')" <<<"$stderr"
@@ -59,7 +69,9 @@ kill_agent() {
 	[[ $(p info web --json | jq -r .error) == *"exit code 3"* ]]
 }
 
-@test "... and the agent that was killed and is back still says so" {
+@test "a script that failed: the agent that was killed and is back still says so" {
+	failing 3
+	p start web
 	kill_agent
 	agent_again
 	everywhere web 'length == 1 and .[0].step == "scripts"'
@@ -69,9 +81,8 @@ kill_agent() {
 	[[ $stderr == *"perry: warning: web: $DIR/fails.sh failed with exit code 3"* ]]
 }
 
-@test "... is shown by perry events when nobody waited" {
-	sed -i 's/exit 3/exit 5/' "$DIR/fails.sh"
-	p stop web
+@test "a script that failed is shown by perry events when nobody waited" {
+	failing 5
 	run --separate-stderr p start --no-wait web
 	ended 0
 	[ -z "$stderr" ]
@@ -80,9 +91,10 @@ kill_agent() {
 	refute grep -q "$(printf '\033')" <(p events)
 }
 
-@test "... fails the start with scripts.fail_on_error, and its text is no less harmless" {
+@test "a script that failed fails the start with scripts.fail_on_error, and its text is no less harmless" {
+	failing 5
 	config ".scripts.fail_on_error = true"
-	run --separate-stderr p restart web
+	run --separate-stderr p start web
 	ended 1
 	[[ $stderr == *"fails.sh failed with exit code 5"*"perry restart web"* ]]
 	refute grep -q "$(printf '\033\\|\302\233')" <<<"$stderr"
@@ -90,10 +102,9 @@ kill_agent() {
 
 @test "a script that is not there is named" {
 	config ".scripts.post_start = [\"$DIR/no-such.sh\"]"
-	run --separate-stderr p restart web
+	run --separate-stderr p start web
 	ended 0
 	[[ $stderr == "perry: warning: web: there is no $DIR/no-such.sh (scripts.post_start)" ]]
-	config "del(.scripts)"
 }
 
 @test "killed after the script failed: the operation that goes on has not forgotten" {
@@ -109,8 +120,6 @@ kill_agent() {
 	eventually 60 done_again
 	everywhere killed 'length == 1 and (.[0].message | contains("slow.sh failed with exit code 4"))'
 	[ "$(p exec killed -- cat ran)" = once ]
-	p delete -y killed
-	config "del(.scripts)"
 }
 
 @test "a file that this machine does not have is named; the others come" {
@@ -129,12 +138,13 @@ kill_agent() {
 	[[ $stderr == *"filed: ~/.gone is not copied"* ]]
 	jq -e '.success and (.warnings | length == 2)' <<<"$output"
 	everywhere filed 'length == 2'
-	config "del(.ssh)"
 }
 
 @test "a file that cannot be written inside is named, and a start goes on" {
-	config ".credentials.files = {\"~/.here\": \"$DIR/here\", \"~/.dir\": \"$DIR/here\"}"
+	echo here >"$DIR/here"
+	p start filed
 	p exec filed -- mkdir .dir
+	config ".credentials.files = {\"~/.here\": \"$DIR/here\", \"~/.dir\": \"$DIR/here\"}"
 	run --separate-stderr p restart filed
 	ended 0
 	[[ $stderr == "perry: warning: filed: cannot be written: /home/workspace/.dir: Is a directory" ]]
@@ -153,13 +163,14 @@ kill_agent() {
 }
 
 @test "a clone has warnings, too" {
-	p exec filed -- sh -c 'rm .dir && mkdir .dir'
+	echo here >"$DIR/here"
+	p start filed
+	p exec filed -- mkdir .dir
+	config ".credentials.files = {\"~/.dir\": \"$DIR/here\"}"
 	run --separate-stderr p clone filed copied
 	ended 0
 	[[ $stderr == *"perry: warning: copied: cannot be written: /home/workspace/.dir: Is a directory"* ]]
 	everywhere copied 'length == 1'
-	p delete -y copied filed
-	config "del(.credentials)"
 }
 
 @test "a join that fails: 0, why and what mends it" {
@@ -176,6 +187,4 @@ kill_agent() {
 	kill_agent
 	agent_again
 	everywhere joins 'length == 1 and .[0].step == "tailscale"'
-	config "del(.tailscale)"
-	p delete -y joins
 }
