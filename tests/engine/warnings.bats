@@ -100,6 +100,49 @@ kill_agent() {
 	refute grep -q "$(printf '\033\\|\302\233')" <<<"$stderr"
 }
 
+# on_terminal COMMAND...: what perry writes to a terminal, without what is its own (a line begun anew), has nothing that a terminal acts on. In SHOWN.
+on_terminal() {
+	SHOWN=$(command script -qec "$(printf '%q ' "$BUILD/perry" "$@")" /dev/null </dev/null | python3 -c '
+import sys, unicodedata
+raw = sys.stdin.buffer.read().replace(b"\r", b"").replace(b"\x1b[K", b"")
+text = raw.decode(errors="surrogateescape")
+bad = {hex(ord(c)) for c in text if c != "\n" and (unicodedata.category(c) in ("Cc", "Cf", "Cs"))}
+print(text.encode(errors="replace").decode())
+sys.exit(f"acts on the terminal: {bad}: {raw!r}" if bad else 0)')
+}
+
+# Colours, the title, C1 as a byte and as UTF-8, bidi controls, a carriage return.
+@test "nothing that a script or a hook says acts on the terminal that a start is on" {
+	local evil='\\033[31mred\\033]0;title\\007 \\233c1 \\302\\2332J \\342\\200\\256bidi\\rover'
+	script talks.sh "printf '$evil\\n'; sleep 1; printf '$evil\\n' >&2; exit 3"
+	on_terminal start web
+	[[ $SHOWN == *"talks.sh failed with exit code 3"*red* ]] || { echo "$SHOWN"; return 1; }
+	on_terminal info web
+	[[ $SHOWN == *red* ]] || { echo "$SHOWN"; return 1; }
+	on_terminal list
+	on_terminal events
+	[[ $SHOWN == *red* ]] || { echo "$SHOWN"; return 1; }
+	config ".scripts.fail_on_error = true"
+	on_terminal restart web || [[ $SHOWN == *red* ]]
+	[[ $SHOWN == *"talks.sh failed"* ]] || { echo "$SHOWN"; return 1; }
+	config "del(.scripts)"
+	# A hook that refuses, one that fails, and one whose answer is shown.
+	mkdir -p "$DIR/hooks"
+	local words='\27[31mred\27]0;title\7 \155c1 \194\1552J \226\128\174bidi\rover'
+	printf 'return function(ws) return ws.name ~= "refused", "%s" end\n' "$words" >"$DIR/hooks/admit.lua"
+	on_terminal start refused
+	[[ $SHOWN == *red* ]] || { echo "$SHOWN"; return 1; }
+	printf 'return function() error("%s") end\n' "$words" >"$DIR/hooks/env.lua"
+	on_terminal start broken
+	[[ $SHOWN == *red* ]] || { echo "$SHOWN"; return 1; }
+	rm "$DIR/hooks/env.lua"
+	printf 'return function(ws, env) env.WORD = "%s" return env end\n' "$words" >"$DIR/hooks/env.lua"
+	on_terminal start --dry-run shown
+	on_terminal start shown
+	on_terminal explain shown --all
+	rm -r "$DIR/hooks"
+}
+
 @test "a script that is not there is named" {
 	config ".scripts.post_start = [\"$DIR/no-such.sh\"]"
 	run --separate-stderr p start web
