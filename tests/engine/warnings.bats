@@ -231,3 +231,16 @@ sys.exit(f"acts on the terminal: {bad}: {raw!r}" if bad else 0)')
 	agent_again
 	everywhere joins 'length == 1 and .[0].step == "tailscale"'
 }
+
+@test "a restart right after a setting of tailscale was changed is not refused for the join that the agent tries again" {
+	config '.tailscale = {authKey: "hskey-auth-nobody-knows", loginServer: "http://127.0.0.1:1", joinTimeout: 5}'
+	p start joins
+	# Packets to there get no answer.
+	p agent config set tailscale.loginServer http://198.18.255.1:1
+	tries_again() { rpc operations/list '{"workspace":"joins","limit":1}' && jq -e '.json[0] | .kind == "start" and .caller.kind == "agent"' <<<"$BODY"; }
+	eventually 30 tries_again
+	run --separate-stderr p restart joins
+	ended 0
+	[[ $stderr == *"perry: warning: joins: not on the tailnet: "* ]]
+	status_is joins running
+}
