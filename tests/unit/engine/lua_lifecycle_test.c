@@ -591,21 +591,30 @@ static bool has_text(const cJSON *list, const char *text)
 	return false;
 }
 
+static cJSON *labels_of(const char *workspace)
+{
+	cleanup_free char *text =
+		xasprintf("{\"perry.agent\":\"%s\",\"perry.workspace\":\"%s\"}", store_agent_id(in.store), workspace);
+	return json_of(text);
+}
+
 static void pruned(void **state)
 {
 	(void)state;
 	cleanup_err struct perry_err *err = NULL;
-	cleanup_free char *labels_text =
-		xasprintf("{\"perry.agent\":\"%s\",\"perry.workspace\":\"plc-lost\"}", store_agent_id(in.store));
-	cleanup_json cJSON *labels = json_of(labels_text);
+	cleanup_json cJSON *lost = labels_of("plc-lost"), *left = labels_of("plc-left");
 	done(&in, "create", "plc-prune", "{}");
-	ok(docker_volume_create(in.docker, "workspace-plc-lost", labels, &err));
+	ok(docker_volume_create(in.docker, "workspace-plc-lost", lost, &err)); /* a home whose record is gone */
+	ok(docker_volume_create(in.docker, "workspace-plc-left-docker", left, &err));
 	cleanup_json cJSON *dry = must(&in, "prune", NULL, "{\"dryRun\":true}");
-	assert_true(has_text(json_at(dry, "volumes"), "workspace-plc-lost"));
+	assert_true(has_text(json_at(dry, "volumes"), "workspace-plc-left-docker"));
 	cleanup_json cJSON *wet = must(&in, "prune", NULL, "{}");
-	assert_true(has_text(json_at(wet, "volumes"), "workspace-plc-lost"));
+	assert_true(has_text(json_at(wet, "volumes"), "workspace-plc-left-docker"));
+	assert_false(has_text(json_at(wet, "volumes"), "workspace-plc-lost"));
+	assert_true(has_text(json_at(wet, "lost"), "plc-lost"));
 	cleanup_json cJSON *again = must(&in, "prune", NULL, "{}");
-	assert_false(has_text(json_at(again, "volumes"), "workspace-plc-lost"));
+	assert_false(has_text(json_at(again, "volumes"), "workspace-plc-left-docker"));
+	ok(docker_volume_remove(in.docker, "workspace-plc-lost", &err)); /* it was there still */
 	status_is("plc-prune", "running");
 	done(&in, "restart", "plc-prune", "{}");
 	gone("plc-prune");
