@@ -18,7 +18,7 @@
 #include "base/secret.h"
 #include "cli/full.h"
 
-enum { MAX_ANSWER = 64 << 20, DEFAULT_PORT = 7391 };
+enum { MAX_ANSWER = 64 << 20, MAX_REFUSAL = 65536, REFUSAL_MS = 10000, DEFAULT_PORT = 7391 };
 
 const char *client_agent;
 int (*client_tls_connect)(const char *host, int port, struct conn *out, struct perry_err **err);
@@ -398,6 +398,17 @@ int client_rpc_async(const struct client *c, const char *proc, cJSON *take_input
 	return 0;
 }
 
+static int no_events(const struct client *c, struct events *ev, struct perry_err **err)
+{
+	cleanup_buf struct buf answer = { 0 };
+	int status = ev->answer.status;
+	ev->conn.until = clock_mono_ms() + REFUSAL_MS;
+	wire_body_all(&ev->conn, &ev->answer, MAX_REFUSAL, &answer, NULL);
+	events_close(ev);
+	cleanup_json cJSON *j = json_parse(buf_str(&answer), answer.len, "the agent's answer", NULL);
+	return answer_error(c, status, j, "the agent gives no events", err);
+}
+
 int events_open(const struct client *c, const char *query, struct events *ev, struct perry_err **err)
 {
 	*ev = (struct events){ 0 };
@@ -409,12 +420,7 @@ int events_open(const struct client *c, const char *query, struct events *ev, st
 		events_close(ev);
 		return -1;
 	}
-	if (ev->answer.status != 200) {
-		int status = ev->answer.status;
-		events_close(ev);
-		return answer_error(c, status, NULL, "the agent gives no events", err);
-	}
-	return 0;
+	return ev->answer.status == 200 ? 0 : no_events(c, ev, err);
 }
 
 /* A whole event out of what was read, or NULL. Comments and keep-alives are skipped. */

@@ -108,19 +108,26 @@ static bool is_full(const struct server *s, const struct server_peer *p)
 	return s->ncounted >= max || (!p->is_unix && s->ntcp >= max - max / 4);
 }
 
+/* Under s->lock. */
+static struct conn *add_uncounted(struct server *s, int fd, const struct server_peer *peer)
+{
+	struct conn *c = xcalloc(1, sizeof *c);
+	c->fd = fd;
+	c->gen = ++s->next_gen & 0x3fffffff;
+	c->peer = *peer;
+	c->since = clock_mono_ms();
+	s->conns[fd] = c;
+	s->nconns++;
+	return c;
+}
+
 /* Under s->lock. A place in the table, or NULL when a cap says no. */
 static struct conn *add_conn(struct server *s, int fd, const struct server_peer *peer)
 {
 	if (s->stopping || is_full(s, peer) || !peer_add(s, peer))
 		return NULL;
-	struct conn *c = xcalloc(1, sizeof *c);
-	c->fd = fd;
-	c->gen = ++s->next_gen & 0x3fffffff;
-	c->peer = *peer;
+	struct conn *c = add_uncounted(s, fd, peer);
 	c->counted = true;
-	c->since = clock_mono_ms();
-	s->conns[fd] = c;
-	s->nconns++;
 	s->ncounted++;
 	s->ntcp += !peer->is_unix;
 	return c;
@@ -350,17 +357,20 @@ static void accept_some(struct server *s, const struct listener *l)
 			continue;
 		}
 		struct conn *c = conn_new(s, fd, &peer);
+		bool admitted = c;
 		if (!c) {
-			send_error(fd, 503, "too many connections");
-			close(fd);
-			continue;
+			pthread_mutex_lock(&s->lock);
+			c = add_uncounted(s, fd, &peer); /* to be told so, and no longer */
+			pthread_mutex_unlock(&s->lock);
 		}
 		/* Edge-triggered: a peeked byte stays in the socket and would be reported for ever. */
 		struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.u64 = conn_data(c) };
 		if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
 			conn_close(s, c);
-		else
+		else if (admitted)
 			peek(s, c, false);
+		else
+			conn_refuse(s, c, 503, "too many connections");
 	}
 }
 
