@@ -200,7 +200,10 @@ test-tailnet-long: ## the agent killed a hundred times while workspaces join and
 # The agent killed at random instants over operations of all kinds: ROUNDS rounds, from SEED.
 test-killed: all
 	@BUILD=$(abspath $(BUILD)) ROUNDS=$(or $(ROUNDS),1000) BOUND=$(or $(BOUND),30) bats tests/engine/killed.bats
-.PHONY: test-killed
+# EXECS commands in a workspace, one after the other: nothing adds up.
+test-execs: all
+	@BUILD=$(abspath $(BUILD)) EXECS=$(or $(EXECS),10000) bats tests/engine/execs.bats
+.PHONY: test-killed test-execs
 .PHONY: test-tailnet test-tailnet-long
 # libFuzzer targets: every parser of outside bytes, FUZZ_SECONDS each. Built by clang, in a folder of its own.
 FUZZ_SECONDS ?= 60
