@@ -584,8 +584,9 @@ int cmd_leave(int argc, char **argv)
 	keep_secrets();
 	w.until = now_ms() + (long long)(seconds * 1000);
 	wait_turn(w.until);
-	/* It knows its own id until it has logged out; one that waits for a login has. */
-	if (wait_settled(&s, &w, &error) && !is(&s, "NeedsLogin"))
+	/* It knows its own id until it has logged out. One that waits for a login has, unless it still holds its key:
+	 * then it was told to before, and the control server has not heard of it. */
+	if (wait_settled(&s, &w, &error) && (!is(&s, "NeedsLogin") || json_is(json_get(s.all, "HaveNodeKey"), "true")))
 		output = run_tailscale(logout, w.until, &code);
 	if (code)
 		error = xstrdup(code < 0 ? "no answer from the control server in time" : last_line(output));

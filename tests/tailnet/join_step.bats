@@ -142,6 +142,24 @@ no_key_file() { inside sh -c '[ ! -e /run/perry/ts/authkey ]'; }
 	is .state Running
 }
 
+@test "a logout that the control server did not hear is made when it is asked for again" {
+	kernel_box
+	a=$(join deaf "$(lab_key --reusable)")
+	is .state Running
+	lab_pause_control
+	a=$(step leave --timeout 2)
+	is .left false
+	# Its tailscaled does nothing more by itself, and says that it waits for a login.
+	docker restart -t 5 "$C" >/dev/null
+	a=$(step leave --timeout 2)
+	is .left false
+	lab_resume_control
+	docker restart -t 5 "$C" >/dev/null
+	a=$(step leave)
+	is .left true
+	[ "$(lab_node_named deaf | jq -r .expiry)" != null ]
+}
+
 @test "the key is in root's file while it is needed, and gone also when join is killed" {
 	local key pid
 	key=$(lab_key)
