@@ -11,6 +11,7 @@ local errors = require "perry.errors"
 local names = require "perry.names"
 local op = require "op"
 local policy = require "policy"
+local spec = require "perry.spec"
 local store = require "store"
 local tailnet = require "tailnet"
 local tools = require "perry.tools"
@@ -391,7 +392,8 @@ end
 
 local function log_out(ctx, rows)
   local mine, current = errors.try(container.find, ctx)
-  if mine and current and current.State.Running then return exec_leave(current.Id) end
+  -- One that was made when nothing was to join has no tailscaled; its device is from before that.
+  if mine and current and current.State.Running and spec.joins(current) then return exec_leave(current.Id) end
   for _, row in ipairs(rows) do
     local removable = removable_by(row) and (row.node or row.keyId)
     if not removable and not row.ephemeral then

@@ -16,6 +16,14 @@ local function environment(plan, image)
   return base.list { "TS_AUTHKEY=file:/run/perry/ts/authkey", "TS_USERSPACE=" .. (userspace and "true" or "") }
 end
 
+-- Was a container that exists (or nil) made to join?
+function M.joins(container)
+  for _, v in ipairs(container and container.Config.Env or {}) do
+    if v:match("^TS_AUTHKEY=.") then return true end
+  end
+  return false
+end
+
 -- Equal hashes: the container that exists is the one the plan needs.
 function M.hash(plan, tools)
   local fixed = {}

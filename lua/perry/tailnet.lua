@@ -8,6 +8,7 @@ local names = require "perry.names"
 local op = require "op"
 local policy = require "policy"
 local refusals = require "perry.refusals"
+local spec = require "perry.spec"
 local steps = require "perry.steps"
 local store = require "store"
 local sync = require "perry.sync"
@@ -238,11 +239,7 @@ end
 -- May a workspace that runs try again? Its container must have been made for it.
 function M.can_retry(ctx)
   if not ctx.record.tailnet or ctx.record.tailnet.state ~= "failed" then return false end
-  local container = docker.inspect(ctx.container)
-  for _, v in ipairs(container and container.Config.Env or {}) do
-    if v:match("^TS_AUTHKEY=.") then return true end
-  end
-  return false
+  return spec.joins(docker.inspect(ctx.container))
 end
 
 return M

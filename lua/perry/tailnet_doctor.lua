@@ -7,17 +7,11 @@ local errors = require "perry.errors"
 local devices = require "perry.devices"
 local names = require "perry.names"
 local refusals = require "perry.refusals"
+local spec = require "perry.spec"
 local store = require "store"
 local tools = require "perry.tools"
 
 local M = {}
-
-local function has_variable(container)
-  for _, v in ipairs(container.Config.Env or {}) do
-    if v:match("^TS_AUTHKEY=.") then return true end
-  end
-  return false
-end
 
 -- What its tailscaled says now; addresses: which of these it may reach.
 local function look(record, addresses)
@@ -32,10 +26,10 @@ end
 -- What stands against one workspace that runs, and how it sees the others; nil: it was to join nothing.
 local function check_one(record, addresses, add)
   local t, name = record.tailnet or { state = "none" }, record.name
-  local container = docker.inspect(record.containerId)
-  if not container then return nil end
+  local current = docker.inspect(record.containerId)
+  if not current then return nil end
   local restart = ("perry stop %s && perry start %s"):format(name, name)
-  if not has_variable(container) then
+  if not spec.joins(current) then
     add(name, false, "it was started before there was an auth key", restart)
     return nil
   end
