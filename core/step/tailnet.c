@@ -20,6 +20,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "step/link_local.h"
 #include "step/localapi.h"
 #include "step/step.h"
 
@@ -231,6 +232,7 @@ pid_t tailnet_start(void)
 	}
 	if (userspace)
 		offer_proxy();
+	link_local_drop();
 	offer_command();
 	pid_t pid = fork();
 	if (pid == 0)

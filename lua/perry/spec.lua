@@ -24,12 +24,30 @@ function M.joins(container)
   return false
 end
 
+-- With a network device of its own; else its tailscaled does userspace networking.
+local function has_tun(plan)
+  for _, device in ipairs(plan.container.devices or {}) do
+    if device.host == "/dev/net/tun" then return true end
+  end
+end
+
+-- The engine switches IPv6 off in a container whose network has none, and tailscaled then gives its interface no IPv6 address. perry-step takes it off the
+-- other interfaces again: that cannot be said here, because tailscaled believes "all", and the engine sets these in any order.
+local function sysctls(plan)
+  local c = plan.container
+  if not (plan.join and has_tun(plan)) or c.network ~= "own" or not files.stat("/proc/sys/net/ipv6/conf/all/disable_ipv6") then return c.sysctls end
+  local all = { ["net.ipv6.conf.all.disable_ipv6"] = "0", ["net.ipv6.conf.default.disable_ipv6"] = "0" }
+  for name, value in pairs(c.sysctls or {}) do all[name] = value end
+  return all
+end
+
 -- Equal hashes: the container that exists is the one the plan needs.
 function M.hash(plan, tools)
   local fixed = {}
   for k, v in pairs(plan.container) do
     if not changeable[k] then fixed[k] = v end
   end
+  fixed.sysctls = sysctls(plan)
   return base.sha256(base.canonical { container = fixed, env = environment(plan), tools = tools, version = 2 }):sub(1, 16)
 end
 
@@ -87,15 +105,6 @@ end
 function M.limited(plan)
   local c = plan.container
   return (c.cpus or c.memory or c.pids) ~= nil
-end
-
--- The engine switches IPv6 off in a container whose network has none, and tailscaled then gives its interface no IPv6 address.
-local function sysctls(plan)
-  local wanted = plan.container.sysctls
-  if not plan.join or plan.container.network ~= "own" or not files.stat("/proc/sys/net/ipv6/conf/all/disable_ipv6") then return wanted end
-  local all = { ["net.ipv6.conf.all.disable_ipv6"] = "0", ["net.ipv6.conf.default.disable_ipv6"] = "0" }
-  for name, value in pairs(wanted or {}) do all[name] = value end
-  return all
 end
 
 -- image: what it is made from; network: the engine's name of the network.
