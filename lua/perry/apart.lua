@@ -87,7 +87,7 @@ local function stand_in(image, fn)
   if not ok then error(e, 0) end
 end
 
--- From one to all others, and from another to that one: a workspace may keep silent of its own will.
+-- From one to all others, and from another to that one: a workspace may keep silent of its own will. Which reaches which; false: none.
 local function try_all(list)
   local problem
   for i = 1, math.min(#list, 2) do
@@ -99,10 +99,11 @@ local function try_all(list)
     if other then return list[i], other end
     if other == nil then problem = why end
   end
-  if problem then return nil, problem end
+  if problem then base.fail("SERVICE_UNAVAILABLE", problem) end
   return false
 end
 
+-- nil, why: there is nothing to try it with.
 local function try_now()
   local list = running(nil, at_doctor)
   if #list > 1 then return try_all(list) end
@@ -125,13 +126,14 @@ end
 function M.check(add)
   local what, one, two = "workspaces' networks", nil, nil
   local ok, e = errors.try(function() one, two = try_now() end)
-  if not ok then one, two = nil, errors.message(e) end
-  if one then
+  if not ok then
+    add(what, false, "it could not be tried whether they are apart: " .. errors.message(e))
+  elseif one then
     add(what, false, ("%s reaches %s over the engine's networks: its firewall rules are not there, or others stand above them"):format(one.name, two.name), mend)
   elseif one == false then
     add(what, true, "apart: it was tried from one to another, which is out of its reach")
   else
-    add(what, true, "not tried: " .. (two or "?"))
+    add(what, true, "not tried: " .. two)
   end
   for _, record in ipairs(store.list()) do
     if record.network and record.containerId and store.status(record.name) == "running" then

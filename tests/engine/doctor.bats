@@ -88,6 +88,26 @@ apart() { # yes or no, as doctor finds
 	eventually 30 at_most_one
 }
 
+@test "doctor does not say apart of what it has not tried: no image is told, a failure fails" {
+	image=$(p agent config get image) range=$(p agent config get networkRange)
+	p agent config set image perry-none:none
+	run p doctor --json
+	[[ $(finding "workspaces' networks") == "true not tried: there are no two workspaces that run, nor the image perry-none:none"* ]]
+	p start apart-a --image perry:small
+	run --separate-stderr p restart apart-a
+	[ "$status" = 0 ]
+	[[ $stderr != *apart:* && $stderr != *"are apart"* ]]
+	run p doctor --json
+	[[ $(finding "workspaces' networks") == "true not tried: "* ]]
+	p agent config set image "$image"
+	# The engine has all of it already: nobody gets a network there.
+	p agent config set networkRange "$(docker network inspect -f '{{(index .IPAM.Config 0).Subnet}}' bridge | sed 's,\.[0-9]*/.*,.0/28,')"
+	run p doctor --json
+	p agent config set networkRange "$range"
+	[ "$status" = 1 ]
+	[[ $(finding "workspaces' networks") == "false it could not be tried whether they are apart: "* ]]
+}
+
 @test "a firewall that refuses in a workspace's place keeps it apart" {
 	can_open || skip "it takes root, and iptables where the engine is"
 	p start apart-a
