@@ -1,3 +1,4 @@
+/* no-link-local: what init does for those that join, for an interface that came later. */
 #include "step/link_local.h"
 
 #include <errno.h>
@@ -69,4 +70,10 @@ void link_local_drop(void)
 			say("tailscale: the link-local address of %s stays: %s", all[i].name, strerror(errno));
 	if (fd >= 0)
 		close(fd);
+}
+
+int cmd_no_link_local(int argc, char **argv)
+{
+	link_local_drop();
+	return 0;
 }

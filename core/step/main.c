@@ -23,6 +23,7 @@ static const struct {
 	{ "leave", cmd_leave, "leave [--timeout SECONDS]" },
 	{ "look", cmd_look, "look [ADDRESS...]" },
 	{ "reach", cmd_reach, "reach [ADDRESS...]" },
+	{ "no-link-local", cmd_no_link_local, "no-link-local" },
 	{ "watch", cmd_watch, "watch" },
 	{ "connect", cmd_connect, "connect PORT" },
 	{ "ask", cmd_ask, "ask PORT NAME..." },

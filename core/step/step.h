@@ -34,6 +34,7 @@ int cmd_join(int argc, char **argv);
 int cmd_leave(int argc, char **argv);
 int cmd_look(int argc, char **argv);
 int cmd_reach(int argc, char **argv);
+int cmd_no_link_local(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_connect(int argc, char **argv);
 int cmd_activity(int argc, char **argv);

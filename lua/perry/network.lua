@@ -6,6 +6,7 @@ local files = require "files"
 local names = require "perry.names"
 local net = require "net"
 local op = require "op"
+local spec = require "perry.spec"
 local store = require "store"
 
 local M = {}
@@ -109,6 +110,9 @@ function M.put_back(record, patch, container)
     patch { subnet = M.make(record.network) }
   end
   docker.call("POST", "/networks/" .. record.network .. "/connect", { Container = container.Id })
+  if container.State.Running and spec.joins(container) then
+    errors.attempt("taking IPv6 off the network of " .. record.name, docker.exec, container.Id, { names.step, "no-link-local" }, { user = "0", timeout = 10000 })
+  end
   return true
 end
 

@@ -50,6 +50,12 @@ world() {
 	[ "$(lab_in phone ssh -n -i "$LAB/id" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5 "workspace@$ip" whoami)" = workspace ]
 	# Not on the engine's own network: this machine's services would be there.
 	refute inside "$N-web" grep -v ' tailscale0$\| lo$' /proc/net/if_inet6
+	# Nor when it was taken off that, and the agent puts it back.
+	docker network disconnect "$(docker inspect -f '{{.HostConfig.NetworkMode}}' "workspace-$N-web")" "workspace-$N-web"
+	back() { [ -n "$(docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "workspace-$N-web")" ]; }
+	lab_until 30 back
+	none() { ! inside "$N-web" grep -v ' tailscale0$\| lo$' /proc/net/if_inet6; }
+	lab_until 30 none
 }
 
 @test "development servers are told its names" {
