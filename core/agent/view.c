@@ -113,7 +113,6 @@ cJSON *workspace_view(const cJSON *record, bool details)
 	copy(out, record, "labels");
 	copy(out, record, "outdated");
 	copy(out, record, "sshMissing");
-	copy(out, record, "sshNobody");
 	copy(out, record, "ttl");
 	if (json_int_or(record, "ttlFrom", 0) && str_eq(status_of(record), "running"))
 		put_iso(out, "ttlEnds", json_int_or(record, "ttlFrom", 0) + json_int_or(record, "ttl", 0) * 1000);

@@ -136,8 +136,8 @@ end
 local function ssh(bundle, ctx)
   local ws = ctx.name
   local lines = authorized(ws)
-  local why = nobody(ctx, lines)
-  if why ~= ctx.record.sshNobody then ctx:patch { sshNobody = why or base.null } end
+  local none = nobody(ctx, lines)
+  if none ~= ctx.record.sshNobody then ctx:patch { sshNobody = none or base.null } end
   files.add(bundle, {
     path = "~/.ssh/authorized_keys", kind = "block", mode = private, text = #lines > 0 and table.concat(lines, "\n") .. "\n" or "",
   })

@@ -54,6 +54,8 @@ int proc_workspaces_get(struct call *c, cJSON **out, struct perry_err **err)
 	if (call_workspace(c, "name", &record, err) < 0)
 		return -1;
 	*out = workspace_view(record, true);
+	if (json_str(record, "sshNobody"))
+		json_set_str(*out, "sshNobody", json_str(record, "sshNobody"));
 	/* The helper inside, which is of our own version; null while nothing runs. */
 	cJSON_AddItemToObject(*out, "workerVersion",
 			      workspace_is_running(record) ? cJSON_CreateString(PERRY_VERSION) : cJSON_CreateNull());
