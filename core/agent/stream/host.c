@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,6 +20,7 @@
 #include "base/mem.h"
 
 #define GRACE_MS 2000
+#define POLL_MS  20
 
 extern char **environ;
 
@@ -33,6 +36,7 @@ struct host {
 	struct buf in, pending;
 	bool ending, exited, reaping, ended;
 	atomic_bool hurry; /* the reaper is to end the shell */
+	int hurry_fd;      /* and is told so by this */
 	int code;
 };
 
@@ -42,6 +46,8 @@ static void host_free(struct host *h)
 		close(h->fd);
 	if (h->pid_fd >= 0)
 		close(h->pid_fd);
+	if (h->hurry_fd >= 0)
+		close(h->hurry_fd);
 	cJSON_Delete(h->caller);
 	perry_err_free(h->err);
 	buf_free(&h->in);
@@ -122,6 +128,10 @@ static int start_shell(struct host *h, struct perry_err **err)
 static void start_thread(void *arg)
 {
 	struct host *h = arg;
+	if (h->hurry_fd < 0) {
+		perry_fail(&h->err, PERRY_EUNAVAILABLE, "cannot open a terminal: too many open files");
+		return;
+	}
 	const struct streams_setup *setup = &h->base.s->setup;
 	if (!setup->host_access || !setup->host_access(setup->ctx)) {
 		perry_fail(&h->err, PERRY_EFORBIDDEN, "Host access is disabled");
@@ -135,25 +145,36 @@ static void start_thread(void *arg)
 
 /* --- ending --- */
 
+/* How long it may sleep: until somebody wants the shell gone, until that has taken too long, or for ever. Where the
+ * kernel has no descriptor of a process, only for a moment. */
+static void reap_wait(const struct host *h, int64_t kill_at)
+{
+	struct pollfd fds[] = { { .fd = h->pid_fd, .events = POLLIN },
+				{ .fd = kill_at ? -1 : h->hurry_fd, .events = POLLIN } };
+	int64_t left = kill_at - clock_mono_ms();
+	int wait = kill_at == 0 || kill_at == INT64_MAX ? -1 : left > 0 ? (int)left : 0;
+	poll(fds, 2, h->pid_fd < 0 ? POLL_MS : wait);
+}
+
 static void reap_thread(void *arg)
 {
 	struct host *h = arg;
-	int64_t hung_up = 0;
+	int64_t kill_at = 0; /* 0: nobody wants it gone */
 	for (int status;;) {
 		pid_t got = waitpid(h->pid, &status, WNOHANG);
 		if (got == h->pid || (got < 0 && errno != EINTR)) {
 			h->code = got < 0 ? 1 : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 			return;
 		}
-		int64_t now = clock_mono_ms();
-		if (atomic_load(&h->hurry) && !hung_up) {
-			hung_up = now;
+		if (atomic_load(&h->hurry) && !kill_at) {
+			kill_at = clock_mono_ms() + GRACE_MS;
 			kill(-h->pid, SIGHUP);
 			kill(-h->pid, SIGCONT);
-		} else if (hung_up && now - hung_up > GRACE_MS) {
+		} else if (kill_at && clock_mono_ms() >= kill_at) {
 			kill(-h->pid, SIGKILL);
+			kill_at = INT64_MAX;
 		}
-		usleep(20000);
+		reap_wait(h, kill_at);
 	}
 }
 
@@ -313,6 +334,7 @@ static void on_end(struct stream_source *src)
 	struct host *h = (struct host *)src;
 	h->ending = true;
 	atomic_store(&h->hurry, true);
+	eventfd_write(h->hurry_fd, 1);
 	h->pending.len = 0;
 	if (h->watch)
 		reap(h);
@@ -325,6 +347,7 @@ struct stream_source *stream_host_new(struct streams *s, int cols, int rows, con
 {
 	struct host *h = xcalloc(1, sizeof *h);
 	h->fd = h->pid_fd = -1;
+	h->hurry_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	h->cols = cols;
 	h->rows = rows;
 	h->caller = cJSON_Duplicate(caller, 1);
