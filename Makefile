@@ -108,7 +108,7 @@ $(BUILD)/perry: $(BUILD)/obj/main.o $(foreach m,$(CLI),$(call archive,$(m))) $(B
 # The tiny static helper that goes into every workspace; one file per duty under core/step, plain libc only, and what of
 # core/base needs no more.
 STEP_CC ?= musl-gcc
-STEP_BASE = mem buf fd quote utf8
+STEP_BASE = mem buf fd quote utf8 frame
 STEP_SRC := $(wildcard core/step/*.c) $(STEP_BASE:%=core/base/%.c)
 $(BUILD)/perry-step: $(STEP_SRC) $(wildcard core/step/*.h) $(STEP_BASE:%=core/base/%.h)
 	@mkdir -p $(@D)
