@@ -1,6 +1,7 @@
 /* exec and logs: calls of the engine that collect their output. */
 #include <string.h>
 
+#include "agent/channel/call.h"
 #include "agent/idle_agent.h"
 #include "agent/internal.h"
 #include "agent/operations.h"
@@ -31,18 +32,21 @@ static void kill_exec(struct call *c, const char *container, const char *id)
 		log_warn("agent", "an exec that is over cannot be ended: %s", perry_msg(e));
 }
 
-/* The array is the caller's, the texts are borrowed. */
-static const char **exec_argv(const struct call *c, const char *id)
+/* The array of words is the caller's, the texts are borrowed. */
+static struct step_exec what_to_run(const struct call *c, const char *id, const char **script, const char ***take_words)
 {
 	const cJSON *command = cJSON_GetObjectItemCaseSensitive(c->input, "command");
-	const char *const script[] = { "/bin/sh", "-c", command->valuestring, NULL };
-	cleanup_free const char **words = step_words(command);
-	return step_exec_argv(&(struct step_exec){
+	script[0] = "/bin/sh";
+	script[1] = "-c";
+	script[2] = command->valuestring;
+	script[3] = NULL;
+	*take_words = step_words(command);
+	return (struct step_exec){
 		.id = id,
 		.user = json_str(c->input, "user"),
 		.cwd = call_str(c, "cwd"),
-		.command = cJSON_IsString(command) ? script : words,
-	});
+		.command = cJSON_IsString(command) ? script : *take_words,
+	};
 }
 
 /* One stream as a JSON string: bytes that are no UTF-8 become U+FFFD, a NUL stays one. */
@@ -74,31 +78,49 @@ static void put_result(struct call *c, const struct docker_exec_result *res)
 	buf_addc(out, '}');
 }
 
-static int run(struct call *c, const char *container, const char *id, struct perry_err **err)
+/* Where there is no channel into the workspace. */
+static int run_by_engine(struct call *c, const char *container, const struct channel_call *x,
+			 struct docker_exec_result *res, struct perry_err **err)
 {
-	const char *input = call_str(c, "input");
-	double timeout = json_num_or(c->input, "timeout", 0);
-	cleanup_free const char **argv = exec_argv(c, id);
+	cleanup_free const char **argv = step_exec_argv(&x->exec);
 	const struct docker_exec opts = {
 		.argv = argv,
 		.user = "0",
+		.input = x->input,
+		.input_len = x->input_len,
+		.timeout_ms = x->timeout_ms,
+	};
+	int rc = docker_exec_collect(c->a->docker, container, &opts, x->max, &c->cancel, res, err);
+	if (rc < 0 && ((*err)->code == PERRY_ETIMEOUT || (*err)->code == PERRY_ECANCELLED))
+		kill_exec(c, container, x->exec.id);
+	return rc;
+}
+
+static int run(struct call *c, const char *container, const char *id, struct perry_err **err)
+{
+	const char *input = call_str(c, "input"), *script[4];
+	double timeout = json_num_or(c->input, "timeout", 0);
+	cleanup_free const char **words = NULL;
+	const struct channel_call x = {
+		.exec = what_to_run(c, id, script, &words),
 		.input = input ? input : "",
 		.input_len = input ? strlen(input) : 0,
+		.max = MAX_OUTPUT,
 		.timeout_ms = timeout >= 1e9               ? 1000000000
 			      : timeout > 0 && timeout < 1 ? 1
 							   : (int)timeout,
 	};
 	struct docker_exec_result res = { 0 };
 	cleanup_err struct perry_err *e = NULL;
-	int rc = docker_exec_collect(c->a->docker, container, &opts, MAX_OUTPUT, &c->cancel, &res, &e);
+	int rc = channel_exec_collect(streams_channels(c->a->streams), container, &x, &c->cancel, &res, &e);
+	if (rc > 0)
+		rc = run_by_engine(c, container, &x, &res, &e);
 	if (rc == 0)
 		put_result(c, &res);
 	buf_free(&res.out);
 	buf_free(&res.err);
 	if (rc == 0)
 		return 0;
-	if (e->code == PERRY_ETIMEOUT || e->code == PERRY_ECANCELLED)
-		kill_exec(c, container, id);
 	if (e->code == PERRY_ETIMEOUT && timeout > 0)
 		return perry_fail(err, PERRY_ETIMEOUT, "Command execution timed out after %.15gms", timeout);
 	return perry_move(err, take_ptr(e));

@@ -13,7 +13,6 @@
 #include "agent/stream/host.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "docker/step_argv.h"
 
 enum {
 	MSG_OPEN = 1,
@@ -214,10 +213,7 @@ static int open_forward(struct chan *ch, const cJSON *o, const char *name, struc
 		return -1;
 	if (!port)
 		return perry_fail(err, PERRY_EINPUT, "OPEN: port: which one?");
-	char number[8];
-	snprintf(number, sizeof number, "%d", (int)port);
-	char *argv[] = { (char *)STEP_PATH, (char *)"connect", number, NULL };
-	const struct stream_exec x = { .workspace = name, .kind = "forward", .term = "dumb", .command = argv };
+	const struct stream_exec x = { .workspace = name, .kind = "forward", .port = (int)port };
 	ch->src = stream_exec_new(ch->c->s, &x, ch->c->caller, &sink, ch);
 	return 0;
 }

@@ -14,12 +14,14 @@
 #define STREAM_OPEN    (4 << 20)   /* of an OPEN's: as much of a command as a kernel takes, and its escapes */
 #define STREAM_BACKLOG (1 << 20)   /* of one WebSocket; nothing is read for it beyond */
 
+struct channels;
 struct stream_conn;
 struct stream_source;
 
 struct streams {
 	struct streams_setup setup; /* any thread */
 	struct loop *loop;
+	struct channels *channels; /* into the workspaces */
 	atomic_int terminals;
 	struct strangers strangers;  /* any thread */
 	atomic_bool closed;          /* streams_stop was called: nothing is taken any more */

@@ -5,10 +5,16 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "agent/channel/channel.h"
 #include "agent/stream/conn.h"
 #include "agent/stream/source.h"
 #include "base/clock.h"
 #include "base/mem.h"
+
+struct channels *streams_channels(struct streams *s)
+{
+	return s->channels;
+}
 
 int streams_count(struct streams *s)
 {
@@ -69,6 +75,7 @@ static void on_stop_over(void *owner)
 	struct streams *s = owner;
 	uint64_t one = 1;
 	stream_conns_drop(s);
+	channels_end(s->channels);
 	atomic_store(&s->cancel.set, true);
 	if (write(s->cancel.fd, &one, sizeof one) < 0)
 		abort(); /* an eventfd that holds 0 takes 1 */
@@ -84,7 +91,10 @@ static bool settle(void *ctx, bool stopping)
 		stream_sources_end(s);
 	}
 	stream_conns_flush(s);
-	return !s->conns && !s->sources;
+	bool nothing_left = !s->conns && !s->sources;
+	if (stopping && nothing_left)
+		channels_end(s->channels);
+	return nothing_left;
 }
 
 int streams_open(struct streams **out, const struct streams_setup *setup, struct perry_err **err)
@@ -106,6 +116,7 @@ int streams_open(struct streams **out, const struct streams_setup *setup, struct
 		streams_free(s);
 		return perry_wrap(err, "cannot start the streams");
 	}
+	s->channels = channels_new(s->loop, s->setup.docker);
 	*out = s;
 	return 0;
 }
@@ -122,6 +133,7 @@ void streams_free(struct streams *s)
 {
 	if (!s)
 		return;
+	channels_free(s->channels);
 	loop_free(s->loop);
 	if (s->cancel.fd >= 0)
 		close(s->cancel.fd);

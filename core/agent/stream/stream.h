@@ -8,6 +8,7 @@
 #include "agent/stream/setup.h"
 #include "base/err.h"
 
+struct channels;
 struct streams;
 
 /* Starts the loop. setup is copied. */
@@ -24,6 +25,8 @@ void streams_close_caller(struct streams *s, const char *name);
 /* Closes everything with 1001 "Server shutting down", ends the execs, waits for the threads (at most about 3 s of
  * goodbye). After it the other calls are harmless: sockets are closed, nothing is counted. */
 void streams_stop(struct streams *s);
+/* The channels into the workspaces, on the streams' loop. */
+struct channels *streams_channels(struct streams *s);
 void streams_free(struct streams *s); /* stopped, and nobody calls any more */
 
 #endif

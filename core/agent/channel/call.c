@@ -1,0 +1,215 @@
+#include "agent/channel/call.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "agent/channel/state.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+enum {
+	END_MS = 5000,     /* for the end of what is to end; after that it is left alone */
+	FLAG_LOOK_MS = 50, /* a cancel without a descriptor is looked at so often */
+};
+
+/* Shared by the one who waits and the loop; gone when both are done with it. */
+struct waiting {
+	struct channels *all;
+	char container[65];
+	cJSON *open;
+	struct buf in;                 /* the loop's */
+	struct channel_stream *stream; /* the loop's */
+	size_t max;
+	int fd; /* an eventfd: it has ended */
+
+	pthread_mutex_t lock; /* of what follows */
+	int refs;
+	bool none, ended;
+	struct docker_exec_result res;
+	struct perry_err *err;
+};
+
+static void unref(struct waiting *w)
+{
+	pthread_mutex_lock(&w->lock);
+	int left = --w->refs;
+	pthread_mutex_unlock(&w->lock);
+	if (left)
+		return;
+	cJSON_Delete(w->open);
+	buf_free(&w->in);
+	buf_free(&w->res.out);
+	buf_free(&w->res.err);
+	perry_err_free(w->err);
+	if (w->fd >= 0)
+		close(w->fd);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+/* --- the loop's thread --- */
+
+static void on_room(void *owner)
+{
+	struct waiting *w = owner;
+	while (w->stream && w->in.len) {
+		size_t n = channel_room(w->stream);
+		n = n < w->in.len ? n : w->in.len;
+		if (!n)
+			return;
+		channel_write(w->stream, w->in.data, n);
+		buf_consume(&w->in, n);
+		if (!w->in.len)
+			channel_eof(w->stream);
+	}
+}
+
+static void on_opened(void *owner, const cJSON *details)
+{
+	struct waiting *w = owner;
+	if (!w->in.len)
+		channel_eof(w->stream);
+}
+
+static void on_output(void *owner, int fd, const char *bytes, size_t n)
+{
+	struct waiting *w = owner;
+	pthread_mutex_lock(&w->lock);
+	struct buf *to = fd == 2 ? &w->res.err : &w->res.out;
+	size_t room = w->max > to->len ? w->max - to->len : 0, take = n < room ? n : room;
+	if (take)
+		buf_add(to, bytes, take);
+	w->res.dropped += n - take;
+	pthread_mutex_unlock(&w->lock);
+	channel_took(w->stream, n);
+}
+
+static void over(struct waiting *w, bool none, int code, struct perry_err *take_err)
+{
+	uint64_t one = 1;
+	w->stream = NULL;
+	pthread_mutex_lock(&w->lock);
+	w->ended = true;
+	w->none = none;
+	w->res.exit_code = code;
+	w->err = take_err;
+	pthread_mutex_unlock(&w->lock);
+	if (write(w->fd, &one, sizeof one) < 0)
+		abort(); /* an eventfd that holds 0 takes 1 */
+	unref(w);
+}
+
+static void on_none(void *owner)
+{
+	over(owner, true, 0, NULL);
+}
+
+static void on_ended(void *owner, int code, const struct perry_err *err)
+{
+	over(owner, false, code, err ? perry_err_copy(err) : NULL);
+}
+
+static const struct channel_sink sink = { on_opened, on_output, on_room, on_none, on_ended };
+
+static void begin(void *arg)
+{
+	struct waiting *w = arg;
+	w->stream = channel_open(w->all, w->container, w->open, &sink, w);
+	on_room(w);
+}
+
+static void stop(void *arg)
+{
+	struct waiting *w = arg;
+	if (w->stream)
+		channel_close(w->stream);
+	unref(w);
+}
+
+/* --- the one who waits --- */
+
+static cJSON *opening(const struct step_exec *x)
+{
+	cJSON *o = cJSON_CreateObject(), *command = cJSON_CreateArray();
+	json_set_str(o, "kind", "exec");
+	json_set_str(o, "id", x->id);
+	json_set_str(o, "user", x->user);
+	json_set_str(o, "cwd", x->cwd);
+	for (const char *const *word = x->command; *word; word++)
+		json_push_str(command, *word);
+	json_set(o, "command", command);
+	return o;
+}
+
+static bool is_set(const struct docker_cancel *c)
+{
+	return c && atomic_load(&c->set);
+}
+
+/* Until it has ended (0), the deadline (0: none; PERRY_ETIMEOUT) or the cancel. */
+static int await(const struct waiting *w, int64_t deadline, struct docker_cancel *cancel, struct perry_err **err)
+{
+	for (;;) {
+		int64_t left = deadline ? deadline - clock_mono_ms() : 60000;
+		if (is_set(cancel))
+			return perry_fail(err, PERRY_ECANCELLED, "cancelled");
+		if (left <= 0)
+			return perry_fail(err, PERRY_ETIMEOUT, "the command did not end in time");
+		if (cancel && cancel->fd < 0 && left > FLAG_LOOK_MS)
+			left = FLAG_LOOK_MS;
+		struct pollfd p[2] = { { .fd = w->fd, .events = POLLIN },
+				       { .fd = cancel ? cancel->fd : -1, .events = POLLIN } };
+		if (poll(p, 2, left < 60000 ? (int)left : 60000) > 0 && p[0].revents)
+			return 0;
+	}
+}
+
+static int end_it(struct waiting *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->refs++;
+	pthread_mutex_unlock(&w->lock);
+	if (!loop_post(w->all->loop, stop, w))
+		unref(w);
+	return await(w, clock_mono_ms() + END_MS, NULL, NULL);
+}
+
+int channel_exec_collect(struct channels *all, const char *container, const struct channel_call *call,
+			 struct docker_cancel *cancel, struct docker_exec_result *res, struct perry_err **err)
+{
+	struct waiting *w = xcalloc(1, sizeof *w);
+	int64_t deadline = call->timeout_ms ? clock_mono_ms() + call->timeout_ms : 0;
+	*res = (struct docker_exec_result){ 0 };
+	w->all = all;
+	snprintf(w->container, sizeof w->container, "%s", container);
+	w->open = opening(&call->exec);
+	w->max = call->max;
+	if (call->input_len)
+		buf_add(&w->in, call->input, call->input_len);
+	pthread_mutex_init(&w->lock, NULL);
+	w->refs = 2;
+	w->fd = eventfd(0, EFD_CLOEXEC);
+	if (w->fd < 0 || !loop_post(all->loop, begin, w)) {
+		w->refs = 1;
+		unref(w);
+		return perry_fail(err, PERRY_ECANCELLED, "the agent is ending");
+	}
+	int rc = await(w, deadline, cancel, err);
+	if (rc < 0)
+		end_it(w);
+	pthread_mutex_lock(&w->lock);
+	*res = w->res; /* also after a failure, as far as it came */
+	w->res.out = w->res.err = (struct buf){ 0 };
+	if (rc == 0 && w->none)
+		rc = 1;
+	else if (rc == 0 && w->err)
+		rc = perry_move(err, take_ptr(w->err));
+	pthread_mutex_unlock(&w->lock);
+	unref(w);
+	return rc;
+}
