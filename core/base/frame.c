@@ -69,14 +69,19 @@ void frame_reader_free(struct frame_reader *r)
 	*r = (struct frame_reader){ 0 };
 }
 
+void frame_head(char out[FRAME_HEAD], enum frame_type type, uint32_t stream, size_t n)
+{
+	if (n > (type == FRAME_OPEN ? FRAME_OPEN_MAX : FRAME_MAX))
+		abort();
+	put32(out, (uint32_t)n + FRAME_HEAD - 4);
+	out[4] = (char)type;
+	put32(out + 5, stream);
+}
+
 void frame_write(struct buf *out, enum frame_type type, uint32_t stream, const void *payload, size_t n)
 {
 	char head[FRAME_HEAD];
-	if (n > (type == FRAME_OPEN ? FRAME_OPEN_MAX : FRAME_MAX))
-		abort();
-	put32(head, (uint32_t)n + FRAME_HEAD - 4);
-	head[4] = (char)type;
-	put32(head + 5, stream);
+	frame_head(head, type, stream, n);
 	buf_add(out, head, sizeof head);
 	buf_add(out, payload, n);
 }

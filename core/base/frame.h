@@ -50,6 +50,8 @@ void frame_filled(struct frame_reader *r, size_t n);
 int frame_next(struct frame_reader *r, struct frame *out);
 void frame_reader_free(struct frame_reader *r);
 
+/* What stands before n bytes of payload. */
+void frame_head(char out[FRAME_HEAD], enum frame_type type, uint32_t stream, size_t n);
 /* Appends one. n is within the bounds above. */
 void frame_write(struct buf *out, enum frame_type type, uint32_t stream, const void *payload, size_t n);
 /* Appends the bytes as frames of this type (one of the three streams of bytes), as many as it takes. */

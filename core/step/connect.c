@@ -18,21 +18,41 @@
 
 #define PIECE 65536
 
-static int dial(const struct sockaddr *to, in_port_t port)
+static void add(struct server_address *out, size_t max, size_t *n, const struct sockaddr *from, in_port_t port)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} addr;
-	socklen_t n = to->sa_family == AF_INET ? sizeof addr.v4 : sizeof addr.v6;
-	memcpy(&addr, to, n);
-	if (to->sa_family == AF_INET)
-		addr.v4.sin_port = htons(port);
+	if (*n == max)
+		return;
+	struct server_address *a = &out[(*n)++];
+	a->len = from->sa_family == AF_INET ? sizeof a->addr.v4 : sizeof a->addr.v6;
+	memcpy(&a->addr, from, a->len);
+	if (from->sa_family == AF_INET)
+		a->addr.v4.sin_port = htons(port);
 	else
-		addr.v6.sin6_port = htons(port);
-	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-	if (fd >= 0 && connect(fd, &addr.any, n)) {
+		a->addr.v6.sin6_port = htons(port);
+}
+
+/* The loopback addresses first, then the workspace's own: a server may be bound to that one alone. */
+size_t server_addresses(in_port_t port, struct server_address *out, size_t max)
+{
+	const struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct ifaddrs *all = NULL;
+	size_t n = 0;
+	add(out, max, &n, (const struct sockaddr *)&v4, port);
+	add(out, max, &n, (const struct sockaddr *)&v6, port);
+	if (getifaddrs(&all) == 0)
+		for (struct ifaddrs *i = all; i; i = i->ifa_next)
+			if (i->ifa_addr && (i->ifa_addr->sa_family == AF_INET || i->ifa_addr->sa_family == AF_INET6))
+				add(out, max, &n, i->ifa_addr, port);
+	if (all)
+		freeifaddrs(all);
+	return n;
+}
+
+static int dial(const struct server_address *to)
+{
+	int fd = socket(to->addr.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+	if (fd >= 0 && connect(fd, &to->addr.any, to->len)) {
 		int e = errno;
 		close(fd);
 		errno = e;
@@ -43,19 +63,13 @@ static int dial(const struct sockaddr *to, in_port_t port)
 	return fd;
 }
 
-/* The loopback addresses first, then the workspace's own: a server may be bound to that one alone. */
 int server_dial(in_port_t port)
 {
-	const struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	const struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-	struct ifaddrs *all = NULL;
-	int fd = dial((const struct sockaddr *)&v4, port), refused = errno;
-	if (fd < 0)
-		fd = dial((const struct sockaddr *)&v6, port);
-	if (fd < 0 && getifaddrs(&all) == 0)
-		for (struct ifaddrs *i = all; i && fd < 0; i = i->ifa_next)
-			if (i->ifa_addr && (i->ifa_addr->sa_family == AF_INET || i->ifa_addr->sa_family == AF_INET6))
-				fd = dial(i->ifa_addr, port);
+	struct server_address all[SERVER_ADDRESSES];
+	size_t n = server_addresses(port, all, ARRAY_LEN(all));
+	int fd = dial(&all[0]), refused = errno;
+	for (size_t i = 1; i < n && fd < 0; i++)
+		fd = dial(&all[i]);
 	errno = refused;
 	return fd;
 }

@@ -15,17 +15,6 @@
 
 #include "base/mem.h"
 
-/* The engine made these pipes and terminals as root; the user must be able to open /dev/stdout or its terminal by name.
- */
-static void give_stdio(const struct user *u)
-{
-	for (int fd = 0; fd < 3; fd++) {
-		struct stat st;
-		if (!fstat(fd, &st) && (S_ISFIFO(st.st_mode) || isatty(fd)) && fchown(fd, u->uid, (gid_t)-1))
-			continue; /* somebody else's pipe: leave it */
-	}
-}
-
 static int supervise(pid_t child, const sigset_t *watched)
 {
 	int status;
@@ -45,7 +34,6 @@ static int supervise(pid_t child, const sigset_t *watched)
 static int run_supervised(struct launch *l, const char *record)
 {
 	sigset_t watched;
-	int go[2];
 	/* On a terminal that the engine made for us we are its session's leader: let go of it, so that the child can
 	 * have a session with it. */
 	bool tty = isatty(0), own = tty && getsid(0) == getpid();
@@ -60,35 +48,22 @@ static int run_supervised(struct launch *l, const char *record)
 		signal(SIGHUP, SIG_DFL);
 	}
 	sigprocmask(SIG_BLOCK, &watched, NULL);
-	if (pipe2(go, O_CLOEXEC))
-		die(EXIT_STEP, "pipe: %s", strerror(errno));
 	pid_t pid = fork();
 	if (pid < 0)
 		die(EXIT_STEP, "fork: %s", strerror(errno));
 	if (pid == 0) {
-		char byte;
-		if (!tty || own)
+		if (!tty || own) {
 			setsid();
-		else
+		} else {
 			setpgid(0, 0);
+			signal(SIGTTOU, SIG_IGN);
+			tcsetpgrp(0, getpid());
+		}
 		if (own)
 			ioctl(0, TIOCSCTTY, 0);
-		close(go[1]);
-		if (read(go[0], &byte, 1) != 1) /* only once the record stands: what runs can be ended */
-			_exit(EXIT_STEP);
+		launch_record(record);
 		launch_exec(l);
 	}
-	if (tty && !own) {
-		setpgid(pid, pid);
-		signal(SIGTTOU, SIG_IGN);
-		tcsetpgrp(0, pid);
-	}
-	if (record_write(record, pid)) {
-		kill(pid, SIGKILL);
-		die(EXIT_STEP, "%s: %s", record, strerror(errno));
-	}
-	if (write(go[1], "g", 1) != 1)
-		die(EXIT_STEP, "the command died before it began");
 	/* Only the command holds the streams: who reads them sees their end when it closes them. */
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; fd < 3 && null >= 0; fd++)
@@ -96,33 +71,6 @@ static int run_supervised(struct launch *l, const char *record)
 	int code = supervise(pid, &watched);
 	unlink(record);
 	return code;
-}
-
-static char **login_argv(struct launch *l, char **cmd, const char *shell)
-{
-	const char *base = strrchr(shell, '/') ? strrchr(shell, '/') + 1 : shell;
-	int n = 0;
-	while (cmd[n])
-		n++;
-	char **argv = xmalloc((size_t)(n + 5) * sizeof *argv);
-	if (n == 0) {
-		argv[0] = xasprintf("-%s", base);
-		argv[1] = NULL;
-		l->shell = shell;
-		return argv;
-	}
-	/* A command in a login environment: only shells of the Bourne kind know "$@". */
-	static const char *const bourne[] = { "sh", "bash", "zsh", "dash", "ksh", "ash" };
-	bool known = false;
-	for (size_t i = 0; i < ARRAY_LEN(bourne); i++)
-		known |= !strcmp(base, bourne[i]);
-	l->shell = known ? shell : "/bin/sh";
-	argv[0] = (char *)"-sh";
-	argv[1] = (char *)"-c";
-	argv[2] = (char *)"exec \"$@\"";
-	argv[3] = (char *)"perry";
-	memcpy(argv + 4, cmd, (size_t)(n + 1) * sizeof *argv);
-	return argv;
 }
 
 int cmd_exec(int argc, char **argv)
@@ -137,9 +85,9 @@ int cmd_exec(int argc, char **argv)
 		{ 0 },
 	};
 	struct winsize size = { 0 };
-	const char *id = NULL, *user = WORKSPACE_USER, *shell = NULL;
-	struct launch l = { 0 };
-	bool login = false;
+	const char *id = NULL;
+	struct command c = { .user = WORKSPACE_USER };
+	struct launch l;
 	int o;
 	while ((o = getopt_long(argc, argv, "+", options, NULL)) != -1) {
 		switch (o) {
@@ -147,16 +95,16 @@ int cmd_exec(int argc, char **argv)
 			id = optarg;
 			break;
 		case 'u':
-			user = optarg;
+			c.user = optarg;
 			break;
 		case 'c':
-			l.cwd = optarg;
+			c.cwd = optarg;
 			break;
 		case 'l':
-			login = true;
+			c.login = true;
 			break;
 		case 's':
-			shell = optarg;
+			c.shell = optarg;
 			break;
 		case 'z':
 			sscanf(optarg, "%hux%hu", &size.ws_col, &size.ws_row);
@@ -168,24 +116,16 @@ int cmd_exec(int argc, char **argv)
 	/* The engine sets a terminal's size only once the command runs, which may have asked already. */
 	if (size.ws_col && size.ws_row && isatty(0))
 		ioctl(0, TIOCSWINSZ, &size);
-	l.argv = argv + optind;
+	c.argv = argv + optind;
 	if (!id || !valid_id(id))
 		die(EXIT_USAGE, "exec needs --id, made of letters, digits, . _ and -");
-	if (!login && !l.argv[0])
+	if (!c.login && !c.argv[0])
 		die(EXIT_USAGE, "exec needs a command, or --login");
-	launch_prepare(&l, user);
-	if (login) {
-		const char *real = user_shell(&l.user, &l.env, shell);
-		vars_set(&l.env, "SHELL", real);
-		l.argv = login_argv(&l, l.argv, real);
-	}
-	char *record = xasprintf(EXEC_DIR "/%s", id);
+	launch_command(&l, &c);
+	char *record = launch_record_path(id);
 	struct proc other;
-	if (make_dirs(EXEC_DIR, 0700))
-		die(EXIT_STEP, EXEC_DIR ": %s", strerror(errno));
 	if (!record_read(record, &other))
 		die(EXIT_STEP, "an exec with the id %s is running", id);
-	give_stdio(&l.user);
 	return run_supervised(&l, record);
 }
 

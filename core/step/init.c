@@ -149,6 +149,12 @@ static void sweep_one(void *ctx, const struct proc *p)
 		kill(p->pid, SIGKILL);
 		return;
 	}
+	/* The holder of channels ends with its children; one that an agent begins meanwhile has none. */
+	if (has_name(p->pid, HOLDER_NAME)) {
+		s->left++;
+		kill(p->pid, SIGTERM);
+		return;
+	}
 	if (has_name(p->pid, "runsv"))
 		s->supervisors++;
 	else

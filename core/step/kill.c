@@ -41,9 +41,7 @@ int cmd_kill(int argc, char **argv)
 	char *exec = xasprintf(EXEC_DIR "/%s", argv[optind]), *run = xasprintf(STEPS_DIR "/%s/pid", argv[optind]);
 	if (record_read(exec, &p) && record_read(run, &p))
 		die(EXIT_NO_TARGET, "nothing runs with the id %s", argv[optind]);
-	proc_signal_session(p.pid, sig);
-	if (sig != SIGSTOP && sig != SIGTSTP)
-		proc_signal_session(p.pid, SIGCONT); /* one that is stopped would sleep through it */
+	proc_tell_session(p.pid, sig);
 	if (grace < 0 || gone_within(p.pid, (long long)(grace * 1000), 0))
 		return 0;
 	/* A session that forks while it is being killed needs more than one pass. */

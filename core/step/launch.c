@@ -1,4 +1,4 @@
-/* What exec and run share: a user's environment, and becoming that user in the child. */
+/* What exec, run and the holder share: a user's environment, its login shell, and becoming that user in the child. */
 #include "step/step.h"
 
 #include <errno.h>
@@ -23,6 +23,69 @@ void launch_prepare(struct launch *l, const char *user)
 		die(EXIT_STEP, "%s", problem);
 	/* Who one is does not come from a file. */
 	user_env(&l->user, &l->env);
+}
+
+/* The engine made these pipes and terminals as root; the user must be able to open /dev/stdout or its terminal by name.
+ */
+static void give_stdio(const struct user *u)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		struct stat st;
+		if (!fstat(fd, &st) && (S_ISFIFO(st.st_mode) || isatty(fd)) && fchown(fd, u->uid, (gid_t)-1))
+			continue; /* somebody else's pipe: leave it */
+	}
+}
+
+static char **login_argv(struct launch *l, char **cmd, const char *shell)
+{
+	const char *base = strrchr(shell, '/') ? strrchr(shell, '/') + 1 : shell;
+	int n = 0;
+	while (cmd[n])
+		n++;
+	char **argv = xmalloc((size_t)(n + 5) * sizeof *argv);
+	if (n == 0) {
+		argv[0] = xasprintf("-%s", base);
+		argv[1] = NULL;
+		l->shell = shell;
+		return argv;
+	}
+	/* A command in a login environment: only shells of the Bourne kind know "$@". */
+	static const char *const bourne[] = { "sh", "bash", "zsh", "dash", "ksh", "ash" };
+	bool known = false;
+	for (size_t i = 0; i < ARRAY_LEN(bourne); i++)
+		known |= !strcmp(base, bourne[i]);
+	l->shell = known ? shell : "/bin/sh";
+	argv[0] = (char *)"-sh";
+	argv[1] = (char *)"-c";
+	argv[2] = (char *)"exec \"$@\"";
+	argv[3] = (char *)"perry";
+	memcpy(argv + 4, cmd, (size_t)(n + 1) * sizeof *argv);
+	return argv;
+}
+
+void launch_command(struct launch *l, const struct command *c)
+{
+	*l = (struct launch){ .cwd = c->cwd, .argv = c->argv };
+	launch_prepare(l, c->user);
+	if (c->login) {
+		const char *real = user_shell(&l->user, &l->env, c->shell);
+		vars_set(&l->env, "SHELL", real);
+		l->argv = login_argv(l, c->argv, real);
+	}
+	give_stdio(&l->user);
+}
+
+char *launch_record_path(const char *id)
+{
+	return xasprintf(EXEC_DIR "/%s", id);
+}
+
+void launch_record(const char *path)
+{
+	if (make_dirs(EXEC_DIR, 0700))
+		die(EXIT_STEP, EXEC_DIR ": %s", strerror(errno));
+	if (record_write(path, getpid()))
+		die(EXIT_STEP, "%s: %s", path, strerror(errno));
 }
 
 void signals_restore(void)

@@ -28,6 +28,7 @@ static const struct {
 	{ "connect", cmd_connect, "connect PORT" },
 	{ "ask", cmd_ask, "ask PORT NAME..." },
 	{ "activity", cmd_activity, "activity" },
+	{ "channel", cmd_channel, "channel" },
 };
 #define N_COMMANDS (ARRAY_LEN(commands))
 

@@ -71,6 +71,13 @@ int proc_signal_session(pid_t leader, int sig)
 	return job.count;
 }
 
+void proc_tell_session(pid_t leader, int sig)
+{
+	proc_signal_session(leader, sig);
+	if (sig != SIGSTOP && sig != SIGTSTP)
+		proc_signal_session(leader, SIGCONT); /* one that is stopped would sleep through it */
+}
+
 /* --- what a session reads and writes --- */
 
 struct session_io {

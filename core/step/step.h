@@ -4,6 +4,8 @@
 #define PERRY_STEP_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #define RUN_DIR          "/run/perry"
@@ -14,6 +16,7 @@
 #define UP_FILE          RUN_DIR "/up" /* made by init once the user and its home are there */
 #define EXEC_DIR         RUN_DIR "/exec"
 #define STEPS_DIR        RUN_DIR "/steps"
+#define HOLDER_NAME      "perry-holder" /* of the process: init knows it by that */
 #define WORKSPACE_USER   "workspace"
 #define WORKSPACE_HOME   "/home/workspace"
 #define SERVICES_DIR     "/etc/perry/services"
@@ -37,6 +40,7 @@ int cmd_reach(int argc, char **argv);
 int cmd_no_link_local(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_connect(int argc, char **argv);
+int cmd_channel(int argc, char **argv);
 int cmd_activity(int argc, char **argv);
 int cmd_shell(int argc, char **argv); /* invoked as perry-sh: the login shell of the workspace image */
 
@@ -69,6 +73,8 @@ int proc_read(pid_t pid, struct proc *out); /* 0, or -1 when there is none */
 void proc_each(void (*fn)(void *ctx, const struct proc *p), void *ctx);
 /* Signals (0: only counts) every process of the session or process group led by leader; zombies are no processes. */
 int proc_signal_session(pid_t leader, int sig);
+/* The same with a signal that those who are stopped get as well: it wakes them, unless it is one that stops. */
+void proc_tell_session(pid_t leader, int sig);
 /* Bytes that the processes of the session have read and written so far; of those that have ended, none. */
 unsigned long long proc_session_io(pid_t leader);
 /* The record of a running command: "PID START\n". */
@@ -114,8 +120,19 @@ int apply_bundle(int fd, int wait_ms, int report);
 
 /* connect.c: a connection to what listens on this port, on whichever of our addresses; or -1 with errno. */
 int server_dial(unsigned short port);
+/* The addresses to try for that, in order; at most max of them, at least one. */
+#define SERVER_ADDRESSES 64
+struct server_address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} addr;
+	socklen_t len;
+};
+size_t server_addresses(unsigned short port, struct server_address *out, size_t max);
 
-/* launch.c: what exec and run share. */
+/* launch.c: what exec, run and the holder share. What goes wrong in there ends the process, with the reason. */
 struct launch {
 	struct user user;
 	struct vars env;
@@ -124,6 +141,17 @@ struct launch {
 	char **argv;
 };
 void launch_prepare(struct launch *l, const char *user);
+/* A command as `exec` takes it; without words (and with login) a login shell. */
+struct command {
+	const char *user, *cwd; /* cwd NULL: home */
+	const char *shell;      /* of a login, or NULL: the user's own */
+	bool login;
+	char **argv; /* NULL-terminated */
+};
+void launch_command(struct launch *l, const struct command *c); /* also gives the standard streams to the user */
+char *launch_record_path(const char *id);                       /* caller frees */
+/* In the child, before it runs: only once the record stands may something run, so that it can be ended. */
+void launch_record(const char *path);
 void launch_exec(struct launch *l)
 	__attribute__((noreturn)); /* in the child: drops to the user and runs, or exits 126/127 with the reason */
 void signals_restore(void);        /* default handlers, nothing blocked */
