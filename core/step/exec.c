@@ -149,7 +149,7 @@ int cmd_shell(int argc, char **argv)
 	if (vars_load(&l.env, ENV_FILE, &problem))
 		warn_line("%s", problem);
 	user_env(&l.user, &l.env);
-	const char *shell = user_shell(&l.user, &l.env, NULL), *base = strrchr(shell, '/') + 1;
+	const char *shell = xstrdup(user_shell(&l.user, &l.env, NULL)), *base = strrchr(shell, '/') + 1;
 	vars_set(&l.env, "SHELL", shell);
 	argv[0] = argv[0][0] == '-' ? xasprintf("-%s", base) : (char *)base;
 	exec_program(shell, argv, &l.env);

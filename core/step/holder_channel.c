@@ -16,7 +16,8 @@
 #include "base/quote.h"
 
 #define PIECE        65536
-#define CONTROL_MAX  (1u << 20) /* of output in all: an agent that asks and never reads is not read any more */
+#define PIPE_SIZE    (256 << 10) /* of a channel's output */
+#define CONTROL_MAX  (1u << 20)  /* of output in all: an agent that asks and never reads is not read any more */
 #define GRANT        (FRAME_AHEAD / 4)
 #define MAY_SEND_MAX (1u << 30)
 
@@ -477,6 +478,7 @@ static void begin(struct channel *ch)
 		return;
 	}
 	ch->open = true;
+	fcntl(ch->out.fd, F_SETPIPE_SZ, PIPE_SIZE); /* fewer and larger writes; where it cannot be had it is as it is */
 	buf_addf(&text, "{\"version\":1,\"step\":\"%s\"}", PERRY_VERSION);
 	put(ch, FRAME_OPENED, 0, text.data);
 	buf_free(&text);

@@ -68,7 +68,7 @@ void launch_command(struct launch *l, const struct command *c)
 	*l = (struct launch){ .cwd = c->cwd, .argv = c->argv };
 	launch_prepare(l, c->user);
 	if (c->login) {
-		const char *real = user_shell(&l->user, &l->env, c->shell);
+		const char *real = xstrdup(user_shell(&l->user, &l->env, c->shell)); /* it may stand in the variable */
 		vars_set(&l->env, "SHELL", real);
 		l->argv = login_argv(l, c->argv, real);
 	}
