@@ -31,7 +31,8 @@ agent/http      | ops docker store net base                              | . str
 agent/who       | lua ops policy tailscale store config base             | internal config stream tailnet
 agent/tailnet   | tailscale net base                                     | internal config who/auth
 agent/channel   | docker base                                            | loop
-agent/stream    | docker net base                                        | channel loop who/auth
+agent/screen    | base                                                   |
+agent/stream    | docker net base                                        | channel loop screen who/auth
 agent/watch     | ops docker base                                        | loop jobs
 agent/idle      | base                                                   |
 
