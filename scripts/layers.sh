@@ -33,7 +33,7 @@ agent/tailnet   | tailscale net base                                     | inter
 agent/channel   | docker base                                            | loop
 agent/screen    | base                                                   |
 agent/stream    | docker net base                                        | channel loop screen who/auth
-agent/watch     | ops docker base                                        | loop jobs
+agent/watch     | ops docker base                                        | channel loop jobs
 agent/idle      | base                                                   |
 
 cli             | config net base                                        |

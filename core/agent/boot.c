@@ -288,8 +288,7 @@ static bool close_parts(struct boot *b)
 	begin_the_end();
 	if (a->lua)
 		lua_host_tidy_up(a->lua);
-	if (a->streams)
-		streams_stop(a->streams);
+	streams_agent_close(a);
 	if (a->watchers)
 		watchers_stop(a->watchers);
 	if (a->ops)

@@ -14,6 +14,7 @@ struct decisions;
 struct docker;
 struct fleet;
 struct hub;
+struct hub_sub;
 struct identity;
 struct idle_agent;
 struct jobs;
@@ -44,6 +45,7 @@ struct agent {
 	struct jobs *jobs;
 	struct calls *calls;
 	struct streams *streams;
+	struct hub_sub *session_states; /* of the streams: which workspaces run */
 	struct watchers *watchers;
 	struct idle_agent *idle;
 	struct server *server;

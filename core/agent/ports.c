@@ -5,6 +5,7 @@
 
 #include "agent/internal.h"
 #include "agent/ports_tailnet.h"
+#include "agent/stream/stream.h"
 #include "agent/view.h"
 #include "agent/watch/watchers.h"
 #include "base/mem.h"
@@ -20,6 +21,7 @@ int agent_open_watchers(struct agent *a, struct perry_err **err)
 {
 	const struct watchers_setup setup = {
 		.docker = a->docker,
+		.channels = streams_channels(a->streams),
 		.fleet = a->fleet,
 		.hub = a->hub,
 		.jobs = a->jobs,

@@ -6,8 +6,10 @@
 #include "agent/config.h"
 #include "agent/idle_agent.h"
 #include "agent/internal.h"
+#include "agent/jobs.h"
 #include "agent/names.h"
 #include "agent/operations.h"
+#include "agent/stream/sessions.h"
 #include "agent/stream/stream.h"
 #include "agent/view.h"
 #include "agent/who/auth.h"
@@ -15,6 +17,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ops/fleet.h"
+#include "ops/hub.h"
 #include "store/store.h"
 
 /* What is no name is not looked for: it is said what is wrong with it, as everywhere in the API. */
@@ -106,6 +109,58 @@ static void open_in(void *ctx, const char *workspace, enum stream_use use, int c
 	idle_agent_open_in(a->idle, workspace, use, change);
 }
 
+/* --- sessions --- */
+
+static bool running(void *ctx, const char *workspace, char container[65])
+{
+	struct agent *a = ctx;
+	cleanup_json cJSON *record = NULL;
+	if (fleet_get(a->fleet, workspace, &record, NULL) < 0 || !workspace_is_running(record))
+		return false;
+	snprintf(container, 65, "%s", json_str_or(record, "containerId", ""));
+	return *container;
+}
+
+static void sessions(void *ctx, const char *workspace)
+{
+	struct agent *a = ctx;
+	cJSON *ev = cJSON_CreateObject();
+	json_set_str(ev, "kind", "sessions");
+	json_set_str(ev, "workspace", workspace);
+	json_set(ev, "sessions", sessions_look(a->streams, workspace));
+	hub_publish(a->hub, ev, 0);
+}
+
+static void follow_all(void *arg)
+{
+	struct agent *a = arg;
+	cleanup_json cJSON *records = fleet_list(a->fleet);
+	const cJSON *record;
+	cJSON_ArrayForEach(record, records)
+		sessions_follow(a->streams, json_str_or(record, "name", ""));
+}
+
+/* Under the hub's lock. */
+static void on_event(void *ctx, const cJSON *ev)
+{
+	struct agent *a = ctx;
+	const char *ws = json_str(ev, "workspace"), *kind = json_str_or(ev, "kind", "");
+	if (ws && strcmp(kind, "state") == 0)
+		sessions_follow(a->streams, ws);
+	else if (strcmp(kind, "engine") == 0)
+		jobs_run(a->jobs, follow_all, a);
+}
+
+/* --- life --- */
+
+void streams_agent_close(struct agent *a)
+{
+	if (a->session_states)
+		hub_unsubscribe(take_ptr(a->session_states));
+	if (a->streams)
+		streams_stop(a->streams);
+}
+
 int streams_agent_open(struct agent *a, struct perry_err **err)
 {
 	const struct streams_setup setup = {
@@ -117,7 +172,13 @@ int streams_agent_open(struct agent *a, struct perry_err **err)
 		.host_access = host_access,
 		.used = used,
 		.open = open_in,
+		.running = running,
+		.sessions = sessions,
 		.ctx = a,
 	};
-	return streams_open(&a->streams, &setup, err);
+	if (streams_open(&a->streams, &setup, err) < 0)
+		return -1;
+	a->session_states = hub_subscribe(a->hub, NULL, on_event, a);
+	follow_all(a);
+	return 0;
 }

@@ -55,7 +55,13 @@ static const struct opt exec_opts[] = {
 	{ "no-stdin", 'n', NULL, false, "do not read standard input: the command finds it at its end" },
 	{ "tty", 't', NULL, false, "give the command a terminal, which output and errors then share" }, END,
 };
-static const struct opt shell_opts[] = { { "ssh", 0, NULL, false, "over SSH instead of through the agent" }, END };
+static const struct opt shell_opts[] = {
+	{ "attach", 'a', NULL, false, "look at a session that is there: by its id or name; else the one typed in last" },
+	{ "list", 'l', NULL, false, "the sessions that are there" },
+	{ "title", 't', "NAME", false, "name the new session" },
+	{ "read-only", 'r', NULL, false, "look only: nothing that is typed is passed on" },
+	{ "ssh", 0, NULL, false, "over SSH instead of through the agent" }, JSON, END,
+};
 static const struct opt build_opts[] = {
 	{ "no-cache", 0, NULL, false, "build every layer anew" }, { "variant", 0, "NAME", false, "full (default) or small" }, END,
 };
@@ -123,7 +129,9 @@ const struct command commands[] = {
 	{ "info", NULL, "[NAME]", "about the agent, or all about one workspace", "perry info web", json_opts, 0, 1, cmd_info },
 	{ "logs", NULL, "NAME [-n N] [-f]", "what the workspace's services print", "perry logs web -f", logs_opts, 1, 1, cmd_logs },
 	{ "events", NULL, "[-f] [--since WHEN]", "what happens: operations, steps, states", "perry events -f", events_opts, 0, 0, cmd_events },
-	{ "shell", NULL, "NAME [-- CMD...]", "a terminal in the workspace", "perry shell web", shell_opts, 1, 1, cmd_shell },
+	{ "shell", NULL, "NAME [-a [SESSION] | -l] [-- CMD...]", "a terminal that lives in the workspace: it outlives this one (leave it with Enter ~.)",
+	  "perry shell web", shell_opts, 1, 2, cmd_shell },
+	{ "screen", NULL, "NAME [SESSION]", "the screen of a session, as text", "perry screen web", json_opts, 1, 2, cmd_screen },
 	{ "exec", NULL, "NAME [-n] [-t] -- CMD...", "run a command in the workspace; input, output and exit code are passed on", "perry exec web -- npm test", exec_opts, 1, -1,
 	  cmd_exec },
 	{ "cp", NULL, "SRC DST", "copy files into or out of a workspace (NAME:path); - is a tar on standard input or output", "perry cp notes.txt web:notes.txt", NULL, 2, 2, cmd_cp },

@@ -19,6 +19,7 @@ command_fn cmd_list;
 command_fn cmd_info;
 command_fn cmd_logs;
 command_fn cmd_events;
+command_fn cmd_screen;
 command_fn cmd_shell;
 command_fn cmd_exec;
 command_fn cmd_cp;

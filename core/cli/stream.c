@@ -37,9 +37,10 @@ struct pump {
 	long credit;     /* bytes of input we may still send */
 	size_t consumed; /* bytes of output to grant back */
 	bool opened, in_ended;
-	char last; /* byte of input */
-	bool over; /* the channel is; what is queued goes out yet */
-	bool left; /* nor does that matter any more */
+	char last;                                            /* byte of input */
+	enum { ESCAPE_LINE, ESCAPE_NO, ESCAPE_BEGUN } escape; /* at the beginning of a line; after its ~ */
+	bool over;                                            /* the channel is; what is queued goes out yet */
+	bool left;                                            /* nor does that matter any more */
 	int code;
 	struct queue out[2];
 	unsigned pings;   /* sent */
@@ -247,13 +248,44 @@ static void send_size(struct pump *p)
 	message_json(p, RESIZE, j);
 }
 
+/* Enter ~ . leaves a session as it leaves ssh. What is typed is passed on without what was meant for us. */
+static size_t escape_filter(struct pump *p, char *bytes, size_t n, size_t max)
+{
+	char in[PIECE];
+	size_t k = 0;
+	memcpy(in, bytes, n);
+	for (size_t i = 0; i < n && k + 1 < max; i++) {
+		char c = in[i];
+		if (p->escape == ESCAPE_BEGUN && c == '.') {
+			*p->ends->detached = p->over = p->left = true;
+			message(p, CLOSE, NULL, 0);
+			return 0;
+		}
+		if (p->escape == ESCAPE_LINE && c == '~') {
+			p->escape = ESCAPE_BEGUN;
+			continue;
+		}
+		if (p->escape == ESCAPE_BEGUN && c != '~')
+			bytes[k++] = '~';
+		bytes[k++] = c;
+		p->escape = c == '\r' || c == '\n' ? ESCAPE_LINE : ESCAPE_NO;
+	}
+	return k;
+}
+
 /* Moves one piece of input, when there is credit for it. */
 static void move_input(struct pump *p)
 {
 	char bytes[PIECE];
 	size_t room = p->credit < PIECE ? (size_t)p->credit : PIECE;
+	if (p->ends->detached && room > 1)
+		room--; /* for a ~ that was kept back */
 	ssize_t n = p->ends->fill ? p->ends->fill(p->ends->ctx, bytes, room) : read(p->ends->in_fd, bytes, room);
 	if (n < 0 && !p->ends->fill && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n > 0 && p->ends->detached)
+		n = (ssize_t)escape_filter(p, bytes, (size_t)n, sizeof bytes);
+	if (p->left || (n == 0 && p->escape == ESCAPE_BEGUN))
 		return;
 	if (n > 0) {
 		message(p, STDIN, bytes, (size_t)n);

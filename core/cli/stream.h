@@ -21,6 +21,7 @@ struct stream_ends {
 	bool *got_input; /* set once there was some; or NULL */
 	bool tty;        /* window changes are passed on */
 	bool typed;      /* with tty: the input is no terminal, its end is typed (Ctrl-D) */
+	bool *detached;  /* not NULL: Enter ~ . leaves the session, and sets it; ~ ~ types a ~ */
 	bool command;    /* INT and TERM are for the command; else they end the channel, as HUP always does */
 };
 /* Opens the channel, moves bytes until it is over; *code is the command's exit code, or 128 and the signal that ended

@@ -13,6 +13,8 @@
 #include "base/mem.h"
 
 enum {
+	ANSWER_MAX = 1 << 20,
+	ASK_MS = 15000,
 	END_MS = 5000,     /* for the end of what is to end; after that it is left alone */
 	FLAG_LOOK_MS = 50, /* a cancel without a descriptor is looked at so often */
 };
@@ -25,11 +27,13 @@ struct waiting {
 	struct buf in;                 /* the loop's */
 	struct channel_stream *stream; /* the loop's */
 	size_t max;
+	bool ask, one_line;
 	int fd; /* an eventfd: it has ended */
 
 	pthread_mutex_t lock; /* of what follows */
 	int refs;
 	bool none, ended;
+	cJSON *details;
 	struct docker_exec_result res;
 	struct perry_err *err;
 };
@@ -42,6 +46,7 @@ static void unref(struct waiting *w)
 	if (left)
 		return;
 	cJSON_Delete(w->open);
+	cJSON_Delete(w->details);
 	buf_free(&w->in);
 	buf_free(&w->res.out);
 	buf_free(&w->res.err);
@@ -72,7 +77,10 @@ static void on_room(void *owner)
 static void on_opened(void *owner, const cJSON *details)
 {
 	struct waiting *w = owner;
-	if (!w->in.len)
+	pthread_mutex_lock(&w->lock);
+	w->details = details ? cJSON_Duplicate(details, 1) : NULL;
+	pthread_mutex_unlock(&w->lock);
+	if (!w->in.len && !w->ask)
 		channel_eof(w->stream);
 }
 
@@ -85,8 +93,11 @@ static void on_output(void *owner, int fd, const char *bytes, size_t n)
 	if (take)
 		buf_add(to, bytes, take);
 	w->res.dropped += n - take;
+	bool enough = w->one_line && w->res.out.len && memchr(w->res.out.data, '\n', w->res.out.len);
 	pthread_mutex_unlock(&w->lock);
 	channel_took(w->stream, n);
+	if (enough)
+		channel_close(w->stream);
 }
 
 static void over(struct waiting *w, bool none, int code, struct perry_err *take_err)
@@ -174,32 +185,69 @@ static int end_it(struct waiting *w)
 	pthread_mutex_lock(&w->lock);
 	w->refs++;
 	pthread_mutex_unlock(&w->lock);
-	if (!loop_post(w->all->loop, stop, w))
+	if (!loop_post(w->all->loop, stop, w)) {
 		unref(w);
+		return -1;
+	}
 	return await(w, clock_mono_ms() + END_MS, NULL, NULL);
+}
+
+static struct waiting *waiting_new(struct channels *all, const char *container, cJSON *take_open, size_t max)
+{
+	struct waiting *w = xcalloc(1, sizeof *w);
+	w->all = all;
+	snprintf(w->container, sizeof w->container, "%s", container);
+	w->open = take_open;
+	w->max = max;
+	pthread_mutex_init(&w->lock, NULL);
+	w->refs = 1;
+	w->fd = eventfd(0, EFD_CLOEXEC);
+	return w;
+}
+
+/* Begins it and waits for its end. */
+static int run(struct waiting *w, int timeout_ms, struct docker_cancel *cancel, struct perry_err **err)
+{
+	w->refs = 2;
+	if (w->fd < 0 || !loop_post(w->all->loop, begin, w)) {
+		w->refs = 1;
+		return perry_fail(err, PERRY_ECANCELLED, "the agent is ending");
+	}
+	return await(w, timeout_ms ? clock_mono_ms() + timeout_ms : 0, cancel, err);
+}
+
+int channel_ask(struct channels *all, const char *container, const cJSON *open, bool one_line,
+		struct docker_cancel *cancel, cJSON **details, struct buf *out, struct perry_err **err)
+{
+	struct waiting *w = waiting_new(all, container, cJSON_Duplicate(open, 1), ANSWER_MAX);
+	w->ask = true;
+	w->one_line = one_line;
+	int rc = run(w, ASK_MS, cancel, err);
+	if (rc < 0)
+		end_it(w);
+	pthread_mutex_lock(&w->lock);
+	bool line = one_line && w->res.out.len;
+	if (rc == 0 && w->none)
+		rc = perry_fail(err, PERRY_ESTATE,
+				"This workspace has no sessions; perry restart brings what they need");
+	else if (rc == 0 && w->err && !line)
+		rc = perry_move(err, take_ptr(w->err));
+	if (rc == 0 && details)
+		*details = take_ptr(w->details);
+	if (rc == 0 && out)
+		buf_add(out, buf_str(&w->res.out), w->res.out.len);
+	pthread_mutex_unlock(&w->lock);
+	unref(w);
+	return rc;
 }
 
 int channel_exec_collect(struct channels *all, const char *container, const struct channel_call *call,
 			 struct docker_cancel *cancel, struct docker_exec_result *res, struct perry_err **err)
 {
-	struct waiting *w = xcalloc(1, sizeof *w);
-	int64_t deadline = call->timeout_ms ? clock_mono_ms() + call->timeout_ms : 0;
-	*res = (struct docker_exec_result){ 0 };
-	w->all = all;
-	snprintf(w->container, sizeof w->container, "%s", container);
-	w->open = opening(&call->exec);
-	w->max = call->max;
+	struct waiting *w = waiting_new(all, container, opening(&call->exec), call->max);
 	if (call->input_len)
 		buf_add(&w->in, call->input, call->input_len);
-	pthread_mutex_init(&w->lock, NULL);
-	w->refs = 2;
-	w->fd = eventfd(0, EFD_CLOEXEC);
-	if (w->fd < 0 || !loop_post(all->loop, begin, w)) {
-		w->refs = 1;
-		unref(w);
-		return perry_fail(err, PERRY_ECANCELLED, "the agent is ending");
-	}
-	int rc = await(w, deadline, cancel, err);
+	int rc = run(w, call->timeout_ms, cancel, err);
 	if (rc < 0)
 		end_it(w);
 	pthread_mutex_lock(&w->lock);

@@ -1,6 +1,6 @@
-/* The agent's end of the channels into workspaces (docs/channel.md): one long-lived exec of `perry-step channel` in each
- * container that is asked for, and streams within it. What it says is the workspace's word: bounded here, believed by
- * nobody. Everything belongs to the loop's thread, but for call.h. */
+/* The agent's end of the channels into workspaces (docs/channel.md): one long-lived exec of `perry-step channel` in
+ * each container that is asked for, and streams within it. What it says is the workspace's word: bounded here, believed
+ * by nobody. Everything belongs to the loop's thread, but for call.h. */
 #ifndef PERRY_AGENT_CHANNEL_H
 #define PERRY_AGENT_CHANNEL_H
 #include <stddef.h>
@@ -32,7 +32,7 @@ void channels_free(struct channels *all); /* after channels_end, and the loop ha
 /* Opens a stream, and the channel when there is none. open is the OPEN of docs/channel.md, copied. */
 struct channel_stream *channel_open(struct channels *all, const char *container, const cJSON *open,
 				    const struct channel_sink *sink, void *owner);
-size_t channel_room(const struct channel_stream *st); /* bytes of input that may be written now */
+size_t channel_room(const struct channel_stream *st);                       /* bytes of input that may be written now */
 void channel_write(struct channel_stream *st, const void *bytes, size_t n); /* n <= room */
 void channel_eof(struct channel_stream *st);
 void channel_resize(struct channel_stream *st, int cols, int rows);

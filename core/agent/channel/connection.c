@@ -176,7 +176,9 @@ static void open_thread(void *arg)
 {
 	struct opening *o = arg;
 	const char *argv[] = { STEP_PATH, "channel", NULL };
-	const struct docker_exec x = { .argv = argv, .user = "0:0" };
+	cleanup_free char *life = xasprintf(STEP_LIFE_VAR "=%s", step_life());
+	const char *env[] = { life, NULL };
+	const struct docker_exec x = { .argv = argv, .env = env, .user = "0:0" };
 	docker_exec_open(o->all->docker, o->container, &x, &o->exec, &o->err);
 }
 
@@ -248,7 +250,7 @@ void channels_end(struct channels *all)
 	perry_fail(&err, PERRY_ECANCELLED, "the agent is ending");
 	all->ended = true;
 	for (struct channel *ch = all->list, *next; ch; ch = next) {
-		next = ch->next; /* new ones come before it */
+		next = ch->next;       /* new ones come before it */
 		channel_free(ch, err); /* a thread that opens it finds nobody */
 	}
 }

@@ -121,6 +121,13 @@
 	  "a one-use address that signs a browser in, for two minutes") \
 	P("terminal/ticket", NOW, USE, "TicketInput", "Ticket", terminal_ticket, \
 	  "a one-use ticket for a WebSocket, for thirty seconds") \
+	P("terminals/list", JOB, READ, "NameInput", "Terminals", terminals_list, "the terminals that live in a workspace") \
+	P("terminals/start", JOB, USE, "TerminalStartInput", "TerminalStarted", terminals_start, \
+	  "begins a terminal that lives in the workspace, with a command or the login shell") \
+	P("terminals/end", JOB, USE, "TerminalSessionInput", "Success", terminals_end, "ends one with all that runs in it") \
+	P("terminals/rename", JOB, USE, "TerminalRenameInput", "Success", terminals_rename, "names one") \
+	P("terminals/screen", JOB, USE, "TerminalSessionInput", "TerminalScreen", terminals_screen, \
+	  "its screen, as lines of text") \
 	P("sessions/list", JOB, READ, "SessionsInput", "Sessions", sessions_list, "sessions of coding agents") \
 	P("sessions/get", JOB, READ, "SessionInput", "Any", sessions_get, "one session") \
 	P("sessions/rename", JOB, USE, "SessionRenameInput", "Success", sessions_change, "names a session") \

@@ -199,7 +199,7 @@ void exec_runs(struct exec *e, const struct exec_way *way)
 	if (e->ending)
 		kill_it(e);
 	else if (e->base.owner)
-		e->base.sink->opened(e->base.owner);
+		e->base.sink->opened(e->base.owner, NULL);
 	if (e->want_cols && (e->want_cols != e->cols || e->want_rows != e->rows))
 		way->resize(e);
 	note_use(e);

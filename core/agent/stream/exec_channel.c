@@ -72,15 +72,16 @@ static const struct exec_way way = { way_write, way_close_input, way_resize, way
 static void on_opened(void *owner, const cJSON *details)
 {
 	struct exec *e = owner;
-	if (!e->finished)
+	if (!e->opened)
 		exec_runs(e, &way);
 }
 
 static void on_output(void *owner, int fd, const char *bytes, size_t n)
 {
 	struct exec *e = owner;
-	if (e->opened)
-		exec_output(e, fd, bytes, n);
+	if (!e->opened) /* why it cannot run */
+		exec_runs(e, &way);
+	exec_output(e, fd, bytes, n);
 }
 
 static void on_room(void *owner)

@@ -473,7 +473,7 @@ static void pump(struct feed *f)
 	if (resolved && !f->opened) {
 		f->opened = true;
 		if (!f->ending)
-			f->base.sink->opened(f->base.owner);
+			f->base.sink->opened(f->base.owner, NULL);
 	}
 	if (taken && f->base.owner)
 		f->base.sink->consumed(f->base.owner, taken);

@@ -288,7 +288,7 @@ static void start_done(void *arg)
 	if (h->ending)
 		reap(h);
 	else if (h->base.owner)
-		h->base.sink->opened(h->base.owner);
+		h->base.sink->opened(h->base.owner, NULL);
 	struct winsize size = { .ws_col = (unsigned short)h->cols, .ws_row = (unsigned short)h->rows };
 	ioctl(h->fd, TIOCSWINSZ, &size);
 	flush_input(h);

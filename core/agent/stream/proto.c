@@ -11,6 +11,7 @@
 #include "agent/stream/exec.h"
 #include "agent/stream/feed.h"
 #include "agent/stream/host.h"
+#include "agent/stream/session.h"
 #include "base/json.h"
 #include "base/mem.h"
 
@@ -90,10 +91,20 @@ static void chan_free(struct chan *ch)
 
 /* --- what the source tells --- */
 
-static void on_opened(void *owner)
+static void on_opened(void *owner, const cJSON *details)
 {
 	struct chan *ch = owner;
-	send_message(ch->c, ch->id, MSG_OPENED, "{}", 2);
+	cleanup_free char *text = details ? json_print(details) : xstrdup("{}");
+	send_message(ch->c, ch->id, MSG_OPENED, text, strlen(text));
+}
+
+static void on_resized(void *owner, int cols, int rows)
+{
+	struct chan *ch = owner;
+	cJSON *j = cJSON_CreateObject();
+	json_set_int(j, "cols", cols);
+	json_set_int(j, "rows", rows);
+	send_json(ch->c, ch->id, MSG_RESIZE, j);
 }
 
 static size_t room(void *owner)
@@ -141,7 +152,7 @@ static void on_ended(void *owner, int code, const struct perry_err *err)
 	chan_free(ch);
 }
 
-static const struct stream_sink sink = { on_opened, room, on_output, on_consumed, on_ended };
+static const struct stream_sink sink = { on_opened, room, on_output, on_consumed, on_ended, on_resized };
 
 /* --- OPEN --- */
 
@@ -156,29 +167,29 @@ static bool plain_name(const char *s, size_t max, const char *more)
 	return true;
 }
 
-static int open_exec(struct chan *ch, const cJSON *o, const char *name, struct perry_err **err)
+/* The members that whatever runs has in common, borrowed but for the array of words, which is the caller's. */
+static int read_exec(const cJSON *o, struct stream_exec *x, char ***take_words, struct perry_err **err)
 {
-	struct stream_exec x = { .workspace = name, .kind = "exec", .term = "xterm-256color" };
 	int64_t cols = 80, rows = 24;
-	if (json_get_bool(o, "OPEN", "tty", &x.tty, err) < 0 ||
+	if (json_get_bool(o, "OPEN", "tty", &x->tty, err) < 0 ||
 	    json_get_int(o, "OPEN", "cols", 1, 10000, &cols, err) < 0 ||
 	    json_get_int(o, "OPEN", "rows", 1, 10000, &rows, err) < 0 ||
-	    json_get_str(o, "OPEN", "user", &x.user, err) < 0 || json_get_str(o, "OPEN", "cwd", &x.cwd, err) < 0 ||
-	    json_get_str(o, "OPEN", "term", &x.term, err) < 0)
+	    json_get_str(o, "OPEN", "user", &x->user, err) < 0 || json_get_str(o, "OPEN", "cwd", &x->cwd, err) < 0 ||
+	    json_get_str(o, "OPEN", "term", &x->term, err) < 0)
 		return -1;
-	if (x.user && !plain_name(x.user, 64, "._-"))
+	if (x->user && !plain_name(x->user, 64, "._-"))
 		return perry_fail(err, PERRY_EINPUT, "OPEN: user: not a user name");
-	if (!plain_name(x.term, 64, "._-+"))
+	if (!plain_name(x->term, 64, "._-+"))
 		return perry_fail(err, PERRY_EINPUT, "OPEN: term: not a terminal type");
-	if (x.cwd && !*x.cwd)
-		x.cwd = NULL;
-	x.cols = (int)cols;
-	x.rows = (int)rows;
+	if (x->cwd && !*x->cwd)
+		x->cwd = NULL;
+	x->cols = (int)cols;
+	x->rows = (int)rows;
 	const cJSON *command = json_at(o, "command"), *word;
 	int n = 0;
 	if (command && !cJSON_IsArray(command))
 		return perry_fail(err, PERRY_EINPUT, "OPEN: command: expected array, got %s", json_type_name(command));
-	cleanup_free char **argv = xcalloc((size_t)cJSON_GetArraySize(command) + 1, sizeof *argv);
+	char **argv = *take_words = xcalloc((size_t)cJSON_GetArraySize(command) + 1, sizeof *argv);
 	cJSON_ArrayForEach(word, command) {
 		if (!cJSON_IsString(word))
 			return perry_fail(err, PERRY_EINPUT, "OPEN: command[%d]: expected string, got %s", n,
@@ -187,6 +198,17 @@ static int open_exec(struct chan *ch, const cJSON *o, const char *name, struct p
 	}
 	if (n && !*argv[0])
 		return perry_fail(err, PERRY_EINPUT, "OPEN: command: the program's name is empty");
+	x->command = n ? argv : NULL;
+	return 0;
+}
+
+static int open_exec(struct chan *ch, const cJSON *o, const char *name, struct perry_err **err)
+{
+	struct stream_exec x = { .workspace = name, .kind = "exec", .term = "xterm-256color" };
+	cleanup_free char **words = NULL;
+	if (read_exec(o, &x, &words, err) < 0)
+		return -1;
+	bool n = x.command;
 	if (!n && !x.tty)
 		return perry_fail(err, PERRY_EINPUT, "OPEN: command: which one? (only a terminal can do without)");
 	if (strcmp(name, STREAM_HOST) == 0) {
@@ -194,12 +216,39 @@ static int open_exec(struct chan *ch, const cJSON *o, const char *name, struct p
 			return perry_fail(err, PERRY_EINPUT, "only a terminal can be opened on %s", STREAM_HOST);
 		ch->src = stream_host_new(ch->c->s, x.cols, x.rows, ch->c->caller, &sink, ch);
 	} else {
-		x.command = n ? argv : NULL;
 		ch->src = stream_exec_new(ch->c->s, &x, ch->c->caller, &sink, ch);
 	}
 	ch->tty = x.tty;
 	if (ch->tty)
 		atomic_fetch_add(&ch->c->s->terminals, 1);
+	return 0;
+}
+
+/* A viewer of a session: of a new one, or of one that is there. */
+static int open_session(struct chan *ch, const cJSON *o, const char *name, bool attach, struct perry_err **err)
+{
+	struct stream_exec x = { .workspace = name, .kind = "terminal", .term = "xterm-256color" };
+	struct stream_session v = { .workspace = name };
+	cleanup_free char **words = NULL;
+	if (strcmp(name, STREAM_HOST) == 0)
+		return perry_fail(err, PERRY_EINPUT, "%s has no sessions", STREAM_HOST);
+	if (read_exec(o, &x, &words, err) < 0 || json_get_str(o, "OPEN", "session", &v.session, err) < 0 ||
+	    json_get_str(o, "OPEN", "title", &v.name, err) < 0 ||
+	    json_get_bool(o, "OPEN", "readOnly", &v.read_only, err) < 0)
+		return -1;
+	if (!attach)
+		v.session = NULL;
+	else if (!v.session || !plain_name(v.session, 31, "_-"))
+		return perry_fail(err, PERRY_EINPUT, "OPEN: session: which one?");
+	v.user = x.user;
+	v.cwd = x.cwd;
+	v.term = x.term;
+	v.command = x.command;
+	v.cols = x.cols;
+	v.rows = x.rows;
+	ch->src = stream_session_new(ch->c->s, &v, ch->c->caller, &sink, ch);
+	ch->tty = true;
+	atomic_fetch_add(&ch->c->s->terminals, 1);
 	return 0;
 }
 
@@ -262,7 +311,10 @@ static int open_source(struct chan *ch, const char *bytes, size_t n, struct perr
 		return open_feed(ch, o, kind, name, err);
 	if (kind && strcmp(kind, "forward") == 0)
 		return open_forward(ch, o, name, err);
-	return perry_fail(err, PERRY_EINPUT, "OPEN: kind: exec, logs, look, copy_in, copy_out or forward");
+	if (kind && (strcmp(kind, "session") == 0 || strcmp(kind, "attach") == 0))
+		return open_session(ch, o, name, *kind == 'a', err);
+	return perry_fail(err, PERRY_EINPUT,
+			  "OPEN: kind: exec, session, attach, logs, look, copy_in, copy_out or forward");
 }
 
 static void open_chan(struct stream_conn *c, uint32_t id, const char *bytes, size_t n)

@@ -34,6 +34,10 @@ struct streams_setup {
 	/* Something was opened (change 1) or has ended (-1). The exception: called on the loop's thread, must be quick.
 	 * May be NULL. */
 	void (*open)(void *ctx, const char *workspace, enum stream_use use, int change);
+	/* The engine's id of a workspace's container, if it runs. On the loop's thread, too. May be NULL. */
+	bool (*running)(void *ctx, const char *workspace, char container[65]);
+	/* The sessions of a workspace are others now (sessions_look). On the loop's thread, too. May be NULL. */
+	void (*sessions)(void *ctx, const char *workspace);
 	void *ctx;
 	int max_connections; /* WebSockets at once, 0: 256; beyond, a new one is closed with 1008 */
 	int max_channels;    /* of one connection, 0: 64; beyond, OPEN is answered by ERROR */

@@ -7,11 +7,12 @@
 
 /* The owner's side. ended is the last call; the source is gone after it. */
 struct stream_sink {
-	void (*opened)(void *owner);
+	void (*opened)(void *owner, const cJSON *details);                 /* details: NULL for none */
 	size_t (*room)(void *owner);                                       /* bytes of output that may be given now */
 	void (*output)(void *owner, int fd, const char *bytes, size_t n);  /* n <= room */
 	void (*consumed)(void *owner, size_t n);                           /* bytes of input passed on */
 	void (*ended)(void *owner, int code, const struct perry_err *err); /* err NULL: it ended with code */
+	void (*resized)(void *owner, int cols, int rows); /* of a session, by another viewer; may be NULL */
 };
 struct stream_source {
 	struct streams *s;

@@ -2,6 +2,7 @@
  * their other headers declare. */
 #ifndef PERRY_AGENT_STREAM_STATE_H
 #define PERRY_AGENT_STREAM_STATE_H
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -16,12 +17,17 @@
 
 struct channels;
 struct stream_conn;
+struct followed;
 struct stream_source;
+struct watched;
 
 struct streams {
 	struct streams_setup setup; /* any thread */
 	struct loop *loop;
 	struct channels *channels; /* into the workspaces */
+	struct watched *watched;   /* sessions that somebody looks at */
+	struct followed *followed; /* workspaces whose sessions are known; others look under sessions_lock */
+	pthread_mutex_t sessions_lock;
 	atomic_int terminals;
 	struct strangers strangers;  /* any thread */
 	atomic_bool closed;          /* streams_stop was called: nothing is taken any more */
@@ -33,5 +39,7 @@ struct streams {
 	int nconns;
 	struct stream_source *sources; /* all that run, owned or orphaned */
 };
+
+void sessions_forget_all(struct streams *s); /* sessions.c, at the end */
 
 #endif

@@ -89,6 +89,7 @@ static bool settle(void *ctx, bool stopping)
 		loop_timer_set(s->loop, &s->stop, clock_mono_ms() + s->setup.stop_ms, on_stop_over, s);
 		stream_conns_close(s, 1001, "Server shutting down");
 		stream_sources_end(s);
+		sessions_forget_all(s);
 	}
 	stream_conns_flush(s);
 	bool nothing_left = !s->conns && !s->sources;
@@ -102,6 +103,7 @@ int streams_open(struct streams **out, const struct streams_setup *setup, struct
 	struct streams *s = xcalloc(1, sizeof *s);
 	s->setup = *setup;
 	strangers_init(&s->strangers);
+	pthread_mutex_init(&s->sessions_lock, NULL);
 	if (!s->setup.max_connections)
 		s->setup.max_connections = 256;
 	if (!s->setup.max_channels)
@@ -138,5 +140,6 @@ void streams_free(struct streams *s)
 	if (s->cancel.fd >= 0)
 		close(s->cancel.fd);
 	pthread_mutex_destroy(&s->strangers.lock);
+	pthread_mutex_destroy(&s->sessions_lock);
 	free(s);
 }

@@ -41,7 +41,7 @@ struct check {
 	struct perry_err *err;
 };
 
-static void on_opened(void *owner)
+static void on_opened(void *owner, const cJSON *details)
 {
 }
 
@@ -85,7 +85,7 @@ static void on_ended(void *owner, int code, const struct perry_err *err)
 					  : "Failed to start terminal");
 }
 
-static const struct stream_sink sink = { on_opened, room, on_output, on_consumed, on_ended };
+static const struct stream_sink sink = { on_opened, room, on_output, on_consumed, on_ended, NULL };
 
 /* What a message is: input, unless it says otherwise. */
 enum message { INPUT, A_RESIZE, AN_AUTH };

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/channel/pipe.h"
 #include "agent/jobs.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -23,15 +24,21 @@ enum {
 
 static void close_stream(struct entry *e)
 {
-	if (!e->stream)
-		return;
+	if (e->pipe)
+		pipe_close(take_ptr(e->pipe));
 	loop_watch_drop(&e->watch);
 	loop_timer_stop(&e->rest);
+	e->unread = 0;
 	docker_stream_free(take_ptr(e->stream));
 	buf_free(&e->line);
 	buf_free(&e->out);
 	e->line = e->out = (struct buf){ 0 };
 	free(take_ptr(e->sent));
+}
+
+bool watcher_is_open(const struct entry *e)
+{
+	return e->pipe || e->stream;
 }
 
 void watcher_close(struct entry *e)
@@ -74,13 +81,20 @@ static void lost(struct entry *e, const char *why)
 
 static void update(struct entry *e)
 {
+	if (!e->watch)
+		return;
 	bool resting = loop_timer_is_set(&e->rest);
 	loop_watch_set(e->watch, resting ? 0 : EPOLLIN | (e->out.len ? EPOLLOUT : 0));
 }
 
 static void flush(struct entry *e)
 {
-	while (e->out.len) {
+	if (e->pipe) {
+		pipe_write(e->pipe, e->out.data, e->out.len);
+		buf_free(&e->out);
+		e->out = (struct buf){ 0 };
+	}
+	while (e->stream && e->out.len) {
 		ssize_t n = docker_stream_write(e->stream, e->out.data, e->out.len);
 		if (n <= 0)
 			break; /* one that is gone shows when it is read */
@@ -120,7 +134,11 @@ static int on_bytes(void *ctx, int fd, const char *bytes, size_t n)
 
 static void on_rested(void *owner)
 {
-	update(owner);
+	struct entry *e = owner;
+	if (e->pipe)
+		pipe_took(e->pipe, e->unread);
+	e->unread = 0;
+	update(e);
 }
 
 static void read_some(struct entry *e)
@@ -143,7 +161,44 @@ static void on_event(void *owner, uint32_t events)
 		read_some(e);
 }
 
-/* --- opening --- */
+/* --- over the channel --- */
+
+static void on_output(void *owner, int fd, const char *bytes, size_t n)
+{
+	struct entry *e = owner;
+	e->unread += n;
+	on_bytes(e, fd, bytes, n);
+	if (!loop_timer_is_set(&e->rest))
+		loop_timer_set(e->w->loop, &e->rest, clock_mono_ms() + READ_PAUSE_MS, on_rested, e);
+}
+
+static void on_none(void *owner)
+{
+	struct entry *e = owner;
+	e->pipe = NULL;
+	close_stream(e);
+	e->no_channel = e->open_due = true;
+}
+
+static void on_ended(void *owner, const char *why)
+{
+	struct entry *e = owner;
+	e->pipe = NULL;
+	lost(e, why);
+}
+
+static const struct pipe_sink pipe_sink = { on_output, on_none, on_ended };
+
+static void open_pipe(struct entry *e)
+{
+	cleanup_json cJSON *o = cJSON_CreateObject();
+	json_set_str(o, "kind", "watch");
+	e->open_due = false;
+	e->pipe = pipe_open(e->w->setup.channels, e->container, o, e->w->loop, &pipe_sink, e);
+	e->opened = clock_mono_ms();
+}
+
+/* --- opening by the engine --- */
 
 struct opening {
 	struct watchers *w;
@@ -209,7 +264,7 @@ void watcher_open_at(struct entry *e, int64_t due)
 {
 	e->given_up = false;
 	e->tries = 0;
-	if (e->stream || e->opening)
+	if (watcher_is_open(e) || e->opening)
 		return;
 	e->open_due = false;
 	loop_timer_set(e->w->loop, &e->open, due, on_open, e);
@@ -217,8 +272,10 @@ void watcher_open_at(struct entry *e, int64_t due)
 
 void watcher_settle(struct entry *e)
 {
-	if (e->open_due && !e->given_up && e->w->openings < OPENINGS)
+	if (e->open_due && !e->given_up && !e->no_channel)
+		open_pipe(e);
+	else if (e->open_due && !e->given_up && e->w->openings < OPENINGS)
 		start_opening(e);
-	if (e->stream && e->out.len && !(loop_watch_events(e->watch) & EPOLLOUT))
+	if (e->out.len && (e->pipe || (e->stream && !(loop_watch_events(e->watch) & EPOLLOUT))))
 		flush(e);
 }

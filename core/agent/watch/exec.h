@@ -8,6 +8,7 @@
 
 /* It is to be opened at that moment (mono ms), anew and whatever came of it before. */
 void watcher_open_at(struct entry *e, int64_t due);
+bool watcher_is_open(const struct entry *e);
 void watcher_close(struct entry *e); /* and it is not to be opened */
 /* The end of a round: opens it when that is due and there are not too many under way, and writes what is in out. */
 void watcher_settle(struct entry *e);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/jobs.h"
+#include "agent/watch/exec.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -62,7 +63,7 @@ static cJSON *wanted_forwards(const struct entry *e)
 void watcher_forwards(struct entry *e)
 {
 	cleanup_json cJSON *record = NULL, *command = cJSON_CreateObject();
-	if (!e->stream || !e->heard || fleet_get(e->w->setup.fleet, e->name, &record, NULL) < 0)
+	if (!watcher_is_open(e) || !e->heard || fleet_get(e->w->setup.fleet, e->name, &record, NULL) < 0)
 		return;
 	cJSON *serve = json_obj(command, "serve");
 	const cJSON *web = cJSON_GetObjectItemCaseSensitive(record, "serve");

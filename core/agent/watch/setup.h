@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "docker/docker.h"
 
+struct channels;
 struct fleet;
 struct hub;
 struct jobs;
@@ -12,6 +13,7 @@ struct jobs;
 /* The callbacks run as jobs. All borrowed until watchers_stop, jobs until watchers_free. */
 struct watchers_setup {
 	struct docker *docker;
+	struct channels *channels; /* where there is none in a workspace, an exec of the engine is its ear */
 	struct fleet *fleet;
 	struct hub *hub;
 	struct jobs *jobs;

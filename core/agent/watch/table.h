@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 
+struct channel_pipe;
 struct docker_stream;
 struct watchers;
 
@@ -30,12 +31,15 @@ struct entry {
 	bool opening, deciding, telling; /* a job is to come back to it */
 
 	/* exec.c */
-	struct docker_stream *stream; /* NULL: not open */
+	struct channel_pipe *pipe;    /* over the workspace's channel, or */
+	struct docker_stream *stream; /* an exec of the engine; both NULL: not open */
 	struct loop_watch *watch;     /* of the stream */
 	struct loop_timer open, rest; /* to be opened; read again */
 	struct buf line, said;        /* an unfinished line; the beginning of standard error */
 	struct buf out;               /* commands that are not written yet; anybody here adds to it */
 	bool open_due, skipping, given_up;
+	bool no_channel; /* in this container */
+	size_t unread;   /* bytes of the pipe that are granted after the rest */
 	int tries;
 	int64_t opened; /* mono ms */
 

@@ -54,7 +54,7 @@ static void on_sample_wanted(void *arg)
 {
 	struct note *n = arg;
 	struct entry *e = watch_table_find(&n->w->table, n->name);
-	if (e && e->stream) /* whoever waits gives up in time when it cannot be sent */
+	if (e && watcher_is_open(e)) /* whoever waits gives up in time when it cannot be sent */
 		buf_adds(&e->out, "{\"activity\":true}\n");
 	note_free(n);
 }
@@ -181,6 +181,7 @@ static void look_at(struct watchers *w, const cJSON *record, const char *name)
 		e = watch_table_add(&w->table, w, name);
 	if (strcmp(e->container, container) != 0) {
 		watcher_close(e);
+		e->no_channel = false;
 		snprintf(e->container, sizeof e->container, "%s", container);
 		watch_table_forget(&w->table, e);
 	}

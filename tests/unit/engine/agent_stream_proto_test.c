@@ -194,7 +194,7 @@ static void errors_have_codes(void **state)
 		  "BAD_REQUEST 400 only a terminal can be opened on @host" },
 		{ "{\"kind\":\"exec\",\"name\":\"@host\",\"tty\":true}", "FORBIDDEN 403 Host access is disabled" },
 		{ "{\"kind\":\"what\",\"name\":\"web\"}",
-		  "BAD_REQUEST 400 OPEN: kind: exec, logs, look, copy_in, copy_out or forward" },
+		  "BAD_REQUEST 400 OPEN: kind: exec, session, attach, logs, look, copy_in, copy_out or forward" },
 		{ "{\"kind\":\"forward\",\"name\":\"web\"}", "BAD_REQUEST 400 OPEN: port: which one?" },
 		{ "{\"kind\":\"forward\",\"name\":\"@host\",\"port\":22}", "BAD_REQUEST 400 @host has no forward" },
 		{ "[]", "BAD_REQUEST 400 OPEN: expected object, got array" },
