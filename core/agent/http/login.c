@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/percent.h"
 #include "base/secret.h"
+#include "base/str.h"
 #include "net/server.h"
 
 /* The value of a field in a form's body, as it is where it is malformed; caller frees. */
@@ -48,7 +49,10 @@ static void signed_in(struct agent *a, struct server_req *r, const struct sessio
 	cleanup_free char *location = xasprintf("/#session=%s", s->key);
 	const char *const headers[] = { "Set-Cookie", s->cookie,       "Location", location, "X-Perry-Session",
 					s->key,       "Cache-Control", "no-store", NULL };
-	agent_reply(a, r, 303, "text/plain;charset=utf-8", xstrdup("Signed in"), headers);
+	/* A script follows no redirect by itself: what it asked with shows which one it is. */
+	const char *accept = req_header(r, "Accept");
+	int status = accept && str_eq(accept, "application/json") ? 200 : 303;
+	agent_reply(a, r, status, "text/plain;charset=utf-8", xstrdup("Signed in"), headers);
 }
 
 static void refused(struct agent *a, struct server_req *r, const char *text)
