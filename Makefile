@@ -67,11 +67,16 @@ Q = @
 UNIT ?= pure engine
 vpath %_test.c $(UNIT:%=tests/unit/%)
 # Files that travel in the binary. The table is made anew when a file comes, goes or changes.
-EMBED := core/agent/rpc/schemas.json $(sort $(shell find lua hooks image web -type f ! -name '*_test.lua' ! -path '*/node_modules/*' ! -path '*/test/*' 2>/dev/null))
+EMBED := core/agent/rpc/schemas.json $(sort $(shell find lua hooks image -type f ! -name '*_test.lua'))
 $(BUILD)/gen/embed.list: FORCE
 	@mkdir -p $(@D); printf '%s\n' $(EMBED) > $@.new; cmp -s $@ $@.new && rm $@.new || mv $@.new $@
-$(BUILD)/libembed.a: $(BUILD)/gen/embed.list $(EMBED) scripts/embed.sh
-	@scripts/embed.sh $(EMBED) > $(BUILD)/gen/embed.c
+# The web UI: modules as they are, and of its packages what they offer to browsers; nothing is bundled.
+WEB := $(sort $(shell find web -type f ! -path 'web/node_modules/*'))
+$(BUILD)/web/index.html.gz: $(WEB) scripts/web.sh
+	@scripts/web.sh build
+	@node web/build.mjs $(BUILD)/web
+$(BUILD)/libembed.a: $(BUILD)/gen/embed.list $(EMBED) $(BUILD)/web/index.html.gz scripts/embed.sh
+	@scripts/embed.sh $(EMBED) $$(cd $(BUILD)/web && find * -type f | sort | sed 's,.*,web/&=$(BUILD)/web/&,') > $(BUILD)/gen/embed.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $(BUILD)/gen/embed.o $(BUILD)/gen/embed.c
 	@rm -f $@ && ar rcs $@ $(BUILD)/gen/embed.o
 FORCE:
@@ -97,6 +102,9 @@ test: ## every test that needs neither root nor an engine; under a minute
 test-engine: ## every test that needs an engine
 	@CC="$(CC)" scripts/need.sh $@
 	@BUILD=$(BUILD) scripts/check.sh --as-is unit-engine step engine cli api
+test-web: ## the pages in a real browser; needs an engine
+	@CC="$(CC)" scripts/need.sh $@
+	@BUILD=$(BUILD) scripts/check.sh --as-is web
 
 # The agent: everything. The CLI: the same commands, without what a local call does not need.
 ALL = agent cli lua ops policy docker tailscale store config net base
@@ -148,6 +156,7 @@ lint: ## warnings of clang, shellcheck, luacheck, layers, form of C, commit subj
 	@scripts/docs-config.sh | cmp - docs/config.md
 	@for d in reference recipes; do scripts/docs-hooks.sh $$d | cmp - docs/hooks/$$d.md || exit 1; done
 	@luacheck -q lua hooks examples
+	@scripts/web.sh check && web/node_modules/.bin/tsc -p web
 	@scripts/docs-files.sh
 	@scripts/commits.sh
 
@@ -163,7 +172,7 @@ gdb: ## the same under gdb
 help: ## this list
 	@sed -n 's/^\([a-z][a-z -]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r t d; do printf '  %-18s %s\n' "$$t" "$$d"; done
 
-.PHONY: help run gdb all test test-engine asan ubsan tsan layers lint fmt fmt-check FORCE test-unit $(foreach m,$(MODULES),lib-$(m))
+.PHONY: help run gdb all test test-engine test-web asan ubsan tsan layers lint fmt fmt-check FORCE test-unit $(foreach m,$(MODULES),lib-$(m))
 
 # --- installation, the two commands of the README, tests: the work is done by scripts/ ---
 STRIP ?= strip

@@ -258,6 +258,7 @@ built_ahead=$!
 
 # Another engine of the same API; its tests are skipped where it cannot be had.
 ! wanted engine || [ -n "$as_is" ] || scripts/packages.sh podman >/dev/null 2>&1 || :
+! wanted web || [ -n "$as_is" ] || scripts/packages.sh web >/dev/null 2>&1 || : # a browser
 for d in "${folders[@]+"${folders[@]}"}"; do
 	if [ "$d" = tests/tailnet ] && [ -n "$tailnet_build" ]; then
 		say "programs of the tailnet"

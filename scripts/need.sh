@@ -26,7 +26,7 @@ headers() { # SECTION, HEADER OF A LIBRARY...
 }
 build() {
 	compiler=${CC:-gcc}
-	commands build "${compiler%% *}" make pkg-config musl-gcc
+	commands build "${compiler%% *}" make pkg-config musl-gcc node npm
 	headers build curl/curl.h microhttpd.h wslay/wslay.h cjson/cJSON.h sqlite3.h lua.h seccomp.h archive.h
 }
 unit() {
@@ -65,6 +65,12 @@ test-engine)
 asan | ubsan | tsan)
 	unit
 	case ${UNIT:-engine} in *engine*) engine ;; esac
+	;;
+test-web)
+	unit
+	commands check bats jq python3 curl
+	commands web "${CHROMIUM:-chromium}"
+	engine
 	;;
 test-tailnet*)
 	build

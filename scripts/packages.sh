@@ -6,6 +6,8 @@ wanted=$(
 	for section in "${@:-build}"; do
 		awk -v s="[$section]" '/^#/ || /^$/ { next } /^\[/ { on = $0 == s; found += on; next } on { print }
 			END { if (!found) { print "packages.txt has no section " s > "/dev/stderr"; exit 1 } }' packages.txt || exit 1
+	done | while read -r package command; do
+		[ -n "$command" ] && command -v "$command" >/dev/null 2>&1 || echo "$package"
 	done | sort -u
 )
 [ -n "$wanted" ] || exit 1

@@ -9,13 +9,13 @@
 #include "net/server.h"
 
 #define CSP \
-	"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; font-src " \
-	"'self'; form-action 'self'; " \
-	"base-uri 'none'; frame-ancestors 'none'"
+	"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; " \
+	"font-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; " \
+	"frame-ancestors 'none'"
 
-static const char *const headers[] = {
-	"Content-Security-Policy", CSP, "X-Frame-Options", "DENY", "Referrer-Policy", "no-referrer", NULL,
-};
+#define SAFETY \
+	"Content-Security-Policy", CSP, "X-Frame-Options", "DENY", "Referrer-Policy", "no-referrer", \
+		"X-Content-Type-Options", "nosniff"
 
 static const char page[] =
 	"<!doctype html>\n"
@@ -65,29 +65,56 @@ static const char *type_of(const char *path)
 	return "application/octet-stream";
 }
 
-static void answer(struct agent *a, struct server_req *r, const char *type, const char *data, size_t n)
+/* Does the client take gzip? What is embedded of the user interface is kept so alone. */
+static bool takes_gzip(struct server_req *r)
 {
-	atomic_fetch_add_explicit(&a->answers[2], 1, memory_order_relaxed);
-	reply_static(r, 200, type, data, n, headers);
+	const char *accept = req_header(r, "Accept-Encoding");
+	return accept && strcasestr(accept, "gzip");
+}
+
+static void answer(struct agent *a, struct server_req *r, int status, const char *type, const char *data, size_t n,
+		   const char *const *headers)
+{
+	atomic_fetch_add_explicit(&a->answers[status / 100], 1, memory_order_relaxed);
+	reply_static(r, status, type, data, n, headers);
+}
+
+static void answer_file(struct agent *a, struct server_req *r, const char *path, const struct embedded *f)
+{
+	/* The names of files below /ui/ hold a hash of their content; the page itself is asked for each time. */
+	bool lasts = str_starts(path, "/ui/");
+	const char *const headers[] = { SAFETY,
+					"Content-Encoding",
+					"gzip",
+					"Vary",
+					"Accept-Encoding",
+					"Cache-Control",
+					lasts ? "public, max-age=31536000, immutable" : "no-cache",
+					NULL };
+	answer(a, r, 200, type_of(path), f->data, (size_t)(f->end - f->data), headers);
+}
+
+static const struct embedded *find(const char *path)
+{
+	cleanup_free char *name = xasprintf("web%s.gz", path);
+	return embed_find(name);
 }
 
 bool page_handle(struct agent *a, struct server_req *r)
 {
+	static const char *const plain[] = { SAFETY, NULL };
+	static const char no_gzip[] = "The client must accept gzip.\n";
 	const char *path = req_path(r), *base = strrchr(path, '/');
-	const struct embedded *f = NULL;
-	if (base && strchr(base, '.')) {
-		cleanup_free char *name = xasprintf("web%s", path);
-		f = embed_find(name);
-		if (!f)
-			return false;
-		answer(a, r, type_of(path), f->data, (size_t)(f->end - f->data));
-		return true;
-	}
+	bool is_file = base && strchr(base, '.');
 	/* Every other address is one of the user interface, which looks at it itself. */
-	f = embed_find("web/index.html");
-	if (f)
-		answer(a, r, "text/html;charset=utf-8", f->data, (size_t)(f->end - f->data));
+	const struct embedded *f = find(is_file ? path : "/index.html");
+	if (is_file && !f)
+		return false;
+	if (f && takes_gzip(r))
+		answer_file(a, r, is_file ? path : "/index.html", f);
+	else if (is_file)
+		answer(a, r, 406, "text/plain;charset=utf-8", no_gzip, sizeof no_gzip - 1, plain);
 	else
-		answer(a, r, "text/html;charset=utf-8", page, sizeof page - 1);
+		answer(a, r, 200, "text/html;charset=utf-8", page, sizeof page - 1, plain);
 	return true;
 }

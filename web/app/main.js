@@ -1,0 +1,23 @@
+// The page: which screen, for whom.
+import { render } from "preact";
+import { SignIn } from "../screens/signin/signin.js";
+import { List } from "../screens/list/list.js";
+import { WorkspacePage } from "../screens/workspace/workspace.js";
+import { applyTheme } from "../parts/top.js";
+import { html } from "./html.js";
+import { usePath } from "./router.js";
+import { takeKey } from "./session.js";
+import { connect, useStore } from "./store.js";
+
+function Page() {
+	const { link } = useStore();
+	const [at, name] = usePath();
+	if (link === "signed-out" || link === "refused") return html`<${SignIn} />`;
+	if (at === "w" && name) return html`<${WorkspacePage} key=${name} name=${name} />`;
+	return html`<${List} />`;
+}
+
+takeKey();
+applyTheme();
+connect();
+render(html`<${Page} />`, document.body);

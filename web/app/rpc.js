@@ -1,0 +1,45 @@
+// Calls of the agent's procedures, and what went wrong with one.
+import { sessionHeaders } from "./session.js";
+
+export class RpcError extends Error {
+	/** @param {number} status 0: no answer came @param {string} code @param {string} message @param {any} [data] */
+	constructor(status, code, message, data) {
+		super(message);
+		this.status = status;
+		this.code = code;
+		this.data = data;
+	}
+}
+
+/**
+ * Calls NAMESPACE/PROCEDURE.
+ * @param {string} name
+ * @param {any} [input]
+ * @param {{ async?: boolean }} [how] async: an operation's id at once, not its end
+ * @returns {Promise<any>} its output
+ */
+export async function call(name, input, how = {}) {
+	let answer;
+	try {
+		answer = await fetch(`/rpc/${name}`, {
+			method: "POST",
+			headers: {
+				"Content-Type": "application/json",
+				...sessionHeaders(),
+				...(how.async ? { Prefer: "respond-async" } : {}),
+			},
+			body: JSON.stringify({ json: input ?? {} }),
+		});
+	} catch {
+		throw new RpcError(0, "UNREACHABLE", "The agent does not answer.");
+	}
+	const text = await answer.text();
+	let body;
+	try {
+		body = JSON.parse(text).json;
+	} catch {
+		throw new RpcError(answer.status, answer.status === 401 ? "UNAUTHORIZED" : "UNEXPECTED", text || answer.statusText);
+	}
+	if (!answer.ok) throw new RpcError(answer.status, body?.code ?? "UNEXPECTED", body?.message ?? text, body?.data);
+	return body;
+}

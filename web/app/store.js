@@ -1,0 +1,157 @@
+// What the page knows of the agent: filled by a few calls, kept true by /events, never asked for again by a clock.
+import { useEffect, useState } from "preact/hooks";
+import { follow } from "./events.js";
+import { RpcError, call } from "./rpc.js";
+import { forgetKey } from "./session.js";
+
+/**
+ * @typedef {{ status: "pending" | "running" | "done" | "skipped" | "error", label: string, step: string, message?: string }} Step
+ * @typedef {{ id: string, action: string, workspace: string, state: string, at: number, steps: Step[], percent?: number, error?: string }} Operation
+ * @typedef {{ port: number, process?: string, reach?: string, url?: string, address?: string }} Listener
+ * @typedef {{ name: string, status: string, created: string, lastUsed?: string, repo?: string, branch?: string, error?: string,
+ *   outdated?: boolean, stopReason?: string, ttlEnds?: string, ports: { ssh: number }, listeners?: Listener[],
+ *   tailscale?: { status: string, hostname?: string, dnsName?: string, ip?: string, error?: string, mend?: string } }} Workspace
+ * @typedef {{ link: "connecting" | "live" | "lost" | "signed-out" | "refused", lostAt: number, loaded: boolean, engine: string,
+ *   host: string, version: string, workspaces: Map<string, Workspace>, operations: Map<string, Operation> }} State
+ */
+
+/** @type {State} operations: the newest of each workspace */
+export const state = {
+	link: "connecting",
+	lostAt: 0,
+	loaded: false,
+	engine: "",
+	host: location.hostname,
+	version: "",
+	workspaces: new Map(),
+	operations: new Map(),
+};
+
+/** @type {Set<() => void>} */
+const watchers = new Set();
+let planned = false;
+
+/** Draws once for all that changed in this frame. */
+function changed() {
+	if (planned) return;
+	planned = true;
+	requestAnimationFrame(() => {
+		planned = false;
+		watchers.forEach(watcher => watcher());
+	});
+}
+
+/** Ages grow by themselves; this asks the agent nothing. */
+setInterval(changed, 20000);
+
+/** The state, and a new drawing whenever it changes. */
+export function useStore() {
+	const [, again] = useState(0);
+	useEffect(() => {
+		const watcher = () => again(n => n + 1);
+		watchers.add(watcher);
+		return () => void watchers.delete(watcher);
+	}, []);
+	return state;
+}
+
+async function loadAll() {
+	const [list, info] = await Promise.all([call("workspaces/list"), call("info")]);
+	state.workspaces = new Map(list.map((/** @type {Workspace} */ w) => [w.name, w]));
+	for (const w of list) if (w.startup && !state.operations.has(w.name)) loadSteps(w);
+	state.host = info.hostname;
+	state.version = info.version;
+	state.loaded = true;
+	changed();
+}
+
+/** @param {any} w */
+function loadSteps(w) {
+	if (w.status !== "creating") return;
+	const steps = w.startup.steps.map((/** @type {any} */ s) => ({ ...s, step: s.id ?? s.step }));
+	state.operations.set(w.name, { id: "", action: "start", workspace: w.name, state: "running", at: Date.parse(w.startup.updatedAt), steps });
+}
+
+/** @type {Map<string, boolean>} names that are being asked for; true: once more */
+const asking = new Map();
+
+/** Asks for one workspace anew; changes that come meanwhile ask once more. @param {string} name */
+async function refresh(name) {
+	if (asking.has(name)) return void asking.set(name, true);
+	do {
+		asking.set(name, false);
+		try {
+			state.workspaces.set(name, await call("workspaces/get", { name }));
+		} catch (error) {
+			if (error instanceof RpcError && error.status === 404) state.workspaces.delete(name);
+		}
+	} while (asking.get(name));
+	asking.delete(name);
+	changed();
+}
+
+/** @param {any} data */
+function onOperation(data) {
+	const known = state.operations.get(data.workspace);
+	const same = known?.id === data.operation ? known : undefined;
+	state.operations.set(data.workspace, {
+		id: data.operation,
+		action: data.action,
+		workspace: data.workspace,
+		state: data.state,
+		at: data.at,
+		steps: same?.steps ?? [],
+		error: data.error?.message,
+	});
+	if (data.state !== "running" && data.state !== "queued") refresh(data.workspace);
+}
+
+/** @param {any} data */
+function onStep(data) {
+	const operation = state.operations.get(data.workspace);
+	if (!operation || operation.id !== data.operation) return;
+	const step = { step: data.step, label: data.label, status: data.status, message: data.message };
+	const at = operation.steps.findIndex(s => s.step === data.step);
+	if (at < 0) operation.steps.push(step);
+	else operation.steps[at] = step;
+	operation.percent = undefined;
+}
+
+/** @param {string} kind @param {any} data */
+function onEvent(kind, data) {
+	if (kind === "operation") onOperation(data);
+	else if (kind === "step") onStep(data);
+	else if (kind === "progress") {
+		const operation = state.operations.get(data.workspace);
+		if (operation) operation.percent = data.percent;
+	} else if (kind === "engine") state.engine = data.state;
+	else if (data.workspace && (kind === "state" || kind === "port" || kind === "tailnet")) refresh(data.workspace);
+	changed();
+}
+
+/** Begins to follow the agent; comes back when the sign-in is over. */
+export function connect() {
+	state.link = "connecting";
+	changed();
+	follow("", {
+		opened() {
+			state.link = "live";
+			loadAll().catch(() => {});
+			changed();
+		},
+		event: onEvent,
+		lost(status) {
+			if (status === 401) forgetKey();
+			if (state.link === "live") state.lostAt = Date.now();
+			state.link = status === 401 ? "signed-out" : status === 403 ? "refused" : "lost";
+			changed();
+		},
+	});
+}
+
+/** What a row shows first. @param {Workspace | undefined} w @param {Operation | undefined} op @returns {"you" | "running" | "stopped"} */
+export function group(w, op) {
+	if (op?.state === "failed" || w?.status === "error") return "you";
+	if (op?.state === "running" || w?.status === "running" || w?.status === "creating") return "running";
+	return "stopped";
+}

@@ -1,0 +1,104 @@
+// One workspace in the list.
+import { ago, since } from "../../app/format.js";
+import { html } from "../../app/html.js";
+import { call } from "../../app/rpc.js";
+import { Copy } from "../../parts/copy.js";
+import { Glyph } from "../../parts/glyph.js";
+import { Icon } from "../../parts/icon.js";
+/** @typedef {import("../../app/store.js").Workspace} Workspace */
+/** @typedef {import("../../app/store.js").Operation} Operation */
+
+/** @type {Record<string, string>} */
+const doing = { create: "Starting", start: "Starting", restart: "Restarting", clone: "Copying", stop: "Stopping", delete: "Deleting", sync: "Syncing" };
+
+/** @param {Workspace | undefined} w @param {Operation | undefined} op */
+function glyph(w, op) {
+	if (op?.state === "running") return html`<${Glyph} of="start" says=${doing[op.action] ?? op.action} />`;
+	if (op?.state === "failed" || w?.status === "error") return html`<${Glyph} of="bad" says="failed" />`;
+	if (w?.status === "running")
+		return w.tailscale?.status === "failed"
+			? html`<${Glyph} of="off" says="running, not on the tailnet" />`
+			: html`<${Glyph} of="up" says="running" />`;
+	return html`<${Glyph} of="down" says="stopped" />`;
+}
+
+/** Where it is reached: its name on the tailnet, else by SSH from this machine. @param {{ w: Workspace | undefined }} props */
+function Address({ w }) {
+	const t = w?.tailscale;
+	if (t?.status === "connected" && t.dnsName) {
+		const [name, ...rest] = t.dnsName.split(".");
+		return html`<${Copy} text=${t.dnsName}>${name}<span class="fq">.${rest.join(".")}</span><//>`;
+	}
+	if (t?.status === "connecting") return html`<span class="tiny muted">not on the tailnet yet</span>`;
+	if (w?.status === "running" && w.ports.ssh) {
+		const host = location.hostname === "localhost" ? "127.0.0.1" : location.hostname;
+		return html`<${Copy} text="ssh -p ${w.ports.ssh} workspace@${host}">ssh -p ${w.ports.ssh} …@${host}<//>`;
+	}
+	return html`<span class="tiny muted">${w ? `made ${since(w.created)}` : "never started"}</span>`;
+}
+
+/** @param {{ op: Operation }} props */
+function Progress({ op }) {
+	const now = op.steps.find(s => s.status === "running");
+	const at = op.steps.filter(s => s.status === "done" || s.status === "skipped").length;
+	return html`<div class="l1 cut"><b>${doing[op.action] ?? op.action}:</b> ${now?.label ?? "…"}${op.percent === undefined ? "" : `, ${Math.round(op.percent)} %`}</div>
+		<div class="l2"><div class="steps" role="progressbar" aria-label="${doing[op.action]} ${op.workspace}" aria-valuenow=${at} aria-valuemin="0" aria-valuemax=${Math.max(op.steps.length, 5)}>
+			${[...Array(Math.max(op.steps.length, 5)).keys()].map(i => html`<i class=${i < at ? "done" : op.steps[i]?.status === "running" ? "now" : ""}></i>`)}
+		</div></div>`;
+}
+
+/** @param {{ w: Workspace | undefined, op: Operation | undefined }} props */
+function Words({ w, op }) {
+	if (op?.state === "running") return html`<${Progress} op=${op} />`;
+	if (op?.state === "failed") {
+		const step = op.steps.find(s => s.status === "error");
+		return html`<div class="l1 cut"><b class="bad">${doing[op.action] ?? op.action} failed</b>${step ? ` at “${step.label}”` : ""}</div><div class="l2 cut" title=${op.error}>${op.error}</div>`;
+	}
+	if (w?.status === "error") return html`<div class="l1 cut"><b class="bad">Broken</b></div><div class="l2 cut" title=${w.error}>${w.error}</div>`;
+	if (w?.status !== "running") return html`<div class="l1 cut">${w?.stopReason ? `Stopped: ${w.stopReason}` : "Stopped"}</div>`;
+	if (w.tailscale?.status === "failed")
+		return html`<div class="l1 cut">Running</div><div class="l2 cut warn" title=${w.tailscale.mend}>Not on the tailnet: ${w.tailscale.error}</div>`;
+	if (w.outdated)
+		return html`<div class="l1 cut">Running</div><div class="l2 cut"><span class="tag"><${Icon} name="up" />outdated: a newer image, restart to use it</span></div>`;
+	return html`<div class="l1 cut">Running</div>${w.ttlEnds ? html`<div class="l2 cut">stops in ${ago(Date.now() * 2 - Date.parse(w.ttlEnds))}</div>` : null}`;
+}
+
+/** @param {{ w: Workspace | undefined, op: Operation | undefined, act: (procedure: string, input: any) => void }} props */
+function Buttons({ w, op, act }) {
+	const name = w?.name ?? op?.workspace;
+	if (op?.state === "running") return null;
+	if (op?.state === "failed" || w?.status === "error")
+		return html`<button class="btn tight" onClick=${() => act("workspaces/start", { name })}>Try again<kbd>R</kbd></button>`;
+	if (w?.status === "running")
+		return w.outdated ? html`<button class="btn tight" onClick=${() => act("workspaces/restart", { name })}>Restart</button>` : null;
+	return html`<button class="btn tight" onClick=${() => act("workspaces/start", { name })}>Start<kbd>S</kbd></button>`;
+}
+
+/** @param {{ w: Workspace | undefined }} props */
+function Ports({ w }) {
+	const host = w?.tailscale?.hostname, ports = w?.listeners ?? [];
+	return html`<div class="c-ports">${ports.slice(0, 3).map(port =>
+		host && port.reach !== "inside"
+			? html`<a class="port" href=${port.url ?? `http://${host}:${port.port}`} target="_blank" rel="noopener noreferrer"><b>${port.port}</b>${port.process}</a>`
+			: html`<span class="port inside" title="Stays inside the workspace"><${Icon} name="lock" /><b>${port.port}</b>${port.process}</span>`,
+	)}${ports.length > 3 ? html`<span class="port">+${ports.length - 3}</span>` : null}</div>`;
+}
+
+/** The repository's name, without where it is kept. @param {string} repo */
+const short = repo => repo.replace(/\.git$/, "").split(/[/:]/).filter(Boolean).slice(-2).join("/");
+
+/** @param {{ name: string, w: Workspace | undefined, op: Operation | undefined, selected: boolean, fail: (why: string) => void }} props */
+export function Row({ name, w, op, selected, fail }) {
+	/** @param {string} procedure @param {any} input */
+	const act = (procedure, input) => call(procedure, input, { async: true }).catch(error => fail(`${name}: ${error.message}`));
+	return html`<li class="row ${selected ? "sel" : ""} ${op?.state === "failed" ? "wide" : ""}" aria-current=${selected ? "true" : undefined}>
+		${glyph(w, op)}
+		<div class="c-name"><a class="cut" href="/w/${name}">${name}</a><${Address} w=${w} /></div>
+		<div class="c-say"><div class="words"><${Words} w=${w} op=${op} /></div><div class="btns nowrap"><${Buttons} w=${w} op=${op} act=${act} /></div></div>
+		<${Ports} w=${w} />
+		<div class="c-git">${w?.repo ? html`<div class="br"><${Icon} name="branch" /><span class="cut">${w.branch ?? short(w.repo)}</span></div><div class="cut">${short(w.repo)}</div>` : null}</div>
+		<div class="c-res"></div>
+		<div class="c-age num">${ago(op?.state === "failed" ? op.at : (w?.lastUsed ?? w?.created))}</div>
+		<a class="c-more btn ghost icon" href="/w/${name}" aria-label="More of ${name}"><${Icon} name="more" /></a>
+	</li>`;
+}

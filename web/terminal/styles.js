@@ -1,0 +1,37 @@
+// xterm.js writes <style> elements and style attributes, which our Content-Security-Policy forbids. A document that it takes
+// for its own makes of the ones sheets of the real document, and of the others what scripts may set.
+
+/** An attribute, or for "style" its declarations. @this {HTMLElement} @param {string} name @param {string} value */
+function setAttribute(name, value) {
+	if (name === "style") this.style.cssText = value;
+	else Element.prototype.setAttribute.call(this, name, value);
+}
+
+/** A <style> whose text is the content of a sheet; removing it removes that. */
+function styleElement() {
+	const element = document.createElement("style"), sheet = new CSSStyleSheet();
+	document.adoptedStyleSheets.push(sheet);
+	Object.defineProperty(element, "textContent", { set: text => void sheet.replaceSync(text), get: () => "" });
+	element.remove = () => {
+		document.adoptedStyleSheets = document.adoptedStyleSheets.filter(other => other !== sheet);
+		Element.prototype.remove.call(element);
+	};
+	return element;
+}
+
+/** @param {string} name */
+function createElement(name) {
+	if (name === "style") return styleElement();
+	const element = document.createElement(name);
+	element.setAttribute = setAttribute;
+	return element;
+}
+
+/** The document for xterm.js (documentOverride). @type {Document} */
+export const styleDocument = new Proxy(document, {
+	get(target, key) {
+		if (key === "createElement") return createElement;
+		const value = Reflect.get(target, key, target);
+		return typeof value === "function" ? value.bind(target) : value;
+	},
+});
