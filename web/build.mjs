@@ -38,6 +38,9 @@ function resolveNames(text, from) {
 	});
 }
 
+/** xterm.js gets another document than ours, see there. @param {string} name */
+const ownDocument = name => (name === "@xterm/xterm" ? 'import { styleDocument as document } from "../terminal/styles.js";\n' : "");
+
 /** @param {string} folder */
 function* walk(folder) {
 	for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
@@ -57,7 +60,7 @@ for (const folder of ["app", "parts", "screens", "terminal", "style", "icons"]) 
 }
 for (const [name, path] of Object.entries(packages)) {
 	const text = readFileSync(join(home, "node_modules", path), "utf8").replace(/\/\/# sourceMappingURL=.*$/m, "");
-	files.set(vendorName(name), Buffer.from(resolveNames(text, vendorName(name))));
+	files.set(vendorName(name), Buffer.from(ownDocument(name) + resolveNames(ownDocument(name) ? text.replaceAll("window.document", "document") : text, vendorName(name))));
 }
 files.set("style/xterm.css", readFileSync(join(home, "node_modules/@xterm/xterm/css/xterm.css")));
 

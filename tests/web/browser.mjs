@@ -9,9 +9,9 @@ export const { ORIGIN = "", TOKEN = "", SHOTS = "" } = process.env;
 export const DESK = { width: 1440, height: 900 }, PHONE = { width: 390, height: 844 };
 
 /** Patience: a state is waited for, how long it takes is never what a test is about. */
-const PATIENCE = 30000;
+const PATIENCE = Number(process.env.PATIENCE ?? 30) * 1000;
 
-const bodies = new Map();
+const bodies = new Map(), pages = [];
 export const test = (name, body) => bodies.set(name, body);
 
 /** The agent's API beside the page. */
@@ -44,12 +44,13 @@ export async function until(what, holds) {
  */
 export async function open({ size = DESK, theme = "light", signedIn = true } = {}) {
 	const phone = size === PHONE;
-	const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--host-resolver-rules=MAP *.test 127.0.0.1"] });
+	const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--host-resolver-rules=MAP *.test 127.0.0.1", "--disable-3d-apis"] });
 	const context = await browser.newContext({ viewport: size, colorScheme: theme, hasTouch: phone, isMobile: phone, deviceScaleFactor: phone ? 2 : 1 });
 	context.setDefaultTimeout(PATIENCE);
 	const page = await context.newPage(), faults = [], requests = [];
+	pages.push(page);
 	page.on("pageerror", error => faults.push(`error: ${error.stack ?? error}`));
-	page.on("console", message => /Content.Security.Policy/i.test(message.text()) && faults.push(message.text()));
+	page.on("console", message => /Content.Security.Policy/i.test(message.text()) && faults.push(`${message.text()} ${message.location().url}`));
 	page.on("request", request => {
 		const url = new URL(request.url());
 		requests.push(url);
@@ -96,6 +97,13 @@ export async function lookAll(name, arrange, how = {}) {
 export async function run() {
 	const name = process.argv[2], body = bodies.get(name);
 	if (!body) throw new Error(`no test is called ${name}`);
-	await body();
+	try {
+		await body();
+	} catch (error) {
+		console.log(error);
+		for (const [i, page] of pages.filter(page => !page.isClosed()).entries())
+			await page.screenshot({ path: `${SHOTS}/failed-${name.replaceAll(" ", "-")}-${i}.png` }).catch(() => {});
+		process.exit(1);
+	}
 	process.exit(0); // browsers of a test that has passed
 }

@@ -13,3 +13,9 @@ browse() {
 	env ORIGIN="http://localhost:$PORT" TOKEN="$TOKEN" SHOTS="$BUILD/web-shots" CHROMIUM="$(command -v "${CHROMIUM:-chromium}")" "$@" \
 		timeout -k 5 300 node "${BASH_SOURCE[0]%/*}/$file.mjs" "$name"
 }
+# What a test made, whether it passed or not.
+all_gone() {
+	local names
+	mapfile -t names < <(p list -q)
+	[ ${#names[@]} = 0 ] || p delete -y "${names[@]}" >/dev/null
+}

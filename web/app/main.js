@@ -2,6 +2,7 @@
 import { render } from "preact";
 import { SignIn } from "../screens/signin/signin.js";
 import { List } from "../screens/list/list.js";
+import { PhoneTerminal } from "../screens/workspace/phone.js";
 import { WorkspacePage } from "../screens/workspace/workspace.js";
 import { applyTheme } from "../parts/top.js";
 import { html } from "./html.js";
@@ -11,10 +12,11 @@ import { connect, useStore } from "./store.js";
 
 function Page() {
 	const { link } = useStore();
-	const [at, name] = usePath();
+	const [at, name, part] = usePath();
 	if (link === "signed-out" || link === "refused") return html`<${SignIn} />`;
+	if (at === "w" && name && part === "terminal") return html`<${PhoneTerminal} key=${name} name=${name} />`;
 	if (at === "w" && name) return html`<${WorkspacePage} key=${name} name=${name} />`;
-	return html`<${List} />`;
+	return html`<${List} making=${at === "new"} />`;
 }
 
 takeKey();

@@ -18,6 +18,15 @@ addEventListener("click", event => {
 	go(link.pathname + link.search);
 });
 
+/** @param {string} part */
+function plain(part) {
+	try {
+		return decodeURIComponent(part);
+	} catch {
+		return part;
+	}
+}
+
 /** The parts of the address: /w/web/logs -> ["w", "web", "logs"]. */
 export function usePath() {
 	const [, again] = useState(0);
@@ -26,5 +35,5 @@ export function usePath() {
 		listeners.add(listener);
 		return () => void listeners.delete(listener);
 	}, []);
-	return location.pathname.split("/").filter(Boolean).map(decodeURIComponent);
+	return location.pathname.split("/").filter(Boolean).map(plain);
 }

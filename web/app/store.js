@@ -7,12 +7,12 @@ import { forgetKey } from "./session.js";
 /**
  * @typedef {{ status: "pending" | "running" | "done" | "skipped" | "error", label: string, step: string, message?: string }} Step
  * @typedef {{ id: string, action: string, workspace: string, state: string, at: number, steps: Step[], percent?: number, error?: string }} Operation
- * @typedef {{ port: number, process?: string, reach?: string, url?: string, address?: string }} Listener
+ * @typedef {{ port: number, process?: string, reachable?: boolean, url?: string, address?: string }} Listener
  * @typedef {{ name: string, status: string, created: string, lastUsed?: string, repo?: string, branch?: string, error?: string,
- *   outdated?: boolean, stopReason?: string, ttlEnds?: string, ports: { ssh: number }, listeners?: Listener[],
+ *   outdated?: boolean, containerId?: string, limits?: { cpus?: number, memory?: number, pids?: number }, stopReason?: string, ttlEnds?: string, ports: { ssh: number }, listeners?: Listener[],
  *   tailscale?: { status: string, hostname?: string, dnsName?: string, ip?: string, error?: string, mend?: string } }} Workspace
  * @typedef {{ link: "connecting" | "live" | "lost" | "signed-out" | "refused", lostAt: number, loaded: boolean, engine: string,
- *   host: string, version: string, workspaces: Map<string, Workspace>, operations: Map<string, Operation> }} State
+ *   host: string, version: string, limits: any, signIn: string, workspaces: Map<string, Workspace>, operations: Map<string, Operation> }} State
  */
 
 /** @type {State} operations: the newest of each workspace */
@@ -23,6 +23,8 @@ export const state = {
 	engine: "",
 	host: location.hostname,
 	version: "",
+	limits: undefined,
+	signIn: "",
 	workspaces: new Map(),
 	operations: new Map(),
 };
@@ -56,20 +58,41 @@ export function useStore() {
 }
 
 async function loadAll() {
-	const [list, info] = await Promise.all([call("workspaces/list"), call("info")]);
+	const [list, info, operations] = await Promise.all([call("workspaces/list"), call("info"), call("operations/list", {}).catch(() => [])]);
 	state.workspaces = new Map(list.map((/** @type {Workspace} */ w) => [w.name, w]));
-	for (const w of list) if (w.startup && !state.operations.has(w.name)) loadSteps(w);
 	state.host = info.hostname;
 	state.version = info.version;
+	state.limits = info.limits;
+	for (const [name, op] of state.operations) if (op.state === "running") state.operations.delete(name); // it may have ended while we were away
+	for (const o of operations) loadOperation(o);
 	state.loaded = true;
 	changed();
+	// The list says nothing of ports; what runs is asked for once, four at a time.
+	const up = list.filter((/** @type {Workspace} */ w) => w.status === "running").map((/** @type {Workspace} */ w) => w.name);
+	const ask = async () => {
+		for (let name; (name = up.shift()); ) await refresh(name);
+	};
+	for (let i = 0; i < 4; i++) ask();
 }
 
-/** @param {any} w */
-function loadSteps(w) {
-	if (w.status !== "creating") return;
-	const steps = w.startup.steps.map((/** @type {any} */ s) => ({ ...s, step: s.id ?? s.step }));
-	state.operations.set(w.name, { id: "", action: "start", workspace: w.name, state: "running", at: Date.parse(w.startup.updatedAt), steps });
+/** One that ran before we came. @param {any} o */
+function loadOperation(o) {
+	if (!o.workspace || (o.state !== "running" && o.state !== "queued")) return;
+	const steps = (o.steps ?? []).map((/** @type {any} */ s) => ({ ...s, step: s.id ?? s.step }));
+	state.operations.set(o.workspace, { id: o.id, action: o.kind, workspace: o.workspace, state: "running", at: o.started, steps });
+}
+
+/** @type {Map<string, any>} what workspaces were made of from here, to try it again */
+const inputs = new Map();
+/** @param {string} name @param {any} input of workspaces/create */
+export const remember = (name, input) => void inputs.set(name, input);
+/** @param {string} name */
+export const remembered = name => inputs.get(name);
+
+/** A failure that was read. @param {string} name */
+export function dismiss(name) {
+	state.operations.delete(name);
+	changed();
 }
 
 /** @type {Map<string, boolean>} names that are being asked for; true: once more */
@@ -151,7 +174,7 @@ export function connect() {
 
 /** What a row shows first. @param {Workspace | undefined} w @param {Operation | undefined} op @returns {"you" | "running" | "stopped"} */
 export function group(w, op) {
-	if (op?.state === "failed" || w?.status === "error") return "you";
+	if (op?.state === "failed" || w?.error) return "you";
 	if (op?.state === "running" || w?.status === "running" || w?.status === "creating") return "running";
 	return "stopped";
 }

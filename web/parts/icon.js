@@ -13,6 +13,7 @@ const paths = {
 	up: html`<path d="M8 13V3.5M4 7.2 8 3.2l4 4" />`,
 	check: html`<path d="m3.5 8.5 3 3 6-7" />`,
 	close: html`<path d="m4 4 8 8M12 4l-8 8" />`,
+	chev: html`<path d="m6 3 5 5-5 5" />`,
 	back: html`<path d="M10 3 5 8l5 5" />`,
 	list: html`<path d="M5.5 4h8M5.5 8h8M5.5 12h8" /><circle cx="2.5" cy="4" r=".5" /><circle cx="2.5" cy="8" r=".5" /><circle cx="2.5" cy="12" r=".5" />`,
 	terminal: html`<rect x="2" y="3" width="12" height="10" rx="2" /><path d="m4.8 6.4 1.8 1.7-1.8 1.7M8.5 10h2.6" />`,

@@ -38,3 +38,10 @@ export function Top({ at = [] }) {
 		<a class="btn ghost icon desk" href="/settings" aria-label="Settings"><${Icon} name="settings" /></a>
 	</header>`;
 }
+
+/** What a thumb reaches on the phone. @param {{ at: "list" | "settings" }} props */
+export const Tabs = ({ at }) => html`<nav class="tabbar" aria-label="Main">
+	<a href="/" aria-current=${at === "list" ? "page" : undefined}><${Icon} name="list" />Workspaces</a>
+	<a class="new" href="/new" aria-label="New workspace"><${Icon} name="plus" /></a>
+	<a href="/settings" aria-current=${at === "settings" ? "page" : undefined}><${Icon} name="settings" />Settings</a>
+</nav>`;

@@ -1,5 +1,5 @@
-// xterm.js writes <style> elements and style attributes, which our Content-Security-Policy forbids. A document that it takes
-// for its own makes of the ones sheets of the real document, and of the others what scripts may set.
+// xterm.js writes <style> elements and style attributes, which our Content-Security-Policy forbids. In its module (build.mjs)
+// `document` is this one, and so is its documentOverride; it makes of the ones sheets of the real document, and of the others what scripts may set.
 
 /** An attribute, or for "style" its declarations. @this {HTMLElement} @param {string} name @param {string} value */
 function setAttribute(name, value) {
@@ -7,9 +7,9 @@ function setAttribute(name, value) {
 	else Element.prototype.setAttribute.call(this, name, value);
 }
 
-/** A <style> whose text is the content of a sheet; removing it removes that. */
+/** What xterm.js takes for a <style>: its text is the content of a sheet, and removing it removes that. */
 function styleElement() {
-	const element = document.createElement("style"), sheet = new CSSStyleSheet();
+	const element = document.createElement("template"), sheet = new CSSStyleSheet();
 	document.adoptedStyleSheets.push(sheet);
 	Object.defineProperty(element, "textContent", { set: text => void sheet.replaceSync(text), get: () => "" });
 	element.remove = () => {
@@ -27,7 +27,7 @@ function createElement(name) {
 	return element;
 }
 
-/** The document for xterm.js (documentOverride). @type {Document} */
+/** @type {Document} */
 export const styleDocument = new Proxy(document, {
 	get(target, key) {
 		if (key === "createElement") return createElement;

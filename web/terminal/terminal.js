@@ -1,12 +1,14 @@
-// A terminal in the page: xterm.js over the agent's WebSocket, which comes again by itself.
+// A terminal in the page: xterm.js over a transport.
 import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
 import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { Terminal } from "@xterm/xterm";
-import { call } from "../app/rpc.js";
+import { copyText } from "../parts/copy.js";
 import { openable } from "./links.js";
 import { styleDocument } from "./styles.js";
+import { swipes } from "./touch.js";
+import { shell } from "./transport.js";
 
 /** Colours of the style sheet: the terminal is dark in both themes, as the programs in it expect. */
 function theme() {
@@ -18,83 +20,105 @@ function theme() {
 	};
 }
 
+/** Drawing on the graphics card where there is one. @param {Terminal} terminal */
+async function draw(terminal) {
+	if (!document.createElement("canvas").getContext("webgl2")) return;
+	try {
+		const { WebglAddon } = await import("@xterm/addon-webgl");
+		const addon = new WebglAddon();
+		addon.onContextLoss(() => addon.dispose());
+		terminal.loadAddon(addon);
+	} catch {
+		// xterm.js goes on drawing with elements.
+	}
+}
+
+/** Keys of the page's own, which no program in a terminal gets. @param {Terminal} terminal @param {() => void} search */
+function ownKeys(terminal, search) {
+	terminal.attachCustomKeyEventHandler(event => {
+		const chord = event.ctrlKey && event.shiftKey && !event.altKey, key = event.key.toLowerCase();
+		if (chord && key === "c" && terminal.hasSelection()) {
+			if (event.type === "keydown") copyText(terminal.getSelection());
+		} else if (chord && key === "f") {
+			if (event.type === "keydown") search();
+		} else return !(chord && key === "v"); // the browser pastes
+		event.preventDefault();
+		return false;
+	});
+}
+
 /**
  * Shows a workspace's terminal in an element.
  * @param {HTMLElement} place
- * @param {{ name: string, host: string, said: (text: string) => void, size: (cols: number, rows: number) => void }} how
- * host: the workspace's own name, under which what it serves on localhost is opened; said: what the connection does
- * @returns {{ dispose: () => void, focus: () => void, find: (text: string) => void }}
+ * @param {{ name: string, host: string, said: (text: string) => void, size: (cols: number, rows: number) => void, titled?: (text: string) => void, search?: () => void }} how
+ * host: the workspace's own name, under which what it serves on localhost is opened; said: what the connection does;
+ * titled: what the program calls itself; search: somebody wants to
  */
-export function openTerminal(place, { name, host, said, size }) {
+export function openTerminal(place, { name, host, said, size, titled, search }) {
 	const terminal = new Terminal({
 		allowProposedApi: true, documentOverride: styleDocument, cursorBlink: true, fontFamily: getComputedStyle(place).fontFamily, fontSize: 13, lineHeight: 1.25,
 		scrollback: 10000, theme: theme(), macOptionIsMeta: true,
 	});
-	const fit = new FitAddon(), search = new SearchAddon();
+	const fit = new FitAddon(), searching = new SearchAddon(), bytes = new TextEncoder();
 	terminal.loadAddon(fit);
-	terminal.loadAddon(search);
+	terminal.loadAddon(searching);
 	terminal.loadAddon(new Unicode11Addon());
 	terminal.unicode.activeVersion = "11";
 	terminal.loadAddon(new WebLinksAddon((_, link) => {
 		const url = openable(link, host);
 		if (url) window.open(url, "_blank", "noopener,noreferrer");
+		else said(`${link} is inside the workspace: perry proxy ${name} PORT brings it to your machine`);
 	}));
 	terminal.open(place);
-	/** @type {WebSocket | undefined} */
-	let socket;
-	let over = false, tries = 0, /** @type {any} */ timer;
-	const send = (/** @type {string} */ text) => socket?.readyState === WebSocket.OPEN && socket.send(text);
-	const resize = () => {
+	draw(terminal);
+	let control = false, /** @type {(on: boolean) => void} */ armed = () => {};
+	const connection = shell(name, {
+		size: () => ({ cols: terminal.cols, rows: terminal.rows }),
+		output: data => terminal.write(data),
+		state: (state, why) => {
+			if (state === "again") setTimeout(said, 4000, "");
+			if (state === "ended") terminal.options.cursorBlink = false;
+			said({ open: "", again: "Reconnected", lost: why ? `No connection: ${why} It is tried again` : "No connection. It is tried again", ended: why || "Ended" }[state]);
+		},
+	});
+	const input = (/** @type {string} */ text) => connection.input(bytes.encode(text));
+	terminal.onData(text => {
+		// Ctrl of the key row holds for one key.
+		if (control && text.length === 1) {
+			control = false;
+			armed(false);
+			text = String.fromCharCode(text.toUpperCase().charCodeAt(0) & 31);
+		}
+		input(text);
+	});
+	terminal.onBinary(text => connection.input(Uint8Array.from(text, c => c.charCodeAt(0))));
+	terminal.onTitleChange(text => titled?.(text.slice(0, 200)));
+	ownKeys(terminal, () => search?.());
+	const observer = new ResizeObserver(() => {
 		fit.fit();
 		size(terminal.cols, terminal.rows);
-		send(JSON.stringify({ type: "resize", cols: terminal.cols, rows: terminal.rows }));
-	};
-	const bytes = new TextEncoder();
-	terminal.onData(text => socket?.readyState === WebSocket.OPEN && socket.send(bytes.encode(text)));
-
-	async function connect() {
-		try {
-			const { ticket } = await call("terminal/ticket", { name });
-			if (over) return;
-			const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-			socket = new WebSocket(`${scheme}//${location.host}/rpc/terminal/${name}?ticket=${ticket}`);
-			socket.binaryType = "arraybuffer";
-			socket.onopen = () => {
-				said(tries ? "Reconnected" : "");
-				tries = 0;
-				resize();
-			};
-			socket.onmessage = event => terminal.write(typeof event.data === "string" ? event.data : new Uint8Array(event.data));
-			socket.onclose = again;
-		} catch {
-			again();
-		}
-	}
-	function again() {
-		if (over) return;
-		said("No connection; it is tried again");
-		timer = setTimeout(connect, Math.min(10000, 500 * 2 ** tries++));
-	}
-	const back = () => {
-		if (over || document.visibilityState === "hidden" || !socket || socket.readyState <= WebSocket.OPEN) return;
-		clearTimeout(timer);
-		connect();
-	};
-	addEventListener("online", back);
-	document.addEventListener("visibilitychange", back);
-	const observer = new ResizeObserver(resize);
+		connection.resize();
+	});
 	observer.observe(place);
-	connect();
+	const unswipe = swipes(place, terminal, input);
 	return {
 		focus: () => terminal.focus(),
-		find: text => void search.findNext(text),
+		/** @param {string} text @param {boolean} [back] */
+		find: (text, back) => (back ? searching.findPrevious(text) : searching.findNext(text)),
+		/** As if it were typed. @param {string} text */
+		type: text => terminal.input(text),
+		/** As if it were pasted. @param {string} text */
+		paste: text => terminal.paste(text),
+		/** The next key is one with Ctrl. @param {(on: boolean) => void} shown told when that is over */
+		control(shown) {
+			armed = shown;
+			control = !control;
+			shown(control);
+		},
 		dispose() {
-			over = true;
-			clearTimeout(timer);
 			observer.disconnect();
-			removeEventListener("online", back);
-			document.removeEventListener("visibilitychange", back);
-			socket?.close();
+			unswipe();
+			connection.close();
 			terminal.dispose();
 		},
 	};

@@ -5,8 +5,9 @@ import { html } from "../../app/html.js";
 import { go } from "../../app/router.js";
 import { group, useStore } from "../../app/store.js";
 import { Icon, Mark } from "../../parts/icon.js";
-import { Top } from "../../parts/top.js";
-import { Row } from "./row.js";
+import { Tabs, Top } from "../../parts/top.js";
+import { New } from "../new/new.js";
+import { Row, actions, perform } from "./row.js";
 
 const groups = /** @type {const} */ ([["you", "Needs you"], ["running", "Running"], ["stopped", "Stopped"]]);
 
@@ -26,7 +27,8 @@ function Empty() {
 	</div>`;
 }
 
-export function List() {
+/** @param {{ making?: boolean }} props making: the dialog of a new one stands before it */
+export function List({ making }) {
 	const { workspaces, operations, link, lostAt, loaded, host } = useStore();
 	const [show, setShow] = useState("all"), [filter, setFilter] = useState(""), [at, setAt] = useState(0), [problem, fail] = useState("");
 	const names = new Set([...workspaces.keys(), ...[...operations].filter(([, op]) => op.state === "failed" || op.state === "running").map(([name]) => name)]);
@@ -43,13 +45,27 @@ export function List() {
 	useEffect(() => {
 		document.title = counts.you ? `(${counts.you}) Perry` : "Perry";
 	});
+	const move = (/** @type {number} */ by) => {
+		const next = Math.max(0, Math.min(at + by, flat.length - 1));
+		setAt(next);
+		document.getElementById(`row-${flat[next]?.name}`)?.scrollIntoView({ block: "nearest" });
+	};
 	useEffect(() => {
 		/** @param {KeyboardEvent} event */
 		const key = event => {
-			if (event.target instanceof HTMLInputElement || event.ctrlKey || event.metaKey || event.altKey) return;
-			if (event.key === "j") setAt(n => Math.min(n + 1, flat.length - 1));
-			else if (event.key === "k") setAt(n => Math.max(n - 1, 0));
-			else if (event.key === "Enter" && event.target === document.body && flat[at]) go(`/w/${flat[at].name}`);
+			const filtering = event.target instanceof HTMLInputElement && event.target.id === "filter";
+			if (filtering && event.key === "Escape") {
+				setFilter("");
+				event.target instanceof HTMLInputElement && event.target.blur();
+			}
+			if (making || event.ctrlKey || event.metaKey || event.altKey) return;
+			const row = flat[at], typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement;
+			const action = row && !typing && link === "live" && actions(row.name, row.w, row.op).find(({ key }) => key === event.key);
+			if (event.key === "ArrowDown" || (event.key === "j" && !typing)) move(1);
+			else if (event.key === "ArrowUp" || (event.key === "k" && !typing)) move(-1);
+			else if (event.key === "Enter" && (event.target === document.body || filtering) && row) go(`/w/${row.name}`);
+			else if (typing) return;
+			else if (action) perform(row.name, action.procedure, action.input, fail);
 			else if (event.key === "n") go("/new");
 			else if (event.key === "/") {
 				event.preventDefault();
@@ -80,5 +96,7 @@ export function List() {
 		</section>`)}
 		${loaded && rows.length && !flat.length ? html`<p class="muted">Nothing here is called “${filter}”.</p>` : null}`}
 	</main>
-	<footer class="keys" aria-label="Keys"><span><kbd>J</kbd><kbd>K</kbd>move</span><span><kbd>↵</kbd>open</span><span><kbd>N</kbd>new</span><span><kbd>/</kbd>filter</span></footer>`;
+	<footer class="keys" aria-label="Keys"><span><kbd>J</kbd><kbd>K</kbd>move</span><span><kbd>↵</kbd>open</span><span><kbd>S</kbd>start or stop</span><span><kbd>R</kbd>try again</span><span><kbd>N</kbd>new</span><span><kbd>/</kbd>filter</span></footer>
+	<${Tabs} at="list" />
+	${making ? html`<${New} />` : null}`;
 }

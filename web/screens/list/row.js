@@ -2,6 +2,7 @@
 import { ago, since } from "../../app/format.js";
 import { html } from "../../app/html.js";
 import { call } from "../../app/rpc.js";
+import { dismiss, remembered } from "../../app/store.js";
 import { Copy } from "../../parts/copy.js";
 import { Glyph } from "../../parts/glyph.js";
 import { Icon } from "../../parts/icon.js";
@@ -9,12 +10,15 @@ import { Icon } from "../../parts/icon.js";
 /** @typedef {import("../../app/store.js").Operation} Operation */
 
 /** @type {Record<string, string>} */
-const doing = { create: "Starting", start: "Starting", restart: "Restarting", clone: "Copying", stop: "Stopping", delete: "Deleting", sync: "Syncing" };
+export const doing = { create: "Starting", start: "Starting", restart: "Restarting", clone: "Copying", stop: "Stopping", delete: "Deleting", sync: "Syncing" };
+
+/** @param {Workspace | undefined} w */
+const broken = w => w?.status === "error" || (w?.status === "running" && Boolean(w.error));
 
 /** @param {Workspace | undefined} w @param {Operation | undefined} op */
 function glyph(w, op) {
 	if (op?.state === "running") return html`<${Glyph} of="start" says=${doing[op.action] ?? op.action} />`;
-	if (op?.state === "failed" || w?.status === "error") return html`<${Glyph} of="bad" says="failed" />`;
+	if (op?.state === "failed" || broken(w)) return html`<${Glyph} of="bad" says="failed" />`;
 	if (w?.status === "running")
 		return w.tailscale?.status === "failed"
 			? html`<${Glyph} of="off" says="running, not on the tailnet" />`
@@ -54,7 +58,7 @@ function Words({ w, op }) {
 		const step = op.steps.find(s => s.status === "error");
 		return html`<div class="l1 cut"><b class="bad">${doing[op.action] ?? op.action} failed</b>${step ? ` at “${step.label}”` : ""}</div><div class="l2 cut" title=${op.error}>${op.error}</div>`;
 	}
-	if (w?.status === "error") return html`<div class="l1 cut"><b class="bad">Broken</b></div><div class="l2 cut" title=${w.error}>${w.error}</div>`;
+	if (broken(w)) return html`<div class="l1 cut"><b class="bad">${w?.status === "error" ? "Broken" : "Running, its start failed"}</b></div><div class="l2 cut" title=${w?.error}>${w?.error}</div>`;
 	if (w?.status !== "running") return html`<div class="l1 cut">${w?.stopReason ? `Stopped: ${w.stopReason}` : "Stopped"}</div>`;
 	if (w.tailscale?.status === "failed")
 		return html`<div class="l1 cut">Running</div><div class="l2 cut warn" title=${w.tailscale.mend}>Not on the tailnet: ${w.tailscale.error}</div>`;
@@ -63,25 +67,45 @@ function Words({ w, op }) {
 	return html`<div class="l1 cut">Running</div>${w.ttlEnds ? html`<div class="l2 cut">stops in ${ago(Date.now() * 2 - Date.parse(w.ttlEnds))}</div>` : null}`;
 }
 
-/** @param {{ w: Workspace | undefined, op: Operation | undefined, act: (procedure: string, input: any) => void }} props */
-function Buttons({ w, op, act }) {
-	const name = w?.name ?? op?.workspace;
-	if (op?.state === "running") return null;
-	if (op?.state === "failed" || w?.status === "error")
-		return html`<button class="btn tight" onClick=${() => act("workspaces/start", { name })}>Try again<kbd>R</kbd></button>`;
-	if (w?.status === "running")
-		return w.outdated ? html`<button class="btn tight" onClick=${() => act("workspaces/restart", { name })}>Restart</button>` : null;
-	return html`<button class="btn tight" onClick=${() => act("workspaces/start", { name })}>Start<kbd>S</kbd></button>`;
+/**
+ * What a row offers: a key, a word, and what it calls.
+ * @param {string} name @param {Workspace | undefined} w @param {Operation | undefined} op
+ * @returns {{ key: string, label: string, procedure: string, input: any }[]}
+ */
+export function actions(name, w, op) {
+	if (op?.state === "running") return [];
+	if (op?.state === "failed" && ["stop", "delete"].includes(op.action)) return [{ key: "r", label: "Try again", procedure: `workspaces/${op.action}`, input: { name } }];
+	if (op?.state === "failed" || broken(w)) {
+		const made = remembered(name);
+		if (!w) return made ? [{ key: "r", label: "Try again", procedure: "workspaces/create", input: made }] : [];
+		return [{ key: "r", label: "Try again", procedure: w.status === "running" ? "workspaces/restart" : "workspaces/start", input: { name } }];
+	}
+	if (w?.status === "running") {
+		const stop = { key: "s", label: "Stop", procedure: "workspaces/stop", input: { name } };
+		return w.outdated ? [{ key: "r", label: "Restart", procedure: "workspaces/restart", input: { name } }, stop] : [stop];
+	}
+	return w ? [{ key: "s", label: "Start", procedure: "workspaces/start", input: { name } }] : [];
+}
+
+/** @param {{ name: string, w: Workspace | undefined, op: Operation | undefined, act: (procedure: string, input: any) => void }} props */
+function Buttons({ name, w, op, act }) {
+	return html`${op?.state === "failed" ? html`<button class="btn tight ghost" onClick=${() => dismiss(name)}>Dismiss</button>` : null}
+		${actions(name, w, op).map(({ key, label, procedure, input }) => html`<button class="btn tight ${label === "Stop" ? "later" : ""}" onClick=${() => act(procedure, input)}>${label}<kbd>${key.toUpperCase()}</kbd></button>`)}`;
 }
 
 /** @param {{ w: Workspace | undefined }} props */
 function Ports({ w }) {
-	const host = w?.tailscale?.hostname, ports = w?.listeners ?? [];
+	const ports = w?.listeners ?? [];
 	return html`<div class="c-ports">${ports.slice(0, 3).map(port =>
-		host && port.reach !== "inside"
-			? html`<a class="port" href=${port.url ?? `http://${host}:${port.port}`} target="_blank" rel="noopener noreferrer"><b>${port.port}</b>${port.process}</a>`
-			: html`<span class="port inside" title="Stays inside the workspace"><${Icon} name="lock" /><b>${port.port}</b>${port.process}</span>`,
+		port.url
+			? html`<a class="port" href=${port.url} target="_blank" rel="noopener noreferrer"><b>${port.port}</b>${port.process}</a>`
+			: html`<span class="port inside" title="Inside the workspace: perry proxy ${w?.name} ${port.port}"><${Icon} name="lock" /><b>${port.port}</b>${port.process}</span>`,
 	)}${ports.length > 3 ? html`<span class="port">+${ports.length - 3}</span>` : null}</div>`;
+}
+
+/** @param {string} name @param {string} procedure @param {any} input @param {(why: string) => void} fail */
+export function perform(name, procedure, input, fail) {
+	call(procedure, input, { async: true }).catch(error => fail(`${name}: ${error.message}`));
 }
 
 /** The repository's name, without where it is kept. @param {string} repo */
@@ -89,12 +113,11 @@ const short = repo => repo.replace(/\.git$/, "").split(/[/:]/).filter(Boolean).s
 
 /** @param {{ name: string, w: Workspace | undefined, op: Operation | undefined, selected: boolean, fail: (why: string) => void }} props */
 export function Row({ name, w, op, selected, fail }) {
-	/** @param {string} procedure @param {any} input */
-	const act = (procedure, input) => call(procedure, input, { async: true }).catch(error => fail(`${name}: ${error.message}`));
-	return html`<li class="row ${selected ? "sel" : ""} ${op?.state === "failed" ? "wide" : ""}" aria-current=${selected ? "true" : undefined}>
+	const act = (/** @type {string} */ procedure, /** @type {any} */ input) => perform(name, procedure, input, fail);
+	return html`<li id="row-${name}" class="row ${selected ? "sel" : ""} ${op?.state === "failed" || broken(w) ? "wide" : ""}" aria-current=${selected ? "true" : undefined}>
 		${glyph(w, op)}
 		<div class="c-name"><a class="cut" href="/w/${name}">${name}</a><${Address} w=${w} /></div>
-		<div class="c-say"><div class="words"><${Words} w=${w} op=${op} /></div><div class="btns nowrap"><${Buttons} w=${w} op=${op} act=${act} /></div></div>
+		<div class="c-say"><div class="words"><${Words} w=${w} op=${op} /></div><div class="btns nowrap"><${Buttons} name=${name} w=${w} op=${op} act=${act} /></div></div>
 		<${Ports} w=${w} />
 		<div class="c-git">${w?.repo ? html`<div class="br"><${Icon} name="branch" /><span class="cut">${w.branch ?? short(w.repo)}</span></div><div class="cut">${short(w.repo)}</div>` : null}</div>
 		<div class="c-res"></div>

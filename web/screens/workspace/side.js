@@ -1,17 +1,21 @@
 // Beside the terminal: ports, repository, tailnet, why it is as it is, danger.
 import { useEffect, useState } from "preact/hooks";
+import { bytes } from "../../app/format.js";
 import { html } from "../../app/html.js";
 import { call } from "../../app/rpc.js";
 import { Copy } from "../../parts/copy.js";
 import { Icon } from "../../parts/icon.js";
 /** @typedef {import("../../app/store.js").Workspace} Workspace */
 
+/** @param {string} url */
+const shown = url => url.replace(/^https?:\/\//, "").replace(/\/$/, "");
+
 /** @param {{ w: Workspace }} props */
 function Ports({ w }) {
-	const host = w.tailscale?.hostname, ports = w.listeners ?? [];
+	const ports = w.listeners ?? [];
 	return html`<section class="pan"><h2>Ports</h2><ul>${ports.map(p => html`<li class="pr"><span class="mono num">${p.port}</span><span class="cut">${p.process}</span>
-		${host && p.reach !== "inside" ? html`<a class="u" href=${p.url ?? `http://${host}:${p.port}`} target="_blank" rel="noopener noreferrer">${host}:${p.port}<${Icon} name="out" /></a>` : html`<span class="tiny muted">inside only</span>`}</li>`)}</ul>
-		${ports.length ? null : html`<p class="tiny muted">Nothing listens yet.</p>`}</section>`;
+		${p.url ? html`<a class="u" href=${p.url} target="_blank" rel="noopener noreferrer">${shown(p.url)}<${Icon} name="out" /></a>` : html`<${Copy} show text="perry proxy ${w.name} ${p.port}">perry proxy ${w.name} ${p.port}<//>`}</li>`)}</ul>
+		${ports.length ? null : html`<p class="tiny muted">${w.status === "running" ? "Nothing listens yet." : "It does not run."}</p>`}</section>`;
 }
 
 /** @param {{ w: Workspace }} props */
@@ -24,24 +28,38 @@ function Tailnet({ w }) {
 			html`<dt>${k}</dt><dd><${Copy} show text=${v}>${v}<//></dd><dd></dd>`)}</dl></section>`;
 }
 
-/** A value of the plan in few words. @param {any} value */
-const short = value => (typeof value === "object" ? JSON.stringify(value) : String(value));
+/** @param {{ w: Workspace }} props */
+const Limits = ({ w }) => (w.limits ? html`<section class="pan"><h2>Limits</h2><dl class="kv">${[["CPUs", w.limits.cpus], ["Memory", w.limits.memory && bytes(w.limits.memory)], ["Processes", w.limits.pids]].filter(([, v]) => v).map(([k, v]) =>
+	html`<dt>${k}</dt><dd class="num">${v}</dd><dd></dd>`)}</dl></section>` : null);
 
-/** @param {{ name: string }} props */
-function Why({ name }) {
+/** What a built-in file left empty tells nobody anything. @param {any} f */
+const dull = f => f.value === false || f.value === null || f.value === "" || (typeof f.value === "object" && !Object.keys(f.value).length);
+
+/** A value of the plan in few words. @param {any} value @param {string} field */
+function short(value, field) {
+	if (typeof value === "number" && field.endsWith("memory")) return bytes(value);
+	if (Array.isArray(value)) return value.map(v => (typeof v === "object" ? (v?.target ?? JSON.stringify(v)) : String(v))).join(", ");
+	return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/** The plan in force, and who decided what. @param {{ w: Workspace }} props */
+function Why({ w }) {
+	const { name } = w, [all, setAll] = useState(false);
 	const [fields, setFields] = useState(/** @type {any[]} */ ([]));
 	useEffect(() => {
 		call("explain", { name }).then(answer => setFields(Array.isArray(answer.fields) ? answer.fields : []), () => {});
-	}, [name]);
-	return html`<section class="pan"><h2>Why</h2><ul class="why">${fields.slice(0, 8).map(f =>
-		html`<li><span class="f cut" title=${f.field}>${f.field}</span><span class="cut" title=${short(f.value)}>${short(f.value)}</span><span class="w">${f.layer} <span class="mono">${String(f.file ?? "").split("/").pop()}${f.line ? `:${f.line}` : ""}</span></span></li>`)}</ul></section>`;
+	}, [name, w.containerId]);
+	const telling = fields.filter(f => all || !dull(f));
+	return html`<section class="pan"><h2>Why${fields.length > telling.length || all ? html`<button type="button" class="end link" onClick=${() => setAll(!all)}>${all ? "Fewer" : `All ${fields.length} decisions`}</button>` : null}</h2><ul class="why">${telling.map(f =>
+		html`<li><span class="f cut" title=${f.field}>${all ? f.field : f.field.split(".").pop()}</span><span class="cut" title=${short(f.value, f.field)}>${short(f.value, f.field)}</span><span class="w">${f.layer} <span class="mono">${String(f.file ?? "").split("/").pop()}${f.line ? `:${f.line}` : ""}</span></span></li>`)}</ul></section>`;
 }
 
-/** @param {{ w: Workspace, remove: () => void }} props */
-export const Side = ({ w, remove }) => html`<aside class="side" aria-label="About ${w.name}">
+/** @param {{ w: Workspace, remove: () => void, act: (procedure: string, input: any) => void }} props */
+export const Side = ({ w, remove, act }) => html`<aside class="side" aria-label="About ${w.name}">
 	<${Ports} w=${w} />
 	${w.repo ? html`<section class="pan"><h2>Git</h2><dl class="kv"><dt>From</dt><dd class="mono small cut" title=${w.repo}>${w.repo}</dd><dd></dd>${w.branch ? html`<dt>Branch</dt><dd class="mono small">${w.branch}</dd><dd></dd>` : null}</dl></section>` : null}
 	<${Tailnet} w=${w} />
-	<${Why} name=${w.name} />
-	<section class="pan"><h2>Danger zone</h2><div class="btns"><button class="btn tight danger-quiet" onClick=${remove}><${Icon} name="trash" />Delete ${w.name}…</button></div></section>
+	<${Limits} w=${w} />
+	<${Why} w=${w} />
+	<section class="pan"><h2>Danger zone</h2><div class="btns"><button class="btn tight" onClick=${() => act("workspaces/restart", { name: w.name, recreate: true })}>Recreate</button><button class="btn tight danger-quiet" onClick=${remove}><${Icon} name="trash" />Delete ${w.name}…</button></div><p class="tiny muted">Recreate makes the container anew by today’s plan. The home stays.</p></section>
 </aside>`;

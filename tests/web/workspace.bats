@@ -1,0 +1,27 @@
+#!/usr/bin/env bats
+# A workspace's page and its terminal in a browser.
+load helper
+
+setup_file() { engine_setup; }
+teardown_file() { engine_teardown; }
+setup() { need_browser && engine_use; }
+teardown() { all_gone; }
+
+@test "a terminal: typed, sized, pasted into, searched, and what it shows is text" { browse workspace terminal; }
+@test "links in a terminal lead to the workspace, never to the reader's machine" { browse workspace links; }
+@test "a log that follows" { browse workspace logs; }
+@test "a phone has the keys that it lacks" { browse workspace phone; }
+@test "the page in both sizes and themes" { browse workspace looks; }
+
+@test "an agent that was killed: the page says so, and its terminal is there at once when it is back" {
+	local code=0
+	mkfifo "$BATS_TEST_TMPDIR/go"
+	browse workspace "agent away" AGENT_PID="$PID" <>"$BATS_TEST_TMPDIR/go" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	local browser=$!
+	eventually 60 grep -q AWAY "$BATS_TEST_TMPDIR/out"
+	agent_again
+	echo >"$BATS_TEST_TMPDIR/go"
+	wait $browser || code=$?
+	cat "$BATS_TEST_TMPDIR/out"
+	[ $code = 0 ]
+}
