@@ -82,10 +82,17 @@ const preload = [...imports("app/main.js")].map(name => `<link rel="modulepreloa
 // The folder is named before the files are written, so no file may name it: they find each other by relative paths.
 files.set("index.html", Buffer.from(page.replaceAll("@BASE@", base).replace("<!-- preload -->", preload)));
 
+// What a browser looks for at the root of the origin.
+const roots = ["index.html", "sw.js", "offline.html", "manifest.webmanifest", "icon-180.png", "icon-192.png", "icon-512.png"];
+for (const name of roots.slice(1)) {
+	files.set(name, readFileSync(join(home, name.endsWith(".png") ? `icons/${name}` : name)));
+	files.delete(`icons/${name}`);
+}
+
 rmSync(out, { recursive: true, force: true });
 let bytes = 0;
 for (const [name, content] of files) {
-	const path = join(out, name === "index.html" ? name : join(base, name)) + ".gz";
+	const path = join(out, roots.includes(name) ? name : join(base, name)) + ".gz";
 	const packed = gzipSync(content, { level: 9 });
 	bytes += packed.length;
 	mkdirSync(dirname(path), { recursive: true });

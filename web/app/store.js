@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { follow } from "./events.js";
 import { RpcError, call } from "./rpc.js";
-import { forgetKey } from "./session.js";
+import { forgetKey, sessionHeaders } from "./session.js";
 
 /**
  * @typedef {{ status: "pending" | "running" | "done" | "skipped" | "error", label: string, step: string, message?: string }} Step
@@ -170,6 +170,14 @@ export function connect() {
 			changed();
 		},
 	});
+}
+
+/** Ends this browser's session. */
+export async function signOut() {
+	await fetch("/logout", { method: "POST", redirect: "manual", headers: sessionHeaders() }).catch(() => {});
+	forgetKey();
+	state.link = "signed-out";
+	changed();
 }
 
 /** What a row shows first. @param {Workspace | undefined} w @param {Operation | undefined} op @returns {"you" | "running" | "stopped"} */

@@ -10,6 +10,7 @@ const shapes = {
 	down: html`<circle cx="8" cy="8" r="4.2" fill="none" stroke="currentColor" stroke-width="1.5" />`,
 };
 
-/** @param {{ of: keyof typeof shapes, says: string }} props says: what stands for it where it is not seen; "": the words beside it do */
+/** @typedef {keyof typeof shapes} Shape */
+/** @param {{ of: Shape, says: string }} props says: what stands for it where it is not seen; "": the words beside it do */
 export const Glyph = ({ of, says }) =>
 	html`<svg class="g g-${of}" viewBox="0 0 16 16" role=${says ? "img" : undefined} aria-label=${says || undefined} aria-hidden=${says ? undefined : "true"}>${shapes[of]}</svg>`;

@@ -22,7 +22,7 @@ function Empty() {
 	return html`<div class="empty"><${Mark} />
 		<h1>No workspaces yet</h1>
 		<p>A workspace is a container of its own, with a home that stays, an address on your tailnet and SSH.</p>
-		<a class="btn primary" href="/new"><${Icon} name="plus" />New workspace</a>
+		<div class="btns"><a class="btn primary" href="/new"><${Icon} name="plus" />New workspace</a>${localStorage.getItem("perry.setup") ? null : html`<a class="btn" href="/setup">Set Perry up</a>`}</div>
 		<div class="or">or</div><code class="cmd">perry start web</code>
 	</div>`;
 }

@@ -15,6 +15,6 @@ function Sign({ status }) {
 /** @param {{ op: Operation, title: string, children?: any }} props children: what to do about it */
 export const Steps = ({ op, title, children }) => html`<div class="progress" role="status"><h2>${title}</h2>
 	<ol>${op.steps.map(s => html`<li key=${s.step} class=${s.status}><${Sign} status=${s.status} /><span><span class="t">${s.label}</span>${s.status === "running" && op.percent !== undefined ? html` <span class="num muted">${Math.round(op.percent)} %</span>` : null}
-		${s.message ? html`<span class="d">${s.message}</span>` : null}</span></li>`)}</ol>
-	${op.error ? html`<p class="err">${op.error}</p>` : null}
+		${s.message ? html`<span class="d ${s.status === "error" ? "err" : ""}">${s.message}</span>` : null}</span></li>`)}</ol>
+	${op.error && !op.steps.some(s => s.message === op.error) ? html`<p class="err">${op.error}</p>` : null}
 	<div class="btns">${children}</div></div>`;

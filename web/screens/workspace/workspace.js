@@ -36,7 +36,7 @@ function Main({ name, w, op, act, loaded }) {
 	const again = actions(name, w, op).map(({ label, procedure, input }) => html`<button class="btn ${label === "Stop" ? "" : "primary"}" onClick=${() => act(procedure, input)}>${label}</button>`);
 	if (op?.state === "failed")
 		return html`<div class="screen idle"><${Steps} op=${op} title="${doing[op.action] ?? op.action} ${name} failed">${again}
-			<button class="btn" onClick=${() => dismiss(name)}>Dismiss</button>${w ? null : html`<a class="btn" href="/new">Make another</a>`}<//></div>`;
+			<button class="btn" onClick=${() => dismiss(name)}>${w?.status === "running" ? "Leave it so" : "Dismiss"}</button>${w ? null : html`<a class="btn" href="/new">Make another</a>`}<//></div>`;
 	if (w?.status === "running") return html`<${Screen} name=${name} host=${w.tailscale?.hostname ?? ""} />`;
 	if (!loaded) return html`<div class="screen idle"></div>`;
 	return html`<div class="screen idle"><div class="empty"><p>${w ? (w.status === "error" ? w.error : "It is stopped. Its home stays as it is.") : `There is no workspace called ${name}.`}</p>
