@@ -45,7 +45,7 @@ lacks() {
 
 @test "what needs an engine, without docker" {
 	local target
-	for target in test-engine test-tailnet asan tsan bench; do
+	for target in test-engine test-web test-tailnet asan tsan bench; do
 		lacks $target docker "docker is missing: scripts/docker.sh (as root)"
 	done
 }
@@ -53,6 +53,11 @@ lacks() {
 @test "an engine that does not answer" {
 	instead docker
 	lacks bench nothing "a Docker Engine that answers is missing: scripts/docker.sh $(id -un) (as root)"
+}
+
+@test "a build without npm, test-web without a browser" {
+	lacks test npm "npm is missing: scripts/packages.sh build"
+	lacks test-web chromium "chromium is missing: scripts/packages.sh web"
 }
 
 @test "fuzz without clang, lint without its linters, bench without python, gdb without gdb" {
@@ -81,7 +86,7 @@ lacks() {
 	run make -s help
 	[ "$status" = 0 ]
 	local target
-	for target in all help run gdb test test-unit test-engine test-tailnet asan fuzz bench lint fmt fmt-check layers check up down install uninstall; do
+	for target in all help run gdb test test-unit test-engine test-web test-tailnet asan fuzz bench lint fmt fmt-check layers check up down install uninstall; do
 		[[ $'\n'$output =~ $'\n  '([a-z -]*\ )?$target\ +[a-zA-Z] ]] || { echo "no $target"; return 1; }
 	done
 }

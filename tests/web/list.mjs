@@ -92,7 +92,7 @@ test("a failure", async () => {
 	await page.keyboard.press("Enter");
 	await page.locator(".progress h2", { hasText: "failed" }).waitFor();
 	assert.match(await page.locator(".progress .err").first().textContent(), /127\.0\.0\.1|clone|repository/);
-	await look(page, "failed-desk-light");
+	await look(page, "start-failed-desk-light");
 	await page.goto(ORIGIN);
 	await row(page, "fl1").waitFor();
 	await page.getByText("1 workspace needs you").waitFor();
@@ -104,7 +104,7 @@ test("a failure", async () => {
 	await page.getByLabel("Repository").fill("https://me:secret@example.com/x.git");
 	await page.keyboard.press("Enter");
 	await page.locator("dialog .banner").waitFor();
-	assert.match(await page.locator("dialog .banner").textContent(), /token/);
+	assert.match(await page.locator("dialog .banner").textContent(), /^clone: .*password/);
 	assert.deepEqual(faults, []);
 });
 

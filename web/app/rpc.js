@@ -11,6 +11,12 @@ export class RpcError extends Error {
 	}
 }
 
+/** What went wrong; of an input the first thing that is. @param {any} body */
+function reason(body) {
+	const issue = body?.data?.issues?.[0];
+	return issue ? `${[issue.path ?? []].flat().join(".")}: ${issue.message}` : body?.message;
+}
+
 /**
  * Calls NAMESPACE/PROCEDURE.
  * @param {string} name
@@ -40,6 +46,6 @@ export async function call(name, input, how = {}) {
 	} catch {
 		throw new RpcError(answer.status, answer.status === 401 ? "UNAUTHORIZED" : "UNEXPECTED", text || answer.statusText);
 	}
-	if (!answer.ok) throw new RpcError(answer.status, body?.code ?? "UNEXPECTED", body?.message ?? text, body?.data);
+	if (!answer.ok) throw new RpcError(answer.status, body?.code ?? "UNEXPECTED", reason(body) ?? text, body?.data);
 	return body;
 }

@@ -44,8 +44,7 @@ export function useSaving() {
 					setAgain(undefined);
 					resolve(run(procedure, input));
 				} }));
-			const issue = error instanceof RpcError && error.data?.issues?.[0];
-			setProblem(issue ? `${(issue.path ?? []).join(".")}: ${issue.message}` : /** @type {Error} */ (error).message);
+			setProblem(/** @type {Error} */ (error).message);
 			return undefined;
 		}
 	};

@@ -9,7 +9,7 @@ import { useSaving } from "../../parts/save.js";
 import { Section, Setting, useAnswer } from "./section.js";
 
 /** Where a key comes from, in words. @param {any} key of tailnet/status */
-const origin = key => (!key ? "There is none yet" : `In use: ${{ env: "from the agent’s environment", config: "from config.json" }[/** @type {"env"} */ (key.source)] ?? `from ${key.source}`}${key.since ? `, for ${ago(key.since)}` : ""}`);
+const origin = key => (!key ? "There is none yet" : `In use: ${key.source === "file" ? "from config.json" : fixed(key) ? "from the agent’s environment" : `from ${key.source}`}${key.since ? `, for ${ago(key.since)}` : ""}`);
 
 /** Is it one that the environment sets? @param {any} key */
 export const fixed = key => /env/i.test(String(key?.source ?? ""));
@@ -81,7 +81,7 @@ export function Networking() {
 			<${Setting} label="Auth key" hint="Written, never shown again. Keys with tags make devices that do not expire">
 				${fixed(status.key) ? html`<p class="small">PERRY_TAILSCALE_AUTH_KEY in the agent’s environment sets it. Take it out there to set one here.</p>`
 				: html`<${Field} bare label="New auth key" type="password" value=${key} set=${setKey} placeholder=${server ? "hskey-auth-…" : "tskey-auth-…"} bad=${keyProblem(key, server)} hint="" mono />`}
-				<span class="origin">${origin(status.key)}${server ? html`. For <code>${server}</code>` : html`. <a class="link" href="https://login.tailscale.com/admin/settings/keys" target="_blank" rel="noopener noreferrer">Make a key</a>: reusable, not ephemeral`}</span>
+				<span class="origin">${origin(status.key)}${server ? html`. For <code>${server}</code>` : html`. <span><a class="link" href="https://login.tailscale.com/admin/settings/keys" target="_blank" rel="noopener noreferrer">Make a key</a>: reusable, not ephemeral</span>`}</span>
 			<//>
 			<${Setting} label="Hostname prefix" hint="Changes the names of devices at their next start"><${Field} bare label="Hostname prefix" value=${pre} set=${setPrefix} placeholder="none" bad=${prefixProblem(pre) || undefined} mono /><${Names} prefix=${pre} /><//>
 			<${Setting} label="Tags" hint="What access rules know these devices by">${status.credentials.length ? html`<ul class="small">${status.credentials.map((/** @type {any} */ c) => html`<li><b>${c.name ?? c.credential ?? ""}</b> <span class="tags">${(c.tags ?? []).map((/** @type {string} */ tag) => html`<span class="tag">${tag}</span>`)}</span></li>`)}</ul><span class="origin">asked for with keys that this agent makes</span>`
