@@ -150,9 +150,10 @@ test("fifty", async () => {
 	await until("fifty rows", async () => (await page.locator(".row").count()) === 50);
 	await page.keyboard.press("/");
 	await page.keyboard.type("ff3");
-	await until("ten rows and one", async () => (await page.locator(".row").count()) === 10);
+	await until("eleven rows", async () => (await page.locator(".row").count()) === 11);
+	const name = await page.locator(".row .c-name a").nth(1).textContent();
 	await page.keyboard.press("ArrowDown");
-	const name = await page.locator(".row.sel .c-name a").textContent();
+	await page.locator(`#row-${name}.sel`).waitFor();
 	await page.keyboard.press("Enter");
 	await page.waitForURL(`${ORIGIN}/w/${name}`);
 	await page.goBack();

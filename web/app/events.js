@@ -33,14 +33,14 @@ export function split(text) {
 
 /**
  * Follows them from `after` on.
- * @param {string} after the last event that is known, or "" for what comes from now on
+ * @param {string} after the last event that is known, or "" for what comes from now on and a little before, so that what was asked for meanwhile misses nothing
  * @param {{ opened: () => void, event: (kind: string, data: any) => void, lost: (status: number) => void }} to
  */
 export async function follow(after, to) {
 	for (let tries = 0; ; tries++) {
 		let status = 0;
 		try {
-			const answer = await fetch(after ? `/events?after=${after}` : `/events?since=${Date.now()}`, { headers: sessionHeaders() });
+			const answer = await fetch(after ? `/events?after=${after}` : "/events?since=10s", { headers: sessionHeaders() });
 			status = answer.status;
 			if (!answer.ok || !answer.body) throw new Error(String(status));
 			to.opened();

@@ -57,12 +57,20 @@ export function useStore() {
 	return state;
 }
 
-async function loadAll() {
-	const [list, info, operations] = await Promise.all([call("workspaces/list"), call("info"), call("operations/list", {}).catch(() => [])]);
-	state.workspaces = new Map(list.map((/** @type {Workspace} */ w) => [w.name, w]));
+/** The engine is asked for this, which the list need not wait for. */
+async function loadInfo() {
+	const info = await call("info").catch(() => undefined);
+	if (!info) return;
 	state.host = info.hostname;
 	state.version = info.version;
 	state.limits = info.limits;
+	changed();
+}
+
+async function loadAll() {
+	loadInfo();
+	const [list, operations] = await Promise.all([call("workspaces/list"), call("operations/list", {}).catch(() => [])]);
+	state.workspaces = new Map(list.map((/** @type {Workspace} */ w) => [w.name, w]));
 	for (const [name, op] of state.operations) if (op.state === "running") state.operations.delete(name); // it may have ended while we were away
 	for (const o of operations) loadOperation(o);
 	state.loaded = true;
@@ -156,10 +164,13 @@ function onEvent(kind, data) {
 export function connect() {
 	state.link = "connecting";
 	changed();
+	let first = true;
+	loadAll().catch(() => {});
 	follow("", {
 		opened() {
 			state.link = "live";
-			loadAll().catch(() => {});
+			if (!first) loadAll().catch(() => {});
+			first = false;
 			changed();
 		},
 		event: onEvent,
