@@ -329,7 +329,7 @@ static void strangers_are_few(void **state)
 		dial_stranger(&t[i], "web");
 	assert_false(streams_expect_stranger(streams, "10.0.0.1"));
 	for (int i = 0; i < 24; i++) {
-		char peer[16];
+		char peer[24];
 		snprintf(peer, sizeof peer, "10.0.1.%d", i);
 		assert_true(streams_expect_stranger(streams, peer));
 	}
