@@ -27,6 +27,7 @@ int lua_host_new(struct lua_host **out, const struct lua_setup *setup, struct pe
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_mutex_init(&h->tools_lock, NULL);
 	pthread_mutex_init(&h->networks_lock, NULL);
+	pthread_mutex_init(&h->back_lock, NULL);
 	pthread_mutex_init(&h->pause_lock, NULL);
 	pthread_mutex_init(&h->spare_lock, NULL);
 	random_hex(h->run_id, 8);
@@ -45,6 +46,7 @@ void lua_host_free(struct lua_host *h)
 	pthread_mutex_destroy(&h->lock);
 	pthread_mutex_destroy(&h->tools_lock);
 	pthread_mutex_destroy(&h->networks_lock);
+	pthread_mutex_destroy(&h->back_lock);
 	pthread_mutex_destroy(&h->pause_lock);
 	pthread_mutex_destroy(&h->spare_lock);
 	cJSON_Delete(h->engine);

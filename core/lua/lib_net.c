@@ -141,9 +141,9 @@ static int l_tools_complete(lua_State *L)
  * "pause" (who holds a workspace still). */
 static int l_locked(lua_State *L)
 {
-	static const char *const names[] = { "tools", "networks", "pause", NULL };
+	static const char *const names[] = { "tools", "networks", "put back", "pause", NULL };
 	struct lua_host *h = run_of(L)->host;
-	pthread_mutex_t *const locks[] = { &h->tools_lock, &h->networks_lock, &h->pause_lock };
+	pthread_mutex_t *const locks[] = { &h->tools_lock, &h->networks_lock, &h->back_lock, &h->pause_lock };
 	pthread_mutex_t *lock = locks[luaL_checkoption(L, 1, NULL, names)];
 	luaL_checktype(L, 2, LUA_TFUNCTION);
 	lua_settop(L, 2);

@@ -102,18 +102,28 @@ function M.connected(record, container)
   return not record.network or (container.NetworkSettings.Networks or {})[record.network] ~= nil
 end
 
--- Somebody took it off its network (docker network disconnect), and may have removed that, too: it goes back. True when it was so.
-function M.put_back(record, patch, container)
-  if M.connected(record, container) then return false end
+local function connect(record, patch, container)
   if not docker.network_inspect(record.network) then
     if container.HostConfig.NetworkMode ~= record.network then return false end -- it was not made for that one
     patch { subnet = M.make(record.network) }
   end
   docker.call("POST", "/networks/" .. record.network .. "/connect", { Container = container.Id })
-  if container.State.Running and spec.joins(container) then
+  return true
+end
+
+-- Somebody took it off its network (docker network disconnect), and may have removed that, too: it goes back. True when it was so. A start and the event
+-- that tells of it may both be about to.
+function M.put_back(record, patch, container)
+  if M.connected(record, container) then return false end
+  local back = false
+  net.locked("put back", function()
+    local now = docker.inspect(container.Id)
+    back = now and not M.connected(record, now) and connect(record, patch, now)
+  end)
+  if back and container.State.Running and spec.joins(container) then
     errors.attempt("taking IPv6 off the network of " .. record.name, docker.exec, container.Id, { names.step, "no-link-local" }, { user = "0", timeout = 10000 })
   end
-  return true
+  return back
 end
 
 function M.reconnect(ctx, container)
