@@ -2,7 +2,12 @@
 # docs/hooks/tutorial.md, word by word.
 load helper
 
-setup_file() { engine_setup; }
+setup_file() {
+	engine_setup
+	# Its reader has a key; without one a start says what there is instead of SSH.
+	ssh-keygen -q -t ed25519 -N '' -f "$BATS_FILE_TMPDIR/key"
+	p agent config set ssh.global.authorize "[\"$BATS_FILE_TMPDIR/key.pub\"]"
+}
 teardown_file() { engine_teardown; }
 setup() { engine_use; }
 
