@@ -237,8 +237,8 @@ proxy() { # ARGS...: started in the background, ready when it has said which por
 
 
 @test "a helper of an older version: said once, not tried again and again" {
-	# One that does not know the command.
-	sed 's/watch\x00/vatch\x00/g' "${PERRY_STEP:-$BUILD/perry-step}" >"$BATS_FILE_TMPDIR/old-step"
+	# One that knows neither the command nor the channel.
+	sed 's/watch\x00/vatch\x00/g; s/channel\x00/shannel\x00/g' "${PERRY_STEP:-$BUILD/perry-step}" >"$BATS_FILE_TMPDIR/old-step"
 	chmod 755 "$BATS_FILE_TMPDIR/old-step"
 	run "$BATS_FILE_TMPDIR/old-step" watch
 	[ "$status" = 2 ]

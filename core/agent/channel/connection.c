@@ -15,6 +15,7 @@ enum {
 	HEAR_MS = 20000,  /* from the engine's answer to the first frame */
 	AGAIN_MS = 60000, /* where there was none, it is tried again after that */
 	SAID_MAX = 400,
+	LOOK_MS = 5000,
 };
 
 static void close_exec(struct channel *ch)
@@ -29,13 +30,20 @@ static void close_exec(struct channel *ch)
 	ch->broken = NULL;
 }
 
-/* Nobody finds it any more, then its streams end (whose owners may open new ones, on another), then it is gone. */
-static void channel_free(struct channel *ch, const struct perry_err *err)
+/* Nobody finds it any more. */
+static void unlist(struct channel *ch)
 {
 	struct channel **at = &ch->all->list;
-	while (*at != ch)
+	while (*at && *at != ch)
 		at = &(*at)->next;
-	*at = ch->next;
+	if (*at)
+		*at = ch->next;
+}
+
+/* Its streams end (whose owners may open new ones, on another), then it is gone. */
+static void channel_free(struct channel *ch, const struct perry_err *err)
+{
+	unlist(ch);
 	close_exec(ch);
 	loop_timer_stop(&ch->timer);
 	loop_timer_stop(&ch->later);
@@ -62,9 +70,37 @@ static void be_none(struct channel *ch, const char *why)
 	channel_end_streams(ch, NULL);
 }
 
+/* --- the end of one that was open: of the workspace, or of the engine? --- */
+
+struct loss {
+	struct channel *ch;
+	struct perry_err *err;
+};
+
+static void look_thread(void *arg)
+{
+	struct loss *l = arg;
+	cleanup_json cJSON *container = NULL;
+	if (docker_container_look(l->ch->all->docker, l->ch->container, LOOK_MS, NULL, &container, &l->err) == 0 &&
+	    !json_bool_or(json_at(container, "State"), "Running", true))
+		perry_fail(&l->err, PERRY_ESTATE, "Workspace is not running");
+}
+
+static void look_done(void *arg)
+{
+	struct loss *l = arg;
+	bool engine = l->err && (l->err->code == PERRY_EUNAVAILABLE || l->err->code == PERRY_ESTATE);
+	if (!engine) {
+		perry_err_free(take_ptr(l->err));
+		perry_fail(&l->err, PERRY_EUNAVAILABLE, "the connection into the workspace broke off");
+	}
+	channel_free(l->ch, l->err);
+	perry_err_free(l->err);
+	free(l);
+}
+
 static void lost(struct channel *ch, const char *why)
 {
-	cleanup_err struct perry_err *err = NULL;
 	if (ch->state == CHANNEL_QUIET) {
 		cleanup_free char *said = xstrdup(*buf_str(&ch->said) ? buf_str(&ch->said) : why);
 		close_exec(ch);
@@ -73,8 +109,11 @@ static void lost(struct channel *ch, const char *why)
 		return;
 	}
 	log_debug("channel", "%.12s: %s", ch->container, why);
-	perry_fail(&err, PERRY_EUNAVAILABLE, "the connection into the workspace broke off");
-	channel_free(ch, err);
+	close_exec(ch);
+	unlist(ch);
+	struct loss *l = xcalloc(1, sizeof *l);
+	l->ch = ch;
+	loop_work(ch->all->loop, look_thread, look_done, l);
 }
 
 /* --- reading and writing --- */
