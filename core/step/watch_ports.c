@@ -156,7 +156,8 @@ bool ports_look(struct ports *p)
 		add(&f, &l);
 	}
 	free(all);
-	qsort(f.v, f.n, sizeof *f.v, by_socket);
+	if (f.n) /* of none there is no array, which qsort may not be given */
+		qsort(f.v, f.n, sizeof *f.v, by_socket);
 	bool changed = f.n != p->n;
 	for (size_t i = 0, j = 0; i < f.n; i++) {
 		while (j < p->n && by_socket(&p->v[j], &f.v[i]) < 0)
