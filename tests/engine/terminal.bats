@@ -2,6 +2,7 @@
 # A real terminal (tmux) around the command line: what typing, resizing, Ctrl-C and a closed window do inside a workspace.
 bats_require_minimum_version 1.5.0
 load helper
+load terminal
 
 setup_file() {
 	engine_setup
@@ -10,31 +11,9 @@ setup_file() {
 teardown_file() { engine_teardown; }
 setup() {
 	engine_use
-	command -v tmux >/dev/null || skip "tmux is not installed"
-	SOCK=$BATS_TEST_TMPDIR/tmux
-	tm -f /dev/null new-session -d -x 100 -y 30 -s t "env PERRY_CONFIG_DIR=$DIR PATH=$BUILD_ABS:$PATH TERM=xterm-256color bash --norc --noprofile"
-	tm set-option -g remain-on-exit on
-	eventually 30 sees '[$#] *$'
+	terminal_setup
 }
-teardown() { tm kill-server 2>/dev/null || true; }
-
-BUILD_ABS=$(realpath "$BUILD")
-tm() { tmux -u -S "$SOCK" "$@" 3>&-; }
-screen() { tm capture-pane -p -t t; }
-sees() { screen | grep -q -- "$1"; }
-# The last line that is not empty.
-last() { screen | grep -v '^$' | tail -1; }
-ends() { last | grep -q -- "$1"; }
-type_line() { tm send-keys -t t -l "$1" && tm send-keys -t t Enter; }
-shell_open() {
-	type_line "clear; perry shell web"
-	eventually 30 ends 'workspace@.*[$#] *$'
-}
-inside() { docker exec workspace-web "$@"; }
-# How many processes whose command line matches run in the workspace.
-count_inside() { inside pgrep -fc "$1" || true; }
-none_inside() { [ "$(count_inside "$1")" = 0 ]; }
-some_inside() { [ "$(count_inside "$1")" != 0 ]; }
+teardown() { terminal_teardown; }
 
 @test "shell: a prompt, typing, the size, and the exit code" {
 	shell_open
@@ -79,9 +58,8 @@ some_inside() { [ "$(count_inside "$1")" != 0 ]; }
 	eventually 30 sees '^20000'
 }
 
-@test "closing the terminal's window ends what runs in it within three seconds" {
-	shell_open
-	type_line 'sleep 8765 & sleep 9876'
+@test "closing the window ends what exec -t runs in it within three seconds" {
+	type_line 'perry exec -t web -- sh -c "sleep 8765 & sleep 9876"'
 	eventually 30 some_inside '^sleep 9876'
 	some_inside '^sleep 8765'
 	tm kill-session -t t
@@ -89,15 +67,25 @@ some_inside() { [ "$(count_inside "$1")" != 0 ]; }
 	eventually 30 gone
 }
 
-@test "shell: TERM to the client ends the shell inside, and the terminal is as before" {
-	shell_open
-	type_line 'sleep 6789'
+@test "exec -t: TERM to the client ends the command inside, and the terminal is as before" {
+	type_line 'perry exec -t web -- sleep 6789'
 	eventually 30 some_inside '^sleep 6789'
-	kill "$(pgrep -P "$(tm display-message -p -t t '#{pane_pid}')" -f 'perry shell web')"
+	kill "$(client)"
 	eventually 30 none_inside '^sleep 6789'
 	type_line 'echo code=$?; stty -a | grep -o "[-]*icanon"'
 	eventually 30 sees '^code=143'
 	eventually 30 sees '^icanon'
+}
+
+@test "shell: TERM to the client leaves the session, and the terminal is as before" {
+	shell_open -t left
+	type_line 'sleep 6788'
+	eventually 30 some_inside '^sleep 6788'
+	kill "$(client)"
+	type_line 'clear; echo code=$?; stty -a | grep -o "[-]*icanon"'
+	eventually 30 sees '^icanon'
+	some_inside '^sleep 6788'
+	p exec web -- pkill -f '^sleep 6788'
 }
 
 @test "exec: 150 MB of output leave the agent as small as it was" {
