@@ -11,6 +11,7 @@
 
 #include "agent/idle/facts.h"
 #include "agent/internal.h"
+#include "agent/stream/sessions.h"
 #include "agent/stream/stream.h"
 #include "agent/view.h"
 #include "agent/watch/watchers.h"
@@ -123,6 +124,13 @@ static cJSON *own(void *ctx, const char *ws)
 		for (size_t k = 0; k < ARRAY_LEN(keys) && strcmp(u->name, ws) == 0; k++)
 			json_set_int(out, keys[k], u->n[k]);
 	pthread_mutex_unlock(&ia->lock);
+	cleanup_json cJSON *list = sessions_look(ia->a->streams, ws);
+	const cJSON *one;
+	int busy = 0;
+	cJSON_ArrayForEach(one, list)
+		busy += json_bool_or(one, "busy", false);
+	json_set_int(out, "sessions", cJSON_GetArraySize(list));
+	json_set_int(out, "busySessions", busy);
 	json_set_int(out, "operations", operations_of(ia->a, ws, &ends));
 	if (fleet_get(ia->a->fleet, ws, &record, NULL) == 0)
 		json_set_int(out, "used", json_int_or(record, "lastUsed", 0));

@@ -173,6 +173,8 @@ error("perry.d.lua describes types; it is not for require")
 ---@field network? number bytes a second, the tailnet's not included
 ---@field tailnet? number bytes a second that came from the tailnet
 ---@field terminals? integer open terminals of perry
+---@field sessions? integer sessions that are there, whether anybody looks or not
+---@field busySessions? integer those of them in which something runs: more than a prompt
 ---@field execs? integer commands of perry exec and of the API that run
 ---@field streams? integer logs -f, copies, forwarded connections of perry
 ---@field ssh? integer SSH sessions

@@ -195,6 +195,8 @@ cJSON *idle_track_facts(const struct idle_track *t, int64_t now, int64_t wall_s,
 			json_set(out, copied[i], cJSON_Duplicate(v, 1));
 	}
 	json_set_int(out, "terminals", json_int_or(t->own, "terminals", 0));
+	json_set_int(out, "sessions", json_int_or(t->own, "sessions", 0));
+	json_set_int(out, "busySessions", json_int_or(t->own, "busySessions", 0));
 	json_set_int(out, "execs", json_int_or(t->own, "execs", 0));
 	json_set_int(out, "streams", json_int_or(t->own, "streams", 0));
 	if (ttl) {

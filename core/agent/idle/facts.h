@@ -58,7 +58,8 @@ struct idle_track {
 void idle_track_begin(struct idle_track *t, int64_t now); /* of a zeroed one, or anew */
 void idle_track_free(struct idle_track *t);
 /* sample: what perry-step says ("activity" without its envelope), NULL: nothing. own:
- * {"terminals","execs","streams","operations" (numbers), "used" (ms, to see that it changed)}. Both are copied. */
+ * {"terminals","sessions","busySessions","execs","streams","operations" (numbers), "used" (ms, to see that it
+ * changed)}. Both are copied. */
 void idle_track_take(struct idle_track *t, int64_t now, const cJSON *sample, const cJSON *own);
 /* The argument `activity` of the hook. started: wall seconds of now. ttl: seconds, 0: none; ttl_left in ms. Caller
  * frees. */

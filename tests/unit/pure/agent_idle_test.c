@@ -725,6 +725,25 @@ static void a_hook_in_a_hurry(void **state)
 	assert_in_range(w.asked, 90, 101);
 }
 
+static void sessions_are_told(void **state)
+{
+	struct idle_track t = { 0 };
+	cleanup_json cJSON *mine = cJSON_CreateObject(), *none = cJSON_CreateObject();
+	(void)state;
+	json_set_int(mine, "sessions", 3);
+	json_set_int(mine, "busySessions", 2);
+	idle_track_begin(&t, HOUR);
+	idle_track_take(&t, HOUR, NULL, mine);
+	cleanup_json cJSON *facts = idle_track_facts(&t, HOUR, 0, 0, 0);
+	assert_int_equal(json_int_or(facts, "sessions", -1), 3);
+	assert_int_equal(json_int_or(facts, "busySessions", -1), 2);
+	idle_track_take(&t, 2 * HOUR, NULL, none);
+	cleanup_json cJSON *later = idle_track_facts(&t, 2 * HOUR, 0, 0, 0);
+	assert_int_equal(json_int_or(later, "sessions", -1), 0);
+	assert_int_equal(json_int_or(later, "busySessions", -1), 0);
+	idle_track_free(&t);
+}
+
 static void it_is_gone(void **state)
 {
 	begin(NULL, 0, plain_limit);
@@ -871,6 +890,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_hook_that_comes_later),
 		cmocka_unit_test(many_changes_are_few_questions),
 		cmocka_unit_test(a_hook_in_a_hurry),
+		cmocka_unit_test(sessions_are_told),
 		cmocka_unit_test(it_is_gone),
 		cmocka_unit_test(made_up_days),
 		cmocka_unit_test(made_up_days_with_the_pack),
