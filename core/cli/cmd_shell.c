@@ -88,8 +88,8 @@ static int find_session(const struct client *c, const char *name, const char *wh
 			best = one;
 	}
 	if (!best && which)
-		return perry_fail(err, PERRY_ENOTFOUND, "%s has no session %s\n  these are there: perry shell %s -l", name,
-				  which, name);
+		return perry_fail(err, PERRY_ENOTFOUND, "%s has no session %s\n  these are there: perry shell %s -l",
+				  name, which, name);
 	if (!best)
 		return perry_fail(err, PERRY_ENOTFOUND, "%s has no session\n  begin one: perry shell %s", name, name);
 	*id = xstrdup(json_str(best, "id"));
@@ -98,7 +98,7 @@ static int find_session(const struct client *c, const char *name, const char *wh
 
 static int list_sessions(const struct client *c, const struct args *a, struct perry_err **err)
 {
-	static const char *const heads[] = { "ID", "NAME", "RUNS", "STATE", "VIEWERS", "TYPED" };
+	static const char *const heads[] = { "ID", "NAME", "RUNS", "STATE", "WATCHED", "TYPED" };
 	struct table t = { heads, 6, NULL, 0 };
 	cleanup_json cJSON *out = NULL;
 	const cJSON *s;
@@ -113,7 +113,7 @@ static int list_sessions(const struct client *c, const struct args *a, struct pe
 		table_add(&t, json_str_or(s, "name", ""));
 		table_add(&t, json_str_or(s, "program", ""));
 		table_add(&t, json_bool_or(s, "busy", false) ? "busy" : "prompt");
-		table_addf(&t, "%d", (int)json_int_or(s, "attached", 0));
+		table_add(&t, json_int_or(s, "attached", 0) > 0 ? "yes" : "no");
 		table_addf(&t, "%s ago", age);
 	}
 	if (t.n)
@@ -150,7 +150,8 @@ static int session_shell(const struct client *c, const struct args *a, struct pe
 				    .detached = &left };
 	int rc = remote_run(c, o, &ends, &code, err);
 	if (left || rc < 0) /* what its program has switched on is not this terminal's any more */
-		fputs("\033[?1049l\033[?1000l\033[?1002l\033[?1003l\033[?1006l\033[?1004l\033[?2004l\033[?1l\033>\033[?25h\033[0m",
+		fputs("\033[?1049l\033[?1000l\033[?1002l\033[?1003l\033[?1006l\033[?1004l\033[?2004l\033[?1l\033>\033[?"
+		      "25h\033[0m",
 		      stdout);
 	fflush(stdout);
 	if (left || (rc < 0 && (*err)->code == PERRY_EUNAVAILABLE))
@@ -178,10 +179,11 @@ int cmd_shell(const struct args *a, struct perry_err **err)
 	cleanup_client struct client *c = NULL;
 	bool tty = in_is_tty() && out_is_tty();
 	if (a->nwords > 1 && !args_has(a, "attach"))
-		return perry_fail(err, PERRY_EUSAGE,
-				  "shell: a session is looked at with -a, a command stands after --\n  usage: perry shell "
-				  "NAME -a %s",
-				  a->words[1]);
+		return perry_fail(
+			err, PERRY_EUSAGE,
+			"shell: a session is looked at with -a, a command stands after --\n  usage: perry shell "
+			"NAME -a %s",
+			a->words[1]);
 	if (client_open(&c, err) < 0)
 		return -1;
 	if (args_has(a, "ssh"))
@@ -189,9 +191,10 @@ int cmd_shell(const struct args *a, struct perry_err **err)
 	if (args_has(a, "list"))
 		return list_sessions(c, a, err);
 	if (args_has(a, "attach") && !tty)
-		return perry_fail(err, PERRY_EUSAGE,
-				  "shell -a: standard input and output are no terminal\n  its screen as text: perry screen %s",
-				  a->words[0]);
+		return perry_fail(
+			err, PERRY_EUSAGE,
+			"shell -a: standard input and output are no terminal\n  its screen as text: perry screen %s",
+			a->words[0]);
 	if (!tty)
 		return plain_shell(c, a, false, err);
 	int rc = session_shell(c, a, err);
