@@ -60,3 +60,19 @@ void utf8_scrub(struct buf *out, const char *s, size_t n)
 	}
 	buf_add(out, s + good, n - good);
 }
+
+size_t utf8_unshown(const char *s)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	if (*p && (*p < ' ' || *p == 0x7f))
+		return 1;
+	if ((p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xd8 && p[1] == 0x9c)) /* U+0080 to U+009F, U+061C */
+		return 2;
+	/* U+200B to U+200F, U+2028 to U+202E, U+2060 to U+206F, U+FEFF */
+	if (p[0] == 0xe2 && p[1] == 0x80 && ((p[2] >= 0x8b && p[2] <= 0x8f) || (p[2] >= 0xa8 && p[2] <= 0xae)))
+		return 3;
+	if ((p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xa0 && p[2] <= 0xaf) ||
+	    (p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf))
+		return 3;
+	return 0;
+}

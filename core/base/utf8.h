@@ -11,4 +11,8 @@ bool utf8_valid(const char *s, size_t n);
 /* Appends [s, s+n) with every byte that is no UTF-8 replaced by U+FFFD. NUL is kept. */
 void utf8_scrub(struct buf *out, const char *s, size_t n);
 
+/* The bytes of the character at s (of valid UTF-8, ended by NUL) when it is none that shows: a control character of
+ * either table, one that turns text, or one without a width. 0: it shows. */
+size_t utf8_unshown(const char *s);
+
 #endif

@@ -142,6 +142,16 @@ static void stop(void *arg)
 	unref(w);
 }
 
+static void drop(void *arg)
+{
+	struct waiting *w = arg;
+	if (w->stream) {
+		channel_leave(take_ptr(w->stream));
+		unref(w); /* the stream's */
+	}
+	unref(w);
+}
+
 /* --- the one who waits --- */
 
 static cJSON *opening(const struct step_exec *x)
@@ -180,16 +190,21 @@ static int await(const struct waiting *w, int64_t deadline, struct docker_cancel
 	}
 }
 
-static int end_it(struct waiting *w)
+static bool post(struct waiting *w, void (*fn)(void *arg))
 {
 	pthread_mutex_lock(&w->lock);
 	w->refs++;
 	pthread_mutex_unlock(&w->lock);
-	if (!loop_post(w->all->loop, stop, w)) {
-		unref(w);
-		return -1;
-	}
-	return await(w, clock_mono_ms() + END_MS, NULL, NULL);
+	if (loop_post(w->all->loop, fn, w))
+		return true;
+	unref(w);
+	return false;
+}
+
+static void end_it(struct waiting *w)
+{
+	if (post(w, stop) && await(w, clock_mono_ms() + END_MS, NULL, NULL) < 0)
+		post(w, drop); /* whoever was asked is silent */
 }
 
 static struct waiting *waiting_new(struct channels *all, const char *container, cJSON *take_open, size_t max)

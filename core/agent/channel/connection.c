@@ -120,7 +120,7 @@ static void lost(struct channel *ch, const char *why)
 
 static void update(struct channel *ch)
 {
-	loop_watch_set(ch->watch, EPOLLIN | (ch->out.len ? EPOLLOUT : 0));
+	loop_watch_set(ch->watch, EPOLLIN | (ch->out.len || ch->full ? EPOLLOUT : 0));
 }
 
 void channel_flush(struct channel *ch)
@@ -191,8 +191,11 @@ static void read_some(struct channel *ch)
 static void on_event(void *owner, uint32_t events)
 {
 	struct channel *ch = owner;
-	if (events & EPOLLOUT)
+	if (events & EPOLLOUT) {
 		channel_flush(ch);
+		channel_tell_room(ch);
+		update(ch);
+	}
 	if (events & ~(uint32_t)EPOLLOUT)
 		read_some(ch);
 }
@@ -200,6 +203,17 @@ static void on_event(void *owner, uint32_t events)
 static void on_silent(void *owner)
 {
 	lost(owner, "it says nothing");
+}
+
+static void on_deaf(void *owner)
+{
+	lost(owner, "it ends nothing of what is to end");
+}
+
+void channel_give_up(struct channel *ch)
+{
+	if (ch->state == CHANNEL_OPEN)
+		loop_timer_set(ch->all->loop, &ch->later, clock_mono_ms(), on_deaf, ch);
 }
 
 /* --- opening --- */

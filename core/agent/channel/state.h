@@ -41,6 +41,8 @@ struct channel {
 	struct buf out;
 	struct buf said;    /* the beginning of standard error */
 	const char *broken; /* why it ends once the read under way is over, or NULL */
+	bool full;          /* somebody was told that there is no room while out is long */
+	size_t left;        /* streams without an owner that it has not ended yet */
 	uint32_t last_id;
 	struct channel_stream *streams;
 };
@@ -54,10 +56,12 @@ struct channels {
 
 /* connection.c. The channel of this container, opened when there is none. */
 struct channel *channel_find(struct channels *all, const char *container);
-void channel_flush(struct channel *ch); /* writes what is in out, as far as it goes */
+void channel_flush(struct channel *ch);   /* writes what is in out, as far as it goes */
+void channel_give_up(struct channel *ch); /* it is lost, but not now: from within an owner's call */
 
 /* streams.c, for connection.c. */
 void channel_send_opens(struct channel *ch); /* what waited for the channel */
+void channel_tell_room(struct channel *ch);  /* to all, once out is short again */
 /* Takes a frame of a stream. NULL, or what is wrong with it. */
 const char *channel_take(struct channel *ch, const struct frame *f);
 /* All of its streams end with err; NULL: there is no channel, none of them was begun. */

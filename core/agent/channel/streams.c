@@ -10,7 +10,12 @@
 
 #define GRANT (FRAME_AHEAD / 4) /* granted together: fewer frames */
 
-enum { MESSAGE_MAX = 2000, CODE_MAX = 255 };
+enum {
+	MESSAGE_MAX = 2000,
+	CODE_MAX = 255,
+	OUT_AHEAD = 1 << 20, /* bytes for one that grants windows and does not read */
+	LEFT_MAX = 256,      /* streams that are to end and do not */
+};
 
 static void stream_free(struct channel_stream *st)
 {
@@ -18,6 +23,8 @@ static void stream_free(struct channel_stream *st)
 	while (*at != st)
 		at = &(*at)->next;
 	*at = st->next;
+	if (!st->owner)
+		st->ch->left--;
 	free(st->open);
 	free(st);
 }
@@ -68,7 +75,23 @@ struct channel_stream *channel_open(struct channels *all, const char *container,
 
 size_t channel_room(const struct channel_stream *st)
 {
+	if (st->ch->out.len >= OUT_AHEAD) {
+		st->ch->full = true;
+		return 0;
+	}
 	return st->credit > 0 && !st->closing ? (size_t)st->credit : 0;
+}
+
+void channel_tell_room(struct channel *ch)
+{
+	if (!ch->full || ch->out.len >= OUT_AHEAD / 2)
+		return;
+	ch->full = false;
+	for (struct channel_stream *st = ch->streams, *next; st; st = next) {
+		next = st->next;
+		if (st->owner && !st->open)
+			st->sink->room(st->owner); /* writes, and frees nothing */
+	}
 }
 
 void channel_write(struct channel_stream *st, const void *bytes, size_t n)
@@ -134,6 +157,8 @@ void channel_leave(struct channel_stream *st)
 {
 	channel_close(st);
 	st->owner = NULL;
+	if (++st->ch->left > LEFT_MAX)
+		channel_give_up(st->ch);
 }
 
 /* --- what comes --- */

@@ -69,8 +69,11 @@ int proc_terminals_start(struct call *c, cJSON **out, struct perry_err **err)
 		json_set(open, "command", cJSON_Duplicate(command, 1));
 	if (ask(c, open, &details, err) < 0)
 		return -1;
+	const char *session = json_str(details, "session");
+	if (!sessions_id_ok(session))
+		return perry_fail(err, PERRY_EUNAVAILABLE, "the workspace began no session");
 	*out = cJSON_CreateObject();
-	json_set_str(*out, "session", json_str_or(details, "session", ""));
+	json_set_str(*out, "session", session);
 	return 0;
 }
 

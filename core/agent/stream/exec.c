@@ -270,7 +270,10 @@ static void on_end(struct stream_source *src)
 	e->pending = e->pending2 = (struct buf){ 0 };
 	if (e->opened && dropped)
 		e->way->took(e, dropped);
-	kill_it(e);
+	if (e->opened)
+		kill_it(e);
+	else
+		exec_channel_abandon(e);
 	update(e);
 	maybe_finish(e);
 }

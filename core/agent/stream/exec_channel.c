@@ -38,7 +38,10 @@ static void way_signal(struct exec *e, const char *name)
 
 static void on_give_up(void *owner)
 {
-	exec_finish(owner);
+	struct exec *e = owner;
+	if (e->stream)
+		channel_leave(take_ptr(e->stream));
+	exec_finish(e);
 }
 
 static void way_kill(struct exec *e)
@@ -132,6 +135,12 @@ static cJSON *opening(const struct exec *e)
 		json_set_str(o, "term", e->term ? e->term : "xterm-256color");
 	}
 	return o;
+}
+
+void exec_channel_abandon(struct exec *e)
+{
+	if (e->stream)
+		way_kill(e);
 }
 
 void exec_channel_start(struct exec *e)

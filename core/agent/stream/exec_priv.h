@@ -63,6 +63,7 @@ struct exec {
 /* Both begin to run it, and tell by the calls below. When there is no channel, exec_channel_start goes on with the
  * engine. */
 void exec_channel_start(struct exec *e);
+void exec_channel_abandon(struct exec *e); /* one that does not run yet is to end: it is not waited for long */
 void exec_engine_start(struct exec *e);
 
 void exec_work(struct exec *e, void (*fn)(void *arg), void (*done)(void *arg)); /* holds it; done calls exec_unref */

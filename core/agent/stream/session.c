@@ -9,6 +9,7 @@
 
 #include "agent/channel/channel.h"
 #include "agent/screen/screen.h"
+#include "agent/stream/sessions.h"
 #include "agent/stream/watched.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -173,7 +174,9 @@ static void look(struct viewer *v)
 static void on_made(void *owner, const cJSON *details)
 {
 	struct viewer *v = owner;
-	snprintf(v->session, sizeof v->session, "%s", json_str_or(details, "session", ""));
+	const char *id = json_str(details, "session");
+	if (sessions_id_ok(id))
+		snprintf(v->session, sizeof v->session, "%s", id);
 }
 
 static void on_made_output(void *owner, int fd, const char *bytes, size_t n)
@@ -200,8 +203,13 @@ static void on_made_none(void *owner)
 static void on_made_ended(void *owner, int code, const struct perry_err *err)
 {
 	struct viewer *v = owner;
+	cleanup_err struct perry_err *unknown = NULL;
 	v->making = NULL;
-	if (err || !*v->session)
+	if (!err && !*v->session) {
+		perry_fail(&unknown, PERRY_EUNAVAILABLE, "the workspace began no session");
+		err = unknown;
+	}
+	if (err)
 		finish(v, code, err);
 	else if (v->base.owner && !v->ending)
 		look(v);
@@ -278,7 +286,7 @@ static void end(struct stream_source *src)
 {
 	struct viewer *v = (struct viewer *)src;
 	v->ending = true;
-	if (v->look.w)
+	if (v->look.w || v->making) /* one that is begun goes on without us */
 		finish(v, 0, NULL);
 }
 

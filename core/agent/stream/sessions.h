@@ -2,6 +2,8 @@
  * Any thread. */
 #ifndef PERRY_AGENT_STREAM_SESSIONS_H
 #define PERRY_AGENT_STREAM_SESSIONS_H
+#include <stdbool.h>
+
 #include "base/json.h"
 
 struct streams;
@@ -15,5 +17,7 @@ cJSON *sessions_look(struct streams *s, const char *workspace);
 
 /* The same list out of what a workspace says; NULL: it is none. */
 cJSON *sessions_parse(const char *line, size_t n);
+/* May what a workspace says be a session's id: 1 to 31 letters, digits, - and _? NULL is none. */
+bool sessions_id_ok(const char *id);
 
 #endif

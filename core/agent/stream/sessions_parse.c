@@ -3,24 +3,30 @@
 
 #include "agent/stream/sessions.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 enum { MOST = 64, NAME_MAX_BYTES = 64, COMMAND_MAX = 200, ID_MAX = 31 };
 #define NUMBER_MAX (INT64_C(1) << 52)
 
-/* Cut at a character's beginning; control characters as '?'. */
+/* Cut at a character's beginning; '?' for each that does not show itself. */
 static void take_text(cJSON *out, const cJSON *from, const char *key, size_t max)
 {
-	const char *s = json_str(from, key);
-	cleanup_free char *copy = xstrdup(s ? s : "");
-	size_t n = strlen(copy);
-	if (n > max)
-		for (n = max; n && ((unsigned char)copy[n] & 0xc0) == 0x80; n--)
-			;
-	copy[n] = 0;
-	for (char *c = copy; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	json_set_str(out, key, copy);
+	cleanup_buf struct buf clean = { 0 };
+	const char *s = json_str_or(from, key, "");
+	for (size_t n; *s; s += n) {
+		n = utf8_unshown(s);
+		if (n)
+			buf_addc(&clean, '?');
+		else
+			for (n = 1, buf_addc(&clean, *s); ((unsigned char)s[n] & 0xc0) == 0x80; n++)
+				buf_addc(&clean, s[n]);
+		if (clean.len > max)
+			break;
+	}
+	size_t end = clean.len > max ? max : clean.len;
+	while (end < clean.len && end && ((unsigned char)clean.data[end] & 0xc0) == 0x80)
+		end--;
+	json_set_strn(out, key, buf_str(&clean), end);
 }
 
 static void take_number(cJSON *out, const cJSON *from, const char *key, int64_t max)
@@ -29,10 +35,19 @@ static void take_number(cJSON *out, const cJSON *from, const char *key, int64_t 
 	json_set_int(out, key, n < 0 ? 0 : n > max ? max : n);
 }
 
-static bool is_id(const char *id)
+bool sessions_id_ok(const char *id)
 {
 	return id && *id && strlen(id) <= ID_MAX &&
 	       !id[strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")];
+}
+
+static bool known(const cJSON *rows, const char *id)
+{
+	const cJSON *row;
+	cJSON_ArrayForEach(row, rows)
+		if (strcmp(json_str_or(row, "id", ""), id) == 0)
+			return true;
+	return false;
 }
 
 cJSON *sessions_parse(const char *line, size_t n)
@@ -45,10 +60,11 @@ cJSON *sessions_parse(const char *line, size_t n)
 		return NULL;
 	cJSON *out = cJSON_CreateArray();
 	cJSON_ArrayForEach(one, list) {
-		if (!is_id(json_str(one, "id")) || cJSON_GetArraySize(out) == MOST)
+		const char *id = json_str(one, "id");
+		if (!sessions_id_ok(id) || known(out, id) || cJSON_GetArraySize(out) == MOST)
 			continue;
 		cJSON *row = cJSON_CreateObject();
-		json_set_str(row, "id", json_str(one, "id"));
+		json_set_str(row, "id", id);
 		take_text(row, one, "name", NAME_MAX_BYTES);
 		take_text(row, one, "command", COMMAND_MAX);
 		take_text(row, one, "program", NAME_MAX_BYTES);

@@ -10,15 +10,18 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+enum { AGAIN_MS = 100 /* before one that printed faster than it was read is attached to again */ };
+
 struct watched {
 	struct watched *next;
 	struct streams *s;
 	char container[65], id[32];
-	struct channel_stream *stream; /* NULL: it has ended */
+	struct channel_stream *stream; /* NULL: it has ended, or is attached to again soon */
 	struct screen *screen;         /* NULL: not attached yet */
 	int64_t kept;                  /* bytes of old output that are still to come */
-	bool ready;
-	struct loop_timer late; /* tells those that came when it was ready already */
+	bool ready, over, attached;    /* attached: before, too */
+	struct loop_timer late;        /* tells those that came when it was ready already */
+	struct loop_timer again;       /* attaches again */
 	struct look *looks;
 };
 
@@ -29,6 +32,7 @@ static void free_watched(struct watched *w)
 		at = &(*at)->next;
 	*at = w->next;
 	loop_timer_stop(&w->late);
+	loop_timer_stop(&w->again);
 	if (w->stream)
 		channel_leave(w->stream);
 	screen_free(w->screen);
@@ -40,15 +44,24 @@ static void free_watched(struct watched *w)
 static void be_ready(struct watched *w)
 {
 	w->ready = true;
-	for (struct look *l = w->looks; l; l = l->next)
+	for (struct look *l = w->looks; l; l = l->next) {
 		l->sink->ready(l->owner);
+		if (w->attached) {
+			l->sink->sized(l->owner);
+			l->sink->room(l->owner);
+		}
+	}
+	w->attached = true;
 }
 
 static void on_opened(void *owner, const cJSON *details)
 {
 	struct watched *w = owner;
-	int cols = (int)json_int_or(details, "cols", 80), rows = (int)json_int_or(details, "rows", 24);
-	w->screen = screen_new(cols, rows, 0);
+	int64_t cols = json_int_or(details, "cols", 80), rows = json_int_or(details, "rows", 24);
+	cols = cols < SCREEN_COLS_MAX ? cols : SCREEN_COLS_MAX;
+	rows = rows < SCREEN_ROWS_MAX ? rows : SCREEN_ROWS_MAX;
+	screen_free(w->screen);
+	w->screen = screen_new(cols < 2 ? 2 : (int)cols, rows < 1 ? 1 : (int)rows, 0);
 	w->kept = json_int_or(details, "kept", 0);
 	if (w->kept <= 0)
 		be_ready(w);
@@ -86,10 +99,22 @@ static void on_room(void *owner)
 		l->sink->room(l->owner);
 }
 
+static void on_again(void *owner);
+
 static void on_ended(void *owner, int code, const struct perry_err *err)
 {
 	struct watched *w = owner;
 	w->stream = NULL;
+	if (err && err->code == PERRY_ECONFLICT && w->screen && w->looks) {
+		/* It printed more than is kept there while we read: whoever looks sees how far we came, and goes on
+		 * with what is there by then. */
+		if (!w->ready)
+			be_ready(w);
+		w->ready = false;
+		loop_timer_set(w->s->loop, &w->again, clock_mono_ms() + AGAIN_MS, on_again, w);
+		return;
+	}
+	w->over = true;
 	while (w->looks) {
 		struct look *l = w->looks;
 		w->looks = l->next;
@@ -117,6 +142,19 @@ static void on_late(void *owner)
 		l->sink->ready(l->owner);
 }
 
+static void attach_to(struct watched *w)
+{
+	cleanup_json cJSON *o = cJSON_CreateObject();
+	json_set_str(o, "kind", "attach");
+	json_set_str(o, "session", w->id);
+	w->stream = channel_open(w->s->channels, w->container, o, &sink, w);
+}
+
+static void on_again(void *owner)
+{
+	attach_to(owner);
+}
+
 static struct watched *attach(struct streams *s, const char *container, const char *session)
 {
 	struct watched *w = xcalloc(1, sizeof *w);
@@ -125,10 +163,7 @@ static struct watched *attach(struct streams *s, const char *container, const ch
 	s->watched = w;
 	snprintf(w->container, sizeof w->container, "%s", container);
 	snprintf(w->id, sizeof w->id, "%s", session);
-	cleanup_json cJSON *o = cJSON_CreateObject();
-	json_set_str(o, "kind", "attach");
-	json_set_str(o, "session", session);
-	w->stream = channel_open(s->channels, container, o, &sink, w);
+	attach_to(w);
 	return w;
 }
 
@@ -136,7 +171,7 @@ void watched_open(struct streams *s, const char *container, const char *session,
 		  const struct look_sink *to, void *owner)
 {
 	struct watched *w = s->watched;
-	while (w && (strcmp(w->container, container) != 0 || strcmp(w->id, session) != 0 || !w->stream))
+	while (w && (strcmp(w->container, container) != 0 || strcmp(w->id, session) != 0 || w->over))
 		w = w->next;
 	if (!w)
 		w = attach(s, container, session);
@@ -192,6 +227,9 @@ void watched_size(struct look *look, int cols, int rows)
 	if (!watched_ready(look) || !w->stream)
 		return;
 	screen_size(w->screen, &now_cols, &now_rows);
+	/* What a screen cannot be would never be what it is. */
+	cols = cols < 2 ? 2 : cols < SCREEN_COLS_MAX ? cols : SCREEN_COLS_MAX;
+	rows = rows < 1 ? 1 : rows < SCREEN_ROWS_MAX ? rows : SCREEN_ROWS_MAX;
 	if (cols == now_cols && rows == now_rows)
 		return;
 	screen_resize(w->screen, cols, rows);
