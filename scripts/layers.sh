@@ -24,13 +24,14 @@ policy/child    | base                                                   | contr
 policy/pack     | config base                                            | contract setup
 policy/tool     | base                                                   | contract pack .
 
-agent           | lua ops policy docker tailscale store config net base  | channel http idle rpc stream tailnet watch who
+agent           | lua ops policy docker tailscale store config net base  | channel http idle rpc stats stream tailnet watch who
 agent/proc      | lua ops policy docker tailscale store config net base  | . channel rpc stream tailnet watch who
 agent/rpc       | ops docker net base                                    | . http who
-agent/http      | ops docker store net base                              | . stream tailnet who
+agent/http      | ops docker store net base                              | . stats stream tailnet who
 agent/who       | lua ops policy tailscale store config base             | internal config stream tailnet
 agent/tailnet   | tailscale net base                                     | internal config who/auth
 agent/channel   | docker base                                            | loop
+agent/stats     | ops docker base                                        |
 agent/screen    | base                                                   |
 agent/stream    | docker net base                                        | channel loop screen who/auth
 agent/watch     | ops docker base                                        | channel loop jobs

@@ -18,6 +18,7 @@
 #include "agent/rejoin.h"
 #include "agent/routes.h"
 #include "agent/rpc/call.h"
+#include "agent/stats/stats.h"
 #include "agent/stream/stream.h"
 #include "agent/streams_agent.h"
 #include "agent/tailnet/tailnet.h"
@@ -207,6 +208,7 @@ static int open_parts(struct boot *b, struct perry_err **err)
 	if (fleet_open(&a->fleet, a->store, a->docker, a->hub, err) < 0)
 		return -1;
 	fleet_set_render(a->fleet, workspace_view_text);
+	a->stats = stats_new(a->fleet, a->docker, a->hub);
 	a->decisions = decisions_new(a);
 	a->identity = identity_new(a);
 	if (agent_open_operations(a, err) < 0)
@@ -305,6 +307,7 @@ static bool close_parts(struct boot *b)
 		log_warn("agent", "%d calls do not end; leaving them", left);
 		return false;
 	}
+	stats_free(a->stats);
 	identity_free(a->identity);
 	decisions_free(a->decisions);
 	agent_close_operations(a);

@@ -22,6 +22,7 @@ struct lua_host;
 struct ops;
 struct policy;
 struct server;
+struct stats;
 struct store;
 struct streams;
 struct tailnet;
@@ -48,6 +49,7 @@ struct agent {
 	struct hub_sub *session_states; /* of the streams: which workspaces run */
 	struct watchers *watchers;
 	struct idle_agent *idle;
+	struct stats *stats;
 	struct server *server;
 	struct tailnet *tailnet;
 	struct identity *identity;

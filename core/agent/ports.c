@@ -10,6 +10,7 @@
 #include "agent/watch/watchers.h"
 #include "base/mem.h"
 #include "lua/lua.h"
+#include "ops/fleet.h"
 
 static int decide(void *ctx, const char *workspace, const cJSON *ports, cJSON **answers, struct perry_err **err)
 {
@@ -29,7 +30,10 @@ int agent_open_watchers(struct agent *a, struct perry_err **err)
 		.tailnet = agent_tailnet_state,
 		.ctx = a,
 	};
-	return watchers_open(&a->watchers, &setup, err);
+	if (watchers_open(&a->watchers, &setup, err) < 0)
+		return -1;
+	fleet_set_more(a->fleet, agent_listeners_text, a);
+	return 0;
 }
 
 /* --- the node --- */
@@ -181,15 +185,27 @@ static cJSON *port_view(const cJSON *row, const struct node *n, const cJSON *ser
 	return out;
 }
 
+/* A row for each port of what watchers_look told. */
+static cJSON *listeners_of(const cJSON *look, const struct node *node)
+{
+	cleanup_json cJSON *rows = cJSON_CreateArray();
+	cJSON *list = cJSON_CreateArray();
+	const cJSON *serve = cJSON_GetObjectItemCaseSensitive(look, "serve"), *l;
+	cJSON_ArrayForEach(l, cJSON_GetObjectItemCaseSensitive(look, "listeners"))
+		merge(rows, l);
+	cJSON_ArrayForEach(l, rows)
+		json_push(list, port_view(l, node, serve));
+	return list;
+}
+
 cJSON *agent_ports(struct agent *a, const cJSON *record)
 {
 	const char *name = json_str_or(record, "name", "");
-	cleanup_json cJSON *look = watchers_look(a->watchers, name), *rows = cJSON_CreateArray();
-	const cJSON *serve = cJSON_GetObjectItemCaseSensitive(look, "serve"),
-		    *forwards = json_at(record, "ports.forwards"), *l;
+	cleanup_json cJSON *look = watchers_look(a->watchers, name);
+	const cJSON *forwards = json_at(record, "ports.forwards");
 	cleanup_node struct node node;
 	read_node(record, cJSON_GetObjectItemCaseSensitive(look, "tailnet"), &node);
-	cJSON *out = cJSON_CreateObject(), *list = cJSON_CreateArray();
+	cJSON *out = cJSON_CreateObject();
 	json_set_str(out, "name", name);
 	json_set_bool(out, "running", workspace_is_running(record));
 	json_set_bool(out, "watching", json_bool_or(look, "watching", false));
@@ -197,28 +213,41 @@ cJSON *agent_ports(struct agent *a, const cJSON *record)
 		     workspace_is_running(record) ? json_str(look, "problem") : "the workspace does not run");
 	json_set_str(out, "hostname", node.host);
 	json_set_str(out, "dnsName", node.dns_name);
-	cJSON_ArrayForEach(l, cJSON_GetObjectItemCaseSensitive(look, "listeners"))
-		merge(rows, l);
-	cJSON_ArrayForEach(l, rows)
-		json_push(list, port_view(l, &node, serve));
-	json_set(out, "listeners", list);
+	json_set(out, "listeners", listeners_of(look, &node));
 	if (json_int_or(look, "more", 0))
 		json_set_int(out, "more", json_int_or(look, "more", 0));
 	json_set(out, "forwards", cJSON_IsArray(forwards) ? cJSON_Duplicate(forwards, 1) : cJSON_CreateArray());
 	return out;
 }
 
-void agent_put_listeners(struct agent *a, const cJSON *record, cJSON *view)
+/* Those that are announced, or NULL when there are none. */
+static cJSON *announced(struct agent *a, const cJSON *record)
 {
-	cleanup_json cJSON *ports = agent_ports(a, record);
-	cJSON *l, *next, *list = cJSON_DetachItemFromObjectCaseSensitive(ports, "listeners");
+	cleanup_json cJSON *look = watchers_look(a->watchers, json_str_or(record, "name", ""));
+	cleanup_node struct node node;
+	read_node(record, cJSON_GetObjectItemCaseSensitive(look, "tailnet"), &node);
+	cJSON *list = listeners_of(look, &node), *l, *next;
 	for (l = list->child; l; l = next) {
 		next = l->next;
 		if (!json_bool_or(l, "announce", false))
 			cJSON_Delete(cJSON_DetachItemViaPointer(list, l));
 	}
 	if (list->child)
+		return list;
+	cJSON_Delete(list);
+	return NULL;
+}
+
+void agent_put_listeners(struct agent *a, const cJSON *record, cJSON *view)
+{
+	cJSON *list = announced(a, record);
+	if (list)
 		json_set(view, "listeners", list);
-	else
-		cJSON_Delete(list);
+}
+
+char *agent_listeners_text(void *agent, const cJSON *record)
+{
+	cleanup_json cJSON *list = announced(agent, record);
+	cleanup_free char *text = list ? json_print(list) : NULL;
+	return text ? xasprintf("\"listeners\":%s", text) : NULL;
 }

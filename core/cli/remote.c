@@ -48,7 +48,7 @@ static void make_raw(void)
 }
 
 int remote_run(const struct client *c, cJSON *take_open, const struct stream_ends *ends, int *code,
-		       struct perry_err **err)
+	       struct perry_err **err)
 {
 	struct winsize w = { .ws_col = 80, .ws_row = 24 };
 	json_set_bool(take_open, "tty", ends->tty);

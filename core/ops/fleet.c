@@ -114,6 +114,37 @@ void fleet_set_render(struct fleet *f, char *(*render)(const cJSON *record))
 	pthread_mutex_unlock(&f->lock);
 }
 
+void fleet_set_more(struct fleet *f, char *(*more)(void *ctx, const cJSON *record), void *ctx)
+{
+	pthread_mutex_lock(&f->lock);
+	f->more = more;
+	f->more_ctx = ctx;
+	pthread_mutex_unlock(&f->lock);
+}
+
+void fleet_each_running(struct fleet *f, void (*fn)(void *ctx, const char *name, const cJSON *container), void *ctx)
+{
+	pthread_mutex_lock(&f->lock);
+	for (const struct entry *e = f->entries; e; e = e->next)
+		if (strcmp(status_of(f, e), "running") == 0)
+			fn(ctx, e->name, e->container);
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* Under the lock. */
+static void add_text(const struct fleet *f, const struct entry *e, struct buf *out)
+{
+	cleanup_free char *more =
+		f->more && strcmp(status_of(f, e), "running") == 0 ? f->more(f->more_ctx, e->record) : NULL;
+	size_t n = strlen(e->text);
+	if (!more || n < 3 || e->text[n - 1] != '}') {
+		buf_adds(out, e->text);
+		return;
+	}
+	buf_add(out, e->text, n - 1);
+	buf_addf(out, ",%s}", more);
+}
+
 char *fleet_list_text(struct fleet *f)
 {
 	struct buf out = { 0 };
@@ -126,7 +157,7 @@ char *fleet_list_text(struct fleet *f)
 		}
 		if (e != f->entries)
 			buf_addc(&out, ',');
-		buf_adds(&out, e->text);
+		add_text(f, e, &out);
 	}
 	pthread_mutex_unlock(&f->lock);
 	buf_addc(&out, ']');

@@ -36,6 +36,11 @@ int fleet_get(struct fleet *f, const char *name, cJSON **out, struct perry_err *
  * Caller frees. */
 void fleet_set_render(struct fleet *f, char *(*render)(const cJSON *record));
 char *fleet_list_text(struct fleet *f);
+/* What else the list says of one that runs, asked anew each time under the fleet's lock: members as text
+ * ("\"a\":1,\"b\":2", malloc's), or NULL. record is without the additions. Before anybody lists. */
+void fleet_set_more(struct fleet *f, char *(*more)(void *ctx, const cJSON *record), void *ctx);
+/* Each workspace that runs, with its "container" (as above); under the fleet's lock: fn must be quick. */
+void fleet_each_running(struct fleet *f, void (*fn)(void *ctx, const char *name, const cJSON *container), void *ctx);
 /* After a change of the record in the store: puts the new record (NULL: removed) in place. One that is older than what
  * is there is ignored. */
 void fleet_put(struct fleet *f, const char *name, const cJSON *record);

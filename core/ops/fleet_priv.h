@@ -37,6 +37,8 @@ struct fleet {
 	pthread_cond_t changed;
 	struct entry *entries; /* by creation */
 	char *(*render)(const cJSON *record);
+	char *(*more)(void *ctx, const cJSON *record);
+	void *more_ctx;
 	char *deleted[FLEET_DELETED];
 	unsigned ndeleted;
 	bool known;        /* the engine's list was in at least once */

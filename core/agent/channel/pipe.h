@@ -1,5 +1,5 @@
-/* A stream of a channel for an owner on another loop: what comes and goes is copied from one loop to the other, so it is
- * for little. */
+/* A stream of a channel for an owner on another loop: what comes and goes is copied from one loop to the other, so it
+ * is for little. */
 #ifndef PERRY_AGENT_CHANNEL_PIPE_H
 #define PERRY_AGENT_CHANNEL_PIPE_H
 #include <stddef.h>

@@ -9,6 +9,7 @@
 #include "agent/internal.h"
 #include "agent/jobs.h"
 #include "agent/names.h"
+#include "agent/stats/stats.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/number.h"
@@ -29,6 +30,7 @@ struct evstream {
 	struct sse *sse;
 	char *workspace;
 	bool follow;
+	bool stats, other; /* what it wants: samples, everything else */
 	int64_t after, since;
 	pthread_mutex_t lock;
 	struct hub_sub *sub;
@@ -61,7 +63,8 @@ static void on_event(void *ctx, const cJSON *ev)
 {
 	struct evstream *es = ctx;
 	pthread_mutex_lock(&es->lock);
-	if (es->over)
+	bool sample = str_eq(json_str(ev, "kind"), "stats");
+	if (es->over || (sample ? !es->stats || !es->live : !es->other))
 		;
 	else if (es->live)
 		push(es, ev);
@@ -81,6 +84,8 @@ static void on_closed(void *ctx, struct sse *s)
 	struct hub_sub *sub = take_ptr(es->sub);
 	pthread_mutex_unlock(&es->lock);
 	hub_unsubscribe(sub);
+	if (es->stats)
+		stats_unwatch(es->a->stats);
 	stream_unref(es);
 }
 
@@ -166,7 +171,7 @@ static bool read_query(struct server_req *r, struct evstream *es, bool *stored)
 {
 	const char *after = req_header(r, "Last-Event-ID"), *since = req_query(r, "since"),
 		   *follow = req_query(r, "follow");
-	const char *workspace = req_query(r, "workspace");
+	const char *workspace = req_query(r, "workspace"), *stats = req_query(r, "stats");
 	long long n = 0;
 	if (!after)
 		after = req_query(r, "after");
@@ -174,10 +179,14 @@ static bool read_query(struct server_req *r, struct evstream *es, bool *stored)
 		return false;
 	if (workspace && *workspace && name_problem(workspace, false))
 		return false;
+	if (stats && strcmp(stats, "0") != 0 && strcmp(stats, "1") != 0 && strcmp(stats, "only") != 0)
+		return false;
 	es->after = n;
 	es->workspace = workspace && *workspace ? xstrdup(workspace) : NULL;
 	es->follow = !follow || strcmp(follow, "0") != 0;
-	*stored = after || since || !es->follow;
+	es->stats = es->follow && stats && strcmp(stats, "0") != 0;
+	es->other = !es->stats || strcmp(stats, "only") != 0;
+	*stored = es->other && (after || since || !es->follow);
 	return true;
 }
 
@@ -190,7 +199,7 @@ void events_handle(struct agent *a, struct server_req *r, const struct caller *c
 	pthread_mutex_init(&es->lock, NULL);
 	if (!read_query(r, es, &stored)) {
 		agent_reply(a, r, 400, "application/json",
-			    xstrdup("{\"error\":\"after, since, workspace or follow is malformed\"}"), NULL);
+			    xstrdup("{\"error\":\"after, since, workspace, follow or stats is malformed\"}"), NULL);
 		atomic_store(&es->refs, 1);
 		stream_unref(es);
 		return;
@@ -198,12 +207,16 @@ void events_handle(struct agent *a, struct server_req *r, const struct caller *c
 	es->live = !stored;
 	es->waiting = cJSON_CreateArray();
 	atomic_fetch_add_explicit(&a->answers[2], 1, memory_order_relaxed);
+	if (es->stats)
+		stats_watch(a->stats);
 	struct sse *sse = req_sse(r, on_closed, es);
 	pthread_mutex_lock(&es->lock);
 	if (!es->sse)
 		es->sse = sse;
 	pthread_mutex_unlock(&es->lock);
 	if (!sse) { /* on_closed will not be called */
+		if (es->stats)
+			stats_unwatch(a->stats);
 		stream_unref(es);
 		stream_unref(es);
 		return;

@@ -1,5 +1,6 @@
 /* GET /events: what happens, as server-sent events. First what the store still has (after Last-Event-ID, or ?since=),
- * then live. ?workspace=NAME: of one workspace; ?follow=0: ends after what is stored. */
+ * then live. ?workspace=NAME: of one workspace; ?follow=0: ends after what is stored. ?stats=1: with what
+ * workspaces take of the machine, ?stats=only: nothing else. */
 #ifndef PERRY_AGENT_EVENTS_H
 #define PERRY_AGENT_EVENTS_H
 

@@ -84,6 +84,18 @@ static char *render(const cJSON *record)
 	return xasprintf("{\"name\":\"%s\",\"status\":\"%s\"}", json_str(record, "name"), json_str(record, "status"));
 }
 
+static char *more(void *ctx, const cJSON *record)
+{
+	return str_eq(json_str(record, "name"), ctx) ? xstrdup("\"more\":[1]") : NULL;
+}
+
+static void on_running(void *ctx, const char *name, const cJSON *container)
+{
+	assert_string_equal(json_str(container, "id"), "c");
+	assert_string_not_equal(name, "w7"); /* that one is stopped */
+	++*(int *)ctx;
+}
+
 static void list_text(void **state)
 {
 	struct scene s;
@@ -116,6 +128,22 @@ static void list_text(void **state)
 	assert_int_equal(rendered, 201);
 	assert_non_null(strstr(text, "{\"name\":\"w7\",\"status\":\"stopped\"}"));
 	free(text);
+	/* What is asked anew each time, of those that run. */
+	static char w8[] = "w8", w7[] = "w7";
+	fleet_set_more(s.fleet, more, w8);
+	text = fleet_list_text(s.fleet);
+	assert_int_equal(rendered, 201);
+	assert_non_null(strstr(
+		text,
+		"{\"name\":\"w8\",\"status\":\"running\",\"more\":[1]},{\"name\":\"w9\",\"status\":\"running\"}"));
+	free(text);
+	fleet_set_more(s.fleet, more, w7);
+	text = fleet_list_text(s.fleet);
+	assert_null(strstr(text, "more"));
+	free(text);
+	int running = 0;
+	fleet_each_running(s.fleet, on_running, &running);
+	assert_int_equal(running, 199);
 	scene_close(&s);
 }
 
