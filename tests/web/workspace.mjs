@@ -144,4 +144,83 @@ test("logs", async () => {
 	assert.deepEqual(faults, []);
 });
 
+test("resources", async () => {
+	await rpc("workspaces/start", { name: "wt1" });
+	await rpc("workspaces/exec", { name: "wt1", command: ["sh", "-c", "timeout 100 perl -e '1 while 1' >/dev/null 2>&1 &"] });
+	const { page, faults, requests } = await open();
+	const asked = () => requests.filter(url => url.pathname === "/events" && url.search === "?stats=only").length;
+	await until("a plot of what computes", async () => {
+		const points = await page.locator("#row-wt1 .spark polyline").getAttribute("points", { timeout: 500 }).catch(() => null);
+		return points && Number((await page.locator("#row-wt1 .c-res .num span").first().textContent()).replace(" %", "")) > 5;
+	});
+	assert.match(await page.locator("#row-wt1 .c-res .num span").last().textContent(), /^[\d.]+ (kB|MB|GB)$/);
+	await look(page, "list-resources-desk-light");
+	await page.locator("#row-wt1 .c-name a").click();
+	await page.locator(".resrow", { hasText: "CPU" }).locator("polyline").waitFor();
+	assert.equal(asked(), 1, "the same stream serves the next screen");
+	// Where nobody looks nothing is asked for.
+	const { readFileSync, readdirSync } = await import("node:fs"), tasks = `/proc/${process.env.AGENT_PID}/task`;
+	const comm = task => {
+		try {
+			return readFileSync(`${tasks}/${task}/comm`, "utf8");
+		} catch {
+			return ""; // it has just ended
+		}
+	};
+	const threads = () => readdirSync(tasks).filter(task => comm(task) === "stats\n").length;
+	assert.equal(threads(), 1);
+	await page.goto(`${ORIGIN}/settings`);
+	await until("nobody to sample for", () => threads() === 0);
+	assert.deepEqual(faults, []);
+});
+
+/** Lets go of files over an element, as a drag from the desktop ends. */
+const drop = (page, where, files) => page.evaluate(({ where, files }) => {
+	const data = new DataTransfer();
+	for (const { name, text } of files) data.items.add(new File([text], name));
+	const at = document.querySelector(where);
+	for (const type of ["dragenter", "dragover", "drop"]) at.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
+}, { where, files });
+
+test("files", async () => {
+	await rpc("workspaces/start", { name: "wt1" });
+	const inside = async command => (await rpc("workspaces/exec", { name: "wt1", command: ["sh", "-c", command] })).stdout;
+	await inside("rm -rf ~/uploads");
+	const { page, faults } = await open();
+	await page.goto(`${ORIGIN}/w/wt1`);
+	const files = page.locator(".pan", { has: page.getByRole("heading", { name: /^Files/ }) });
+	await files.waitFor();
+	const landed = text => files.locator(".copy", { hasText: text }).waitFor();
+	// Dropped: both, the second of a name beside the first, and what cannot be read in a shell not at all.
+	await drop(page, ".side", [{ name: "a b's ü.txt", text: "one" }, { name: "a b's ü.txt", text: "two" }, { name: "-rf", text: "three" }, { name: "x\ny", text: "no" }]);
+	await landed("/home/workspace/uploads/a b's ü.txt");
+	await landed("/home/workspace/uploads/a b's ü-2.txt");
+	await landed("/home/workspace/uploads/-rf");
+	await files.getByText("characters that cannot be seen").waitFor();
+	assert.equal(await inside("cd ~/uploads && cat 'a b'\\''s ü.txt' 'a b'\\''s ü-2.txt' ./-rf; ls -1 | wc -l; stat -c '%U %a' . ./-rf"), "onetwothree3\nworkspace 755\nworkspace 644\n");
+	// Chosen: large enough that it takes many grants of the agent.
+	await files.locator("input").setInputFiles({ name: "large.bin", mimeType: "application/octet-stream", buffer: Buffer.alloc(9 * 1024 * 1024 + 1, "p") });
+	await landed("/home/workspace/uploads/large.bin");
+	assert.equal(await inside("tr -d p <~/uploads/large.bin | wc -c; stat -c %s ~/uploads/large.bin"), "0\n9437185\n");
+	// Pasted, and as the terminal uses it: the path, which a shell reads as one word.
+	await page.evaluate(() => {
+		const data = new DataTransfer();
+		data.items.add(new File(["png"], "image.png", { type: "image/png" }));
+		document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+	});
+	await landed("/home/workspace/uploads/image.png");
+	const module = await page.evaluate(() => new URL("upload.js", document.querySelector("script[type=module]").src).pathname);
+	const typed = await page.evaluate(async at => {
+		const { upload, quoted } = await import(at), shares = [];
+		return [quoted(await upload("wt1", new File(["x".repeat(700000)], "it's.txt"), { progress: share => shares.push(share) })), shares.at(-1), shares.every((s, i) => !i || s >= shares[i - 1])];
+	}, module);
+	assert.deepEqual(typed, ["'/home/workspace/uploads/it'\\''s.txt'", 1, true]);
+	// A folder cannot be made where a file is; what the agent says is shown.
+	await inside("rm -rf ~/uploads && touch ~/uploads");
+	await drop(page, ".side", [{ name: "late", text: "x" }]);
+	await files.locator(".bad", { hasText: /folder|file/ }).first().waitFor();
+	await inside("rm -rf ~/uploads");
+	assert.deepEqual(faults, []);
+});
+
 await run();

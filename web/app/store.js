@@ -70,17 +70,20 @@ async function loadInfo() {
 async function loadAll() {
 	loadInfo();
 	const [list, operations] = await Promise.all([call("workspaces/list"), call("operations/list", {}).catch(() => [])]);
-	state.workspaces = new Map(list.map((/** @type {Workspace} */ w) => [w.name, w]));
+	state.workspaces = new Map(list.map((/** @type {Workspace} */ w) => [w.name, { limits: state.workspaces.get(w.name)?.limits, ...w }]));
 	for (const [name, op] of state.operations) if (op.state === "running") state.operations.delete(name); // it may have ended while we were away
 	for (const o of operations) loadOperation(o);
 	state.loaded = true;
 	changed();
-	// The list says nothing of ports; what runs is asked for once, four at a time.
-	const up = list.filter((/** @type {Workspace} */ w) => w.status === "running").map((/** @type {Workspace} */ w) => w.name);
-	const ask = async () => {
-		for (let name; (name = up.shift()); ) await refresh(name);
-	};
-	for (let i = 0; i < 4; i++) ask();
+	if (looked) refresh(looked);
+}
+
+let looked = "";
+/** A page of this one is shown: get says more than the list. @param {string} name @returns {() => void} it is no more */
+export function look(name) {
+	looked = name;
+	refresh(name);
+	return () => void (looked === name && (looked = ""));
 }
 
 /** One that ran before we came. @param {any} o */

@@ -1,11 +1,13 @@
 // One workspace in the list.
-import { ago, since } from "../../app/format.js";
+import { ago, bytes, since } from "../../app/format.js";
 import { html } from "../../app/html.js";
 import { call } from "../../app/rpc.js";
+import { useTaken } from "../../app/stats.js";
 import { dismiss, remembered } from "../../app/store.js";
 import { Copy } from "../../parts/copy.js";
 import { Glyph } from "../../parts/glyph.js";
 import { Icon } from "../../parts/icon.js";
+import { Spark, percent } from "../../parts/spark.js";
 /** @typedef {import("../../app/store.js").Workspace} Workspace */
 /** @typedef {import("../../app/store.js").Operation} Operation */
 
@@ -103,6 +105,12 @@ function Ports({ w }) {
 	)}${ports.length > 3 ? html`<span class="port">+${ports.length - 3}</span>` : null}</div>`;
 }
 
+/** CPU and memory, for where there is room. @param {{ name: string, up: boolean }} props */
+function Taken({ name, up }) {
+	const t = useTaken(name, up), cpu = t?.cpu.at(-1);
+	return html`<div class="c-res">${t ? html`<${Spark} values=${t.cpu} top=${0.25} /><div class="num"><span title="CPU, of one core">${percent(cpu) || "…"}</span><span title="Memory">${bytes(t.memory.at(-1) ?? 0)}</span></div>` : null}</div>`;
+}
+
 /** @param {string} name @param {string} procedure @param {any} input @param {(why: string) => void} fail */
 export function perform(name, procedure, input, fail) {
 	call(procedure, input, { async: true }).catch(error => fail(`${name}: ${error.message}`));
@@ -120,7 +128,7 @@ export function Row({ name, w, op, selected, fail }) {
 		<div class="c-say"><div class="words"><${Words} w=${w} op=${op} /></div><div class="btns nowrap"><${Buttons} name=${name} w=${w} op=${op} act=${act} /></div></div>
 		<${Ports} w=${w} />
 		<div class="c-git">${w?.repo ? html`<div class="br"><${Icon} name="branch" /><span class="cut">${w.branch ?? short(w.repo)}</span></div><div class="cut">${short(w.repo)}</div>` : null}</div>
-		<div class="c-res"></div>
+		<${Taken} name=${name} up=${w?.status === "running"} />
 		<div class="c-age num">${ago(op?.state === "failed" ? op.at : (w?.lastUsed ?? w?.created))}</div>
 		<a class="c-more btn ghost icon" href="/w/${name}" aria-label="More of ${name}"><${Icon} name="more" /></a>
 	</li>`;

@@ -3,8 +3,11 @@ import { useEffect, useState } from "preact/hooks";
 import { bytes } from "../../app/format.js";
 import { html } from "../../app/html.js";
 import { call } from "../../app/rpc.js";
+import { useTaken } from "../../app/stats.js";
 import { Copy } from "../../parts/copy.js";
 import { Icon } from "../../parts/icon.js";
+import { Spark, percent } from "../../parts/spark.js";
+import { Files } from "./files.js";
 /** @typedef {import("../../app/store.js").Workspace} Workspace */
 
 /** @param {string} url */
@@ -28,9 +31,16 @@ function Tailnet({ w }) {
 			html`<dt>${k}</dt><dd><${Copy} show text=${v}>${v}<//></dd><dd></dd>`)}</dl></section>`;
 }
 
-/** @param {{ w: Workspace }} props */
-const Limits = ({ w }) => (w.limits ? html`<section class="pan"><h2>Limits</h2><dl class="kv">${[["CPUs", w.limits.cpus], ["Memory", w.limits.memory && bytes(w.limits.memory)], ["Processes", w.limits.pids]].filter(([, v]) => v).map(([k, v]) =>
-	html`<dt>${k}</dt><dd class="num">${v}</dd><dd></dd>`)}</dl></section>` : null);
+/** What it takes, and may take. @param {{ w: Workspace }} props */
+function Resources({ w }) {
+	const t = useTaken(w.name, w.status === "running"), { cpus, memory, pids } = w.limits ?? {};
+	if (!t && !w.limits) return null;
+	const of = (/** @type {string} */ now, /** @type {string} */ most) => html`<span class="num">${now}${most ? html`<span class="muted">${now ? " of " : ""}${most}</span>` : null}</span>`;
+	return html`<section class="pan"><h2>Resources</h2>
+		<div class="resrow"><span>CPU</span>${t ? html`<${Spark} values=${t.cpu} top=${cpus ?? 1} />` : html`<span></span>`}${of(t ? percent(t.cpu.at(-1)) || "…" : "", cpus ? `${Math.round(cpus * 100)} %` : "")}</div>
+		<div class="resrow"><span>Memory</span>${t ? html`<${Spark} values=${t.memory} top=${memory ?? 2 * Math.max(...t.memory)} />` : html`<span></span>`}${of(t ? bytes(t.memory.at(-1) ?? 0) : "", memory ? bytes(memory) : "")}</div>
+		${pids ? html`<div class="resrow"><span>Processes</span><span></span>${of("", `at most ${pids}`)}</div>` : null}</section>`;
+}
 
 /** What a built-in file left empty tells nobody anything. @param {any} f */
 const dull = f => f.value === false || f.value === null || f.value === "" || (typeof f.value === "object" && !Object.keys(f.value).length);
@@ -54,12 +64,13 @@ function Why({ w }) {
 		html`<li><span class="f cut" title=${f.field}>${all ? f.field : f.field.split(".").pop()}</span><span class="cut" title=${short(f.value, f.field)}>${short(f.value, f.field)}</span><span class="w">${f.layer} <span class="mono">${String(f.file ?? "").split("/").pop()}${f.line ? `:${f.line}` : ""}</span></span></li>`)}</ul></section>`;
 }
 
-/** @param {{ w: Workspace, remove: () => void, act: (procedure: string, input: any) => void }} props */
-export const Side = ({ w, remove, act }) => html`<aside class="side" aria-label="About ${w.name}">
+/** @param {{ w: Workspace, files: ReturnType<typeof import("./files.js")["useUploads"]>, remove: () => void, act: (procedure: string, input: any) => void }} props */
+export const Side = ({ w, files, remove, act }) => html`<aside class="side" aria-label="About ${w.name}">
 	<${Ports} w=${w} />
+	<${Files} name=${w.name} up=${w.status === "running"} uploads=${files.uploads} add=${files.add} />
 	${w.repo ? html`<section class="pan"><h2>Git</h2><dl class="kv"><dt>From</dt><dd class="mono small cut" title=${w.repo}>${w.repo}</dd><dd></dd>${w.branch ? html`<dt>Branch</dt><dd class="mono small">${w.branch}</dd><dd></dd>` : null}</dl></section>` : null}
 	<${Tailnet} w=${w} />
-	<${Limits} w=${w} />
+	<${Resources} w=${w} />
 	<${Why} w=${w} />
 	<section class="pan"><h2>Danger zone</h2><div class="btns"><button class="btn tight" onClick=${() => act("workspaces/restart", { name: w.name, recreate: true })}>Recreate</button><button class="btn tight danger-quiet" onClick=${remove}><${Icon} name="trash" />Delete ${w.name}…</button></div><p class="tiny muted">Recreate makes the container anew by today’s plan. The home stays.</p></section>
 </aside>`;

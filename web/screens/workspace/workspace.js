@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { since } from "../../app/format.js";
 import { html } from "../../app/html.js";
 import { go } from "../../app/router.js";
-import { dismiss, useStore } from "../../app/store.js";
+import { dismiss, look, useStore } from "../../app/store.js";
 import { Copy } from "../../parts/copy.js";
 import { Banner } from "../../parts/field.js";
 import { Glyph } from "../../parts/glyph.js";
@@ -11,6 +11,7 @@ import { Icon } from "../../parts/icon.js";
 import { Tabs, Top } from "../../parts/top.js";
 import { actions, doing, perform } from "../list/row.js";
 import { Delete } from "./delete.js";
+import { Drop, useUploads } from "./files.js";
 import { Logs } from "./logs.js";
 import { Steps } from "./progress.js";
 import { Screen } from "./screen.js";
@@ -55,10 +56,12 @@ export function WorkspacePage({ name }) {
 		narrow.addEventListener("change", changed);
 		return () => narrow.removeEventListener("change", changed);
 	}, [name]);
+	useEffect(() => look(name), [name]);
 	useEffect(() => {
 		if (op?.action === "delete" && op.state === "done") go("/");
 	}, [op?.state]);
 	const busy = op?.state === "running" || link !== "live", up = w?.status === "running";
+	const files = useUploads(name, up);
 	const first = w?.listeners?.find(l => l.url), ssh = host ? `ssh workspace@${host}` : `ssh -p ${w?.ports.ssh} workspace@${location.hostname}`;
 	return html`<a class="skip" href="#main">Skip to the content</a><div class="ws"><${Top} at=${[name]} />
 		<div class="wsbar"><h1 class="cut">${name}</h1><${State} w=${w} op=${op} loaded=${loaded} />
@@ -78,7 +81,8 @@ export function WorkspacePage({ name }) {
 			${phone && up && op?.state !== "failed" ? null : html`<${Main} name=${name} w=${w} op=${op} act=${act} loaded=${loaded} />`}
 			${w ? html`<${Logs} name=${name} since=${w.status} />` : null}
 		</main>
-		${w ? html`<${Side} w=${w} remove=${() => setDeleting(true)} act=${act} />` : null}
+		${w ? html`<${Side} w=${w} files=${files} remove=${() => setDeleting(true)} act=${act} />` : null}
+		${files.over ? html`<${Drop} name=${name} />` : null}
 		${deleting && w ? html`<${Delete} w=${w} close=${() => setDeleting(false)} fail=${fail} />` : null}
 	</div><${Tabs} at="list" />`;
 }
