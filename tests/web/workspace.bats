@@ -11,6 +11,7 @@ teardown() { all_gone; }
 @test "links in a terminal lead to the workspace, never to the reader's machine" { browse workspace links; }
 @test "a log that follows" { browse workspace logs; }
 @test "a phone has the keys that it lacks" { browse workspace phone; }
+@test "a clone is made from the page" { browse workspace clone; }
 @test "CPU and memory, asked for while they are shown" { browse workspace resources AGENT_PID="$PID"; }
 @test "files by drop, paste and choice land in the workspace under a free name" { browse workspace files; }
 @test "the page in both sizes and themes" { browse workspace looks; }

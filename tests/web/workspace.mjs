@@ -144,6 +144,25 @@ test("logs", async () => {
 	assert.deepEqual(faults, []);
 });
 
+test("clone", async () => {
+	await rpc("workspaces/start", { name: "wt1" });
+	await rpc("workspaces/exec", { name: "wt1", command: ["sh", "-c", "echo mine >~/kept"] });
+	const { page, faults } = await open();
+	await page.goto(`${ORIGIN}/w/wt1`);
+	await page.getByRole("button", { name: "Clone wt1…" }).click();
+	assert.equal(await page.getByLabel("Name").inputValue(), "wt1-2"); // a free one
+	await page.getByLabel("Name").fill("wt1");
+	await page.getByText("There is a wt1 already").waitFor();
+	await page.getByLabel("Name").fill("wt9");
+	await look(page, "clone-desk-light");
+	await page.keyboard.press("Enter");
+	await page.waitForURL(`${ORIGIN}/w/wt9`);
+	await page.locator(".state", { hasText: "Running" }).waitFor();
+	assert.equal((await rpc("workspaces/exec", { name: "wt9", command: ["sh", "-c", "cat ~/kept"] })).stdout, "mine\n");
+	await rpc("workspaces/delete", { name: "wt9" });
+	assert.deepEqual(faults, []);
+});
+
 test("resources", async () => {
 	await rpc("workspaces/start", { name: "wt1" });
 	await rpc("workspaces/exec", { name: "wt1", command: ["sh", "-c", "timeout 100 perl -e '1 while 1' >/dev/null 2>&1 &"] });

@@ -12,7 +12,7 @@ import { forgetKey, sessionHeaders } from "./session.js";
  *   outdated?: boolean, containerId?: string, limits?: { cpus?: number, memory?: number, pids?: number }, stopReason?: string, ttlEnds?: string, ports: { ssh: number }, listeners?: Listener[],
  *   tailscale?: { status: string, hostname?: string, dnsName?: string, ip?: string, error?: string, mend?: string } }} Workspace
  * @typedef {{ link: "connecting" | "live" | "lost" | "signed-out" | "refused", lostAt: number, loaded: boolean, engine: string,
- *   host: string, version: string, limits: any, signIn: string, workspaces: Map<string, Workspace>, operations: Map<string, Operation> }} State
+ *   host: string, version: string, limits: any, setUp: boolean | undefined, signIn: string, workspaces: Map<string, Workspace>, operations: Map<string, Operation> }} State
  */
 
 /** @type {State} operations: the newest of each workspace */
@@ -24,6 +24,7 @@ export const state = {
 	host: location.hostname,
 	version: "",
 	limits: undefined,
+	setUp: undefined,
 	signIn: "",
 	workspaces: new Map(),
 	operations: new Map(),
@@ -64,6 +65,7 @@ async function loadInfo() {
 	state.host = info.hostname;
 	state.version = info.version;
 	state.limits = info.limits;
+	state.setUp = Boolean(info.setupFinished);
 	changed();
 }
 
@@ -184,6 +186,13 @@ export function connect() {
 			changed();
 		},
 	});
+}
+
+/** The first visit's questions are not to be asked again, in any browser. */
+export async function finishSetup() {
+	await call("setup/finish");
+	state.setUp = true;
+	changed();
 }
 
 /** Ends this browser's session. */

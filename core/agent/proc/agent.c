@@ -15,8 +15,11 @@
 #include "base/paths.h"
 #include "docker/docker.h"
 #include "ops/fleet.h"
+#include "store/store.h"
 
 enum { ENGINE_WAIT_MS = 4000 };
+#define SETUP_KEY "setup.finished"
+
 /* Those of config.json; what a workspace has where they are silent, its own info shows. */
 static void put_limits(cJSON *out, const struct config *config)
 {
@@ -24,6 +27,22 @@ static void put_limits(cJSON *out, const struct config *config)
 	const cJSON *limits = json_at(public, "limits");
 	if (cJSON_GetArraySize(limits) > 0)
 		json_set(out, "limits", cJSON_Duplicate(limits, 1));
+}
+
+static bool setup_finished(struct agent *a)
+{
+	cleanup_json cJSON *when = NULL;
+	return store_kv_get(a->store, "perry", SETUP_KEY, &when, NULL) == 0 && when;
+}
+
+int proc_setup_finish(struct call *c, cJSON **out, struct perry_err **err)
+{
+	cleanup_json cJSON *now = cJSON_CreateNumber((double)clock_ms());
+	if (!setup_finished(c->a) && store_kv_set(c->a->store, "perry", SETUP_KEY, now, err) < 0)
+		return -1;
+	*out = cJSON_CreateObject();
+	json_set_bool(*out, "success", true);
+	return 0;
 }
 
 int proc_agent_info(struct call *c, cJSON **out, struct perry_err **err)
@@ -45,6 +64,8 @@ int proc_agent_info(struct call *c, cJSON **out, struct perry_err **err)
 	if (config_bool(config, "allowHostEquivalentDocker"))
 		json_set_bool(j, "hostEquivalentDocker", true);
 	put_limits(j, config);
+	if (setup_finished(a))
+		json_set_bool(j, "setupFinished", true);
 	config_unref(config);
 	*out = j;
 	return 0;

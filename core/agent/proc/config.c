@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
+#include "base/str.h"
 
 /* A copy of what the configuration holds under key, or of dflt (JSON). */
 static cJSON *copy_of(struct call *c, const char *key, const char *dflt)
@@ -223,6 +224,26 @@ int proc_terminal_update(struct call *c, cJSON **out, struct perry_err **err)
 	return put(c, paths, err) < 0 ? -1 : echo(c, out);
 }
 
+/* Those of the keys below path that a variable of the agent's environment sets, whatever config.json says:
+ * "overlaid":[{"key","by"}], when there are any. */
+static void put_overlaid(cJSON *out, const struct config *config, const char *path, const char *const *keys)
+{
+	cJSON *list = cJSON_CreateArray();
+	for (; *keys; keys++) {
+		cleanup_free char *key = xasprintf("%s.%s", path, *keys);
+		const char *origin = config_origin(config, key);
+		if (!str_starts(origin, "env "))
+			continue;
+		cJSON *row = cJSON_CreateObject();
+		json_set_str(row, "key", *keys);
+		json_set_str(row, "by", origin + strlen("env "));
+		json_push(list, row);
+	}
+	json_set(out, "overlaid", list->child ? list : NULL);
+	if (!list->child)
+		cJSON_Delete(list);
+}
+
 /* --- Tailscale --- */
 
 int proc_tailscale_get(struct call *c, cJSON **out, struct perry_err **err)
@@ -232,6 +253,8 @@ int proc_tailscale_get(struct call *c, cJSON **out, struct perry_err **err)
 	json_set_bool(*out, "enabled", config_bool(config, "tailscale.enabled"));
 	json_set_str(*out, "authKey", config_str(config, "tailscale.authKey") ? SECRET_MASK : "");
 	json_set_str(*out, "hostnamePrefix", config_str(config, "tailscale.hostnamePrefix"));
+	static const char *const keys[] = { "enabled", "authKey", "hostnamePrefix", NULL };
+	put_overlaid(*out, config, "tailscale", keys);
 	config_unref(config);
 	return 0;
 }

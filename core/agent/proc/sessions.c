@@ -155,17 +155,3 @@ int proc_models_list(struct call *c, cJSON **out, struct perry_err **err)
 	*out = empty("models");
 	return 0;
 }
-
-int proc_github_repos(struct call *c, cJSON **out, struct perry_err **err)
-{
-	struct config *config = agent_config(c->a);
-	bool configured = config_str(config, "agents.github.token");
-	config_unref(config);
-	if (configured)
-		return call_not_implemented(c, err, "Listing the repositories of a GitHub token");
-	*out = cJSON_CreateObject();
-	json_set_bool(*out, "configured", false);
-	cJSON_AddArrayToObject(*out, "repos");
-	json_set_bool(*out, "hasMore", false);
-	return 0;
-}

@@ -10,6 +10,8 @@
 /* clang-format off */
 #define PROCEDURES(P) \
 	P("info", JOB, READ, NULL, "Info", agent_info, "the agent and its engine") \
+	P("setup/finish", JOB, MANAGE, NULL, "Success", setup_finish, \
+	  "the first visit's questions were answered or left: info says so from now on") \
 	P("host/info", NOW, READ, NULL, "HostInfo", host_info, "this machine, and whether its terminal may be opened") \
 	P("doctor", JOB, READ, NULL, "Doctor", doctor, \
 	  "what is wrong with the agent and its machine, and what mends it") \
@@ -140,8 +142,8 @@
 	P("sessions/search", JOB, READ, "SessionSearchInput", "SessionsFound", sessions_search, \
 	  "sessions that contain a text") \
 	P("models/list", NOW, READ, "ModelsInput", "Models", models_list, "models of coding agents") \
-	P("github/listRepos", NOW, READ, "ReposInput", "Repos", github_repos, \
-	  "repositories of the configured GitHub token")
+	P("github/listRepos", JOB, MANAGE, "ReposInput", "Repos", github_repos, \
+	  "repositories of the configured GitHub token, those that were last pushed to first")
 /* clang-format on */
 
 #endif

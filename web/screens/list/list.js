@@ -18,18 +18,19 @@ function title(you, running, stopped) {
 	return stopped ? "Nothing runs" : "No workspaces yet";
 }
 
-function Empty() {
+/** @param {{ setUp: boolean | undefined }} props undefined: not known yet */
+function Empty({ setUp }) {
 	return html`<div class="empty"><${Mark} />
 		<h1>No workspaces yet</h1>
 		<p>A workspace is a container of its own, with a home that stays, an address on your tailnet and SSH.</p>
-		<div class="btns"><a class="btn primary" href="/new"><${Icon} name="plus" />New workspace</a>${localStorage.getItem("perry.setup") ? null : html`<a class="btn" href="/setup">Set Perry up</a>`}</div>
+		<div class="btns"><a class="btn primary" href="/new"><${Icon} name="plus" />New workspace</a>${setUp !== false ? null : html`<a class="btn" href="/setup">Set Perry up</a>`}</div>
 		<div class="or">or</div><code class="cmd">perry start web</code>
 	</div>`;
 }
 
 /** @param {{ making?: boolean }} props making: the dialog of a new one stands before it */
 export function List({ making }) {
-	const { workspaces, operations, link, lostAt, loaded, host } = useStore();
+	const { workspaces, operations, link, lostAt, loaded, host, setUp } = useStore();
 	const [show, setShow] = useState("all"), [filter, setFilter] = useState(""), [at, setAt] = useState(0), [problem, fail] = useState("");
 	const names = new Set([...workspaces.keys(), ...[...operations].filter(([, op]) => op.state === "failed" || op.state === "running").map(([name]) => name)]);
 	const rows = [...names].map(name => ({ name, w: workspaces.get(name), op: operations.get(name) }));
@@ -80,7 +81,7 @@ export function List({ making }) {
 	<main id="main" class="page has-keys ${link === "lost" ? "stale" : ""}">
 		${link === "lost" ? html`<div class="banner warn" role="status"><${Icon} name="warn" /><span class="grow"><strong>${host} does not answer${lostAt ? ` since ${new Date(lostAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}` : ""}.</strong> This is what it said last. It is tried again all the time.</span></div>` : null}
 		${problem ? html`<div class="banner bad" role="alert"><${Icon} name="warn" /><span class="grow">${problem}</span><button class="btn ghost icon" aria-label="Close" onClick=${() => fail("")}><${Icon} name="close" /></button></div>` : null}
-		${loaded && !rows.length ? html`<${Empty} />` : html`
+		${loaded && !rows.length ? html`<${Empty} setUp=${setUp} />` : html`
 		<div class="head">
 			<div class="grow"><h1>${loaded ? title(counts.you, counts.running, counts.stopped) : ""}</h1>
 				<p class="sub num cut">${loaded ? `${count(counts.running, "runs", "run")}, ${counts.stopped} stopped, on ${host}` : ""}</p></div>

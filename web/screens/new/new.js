@@ -10,21 +10,28 @@ import { Banner, Field, Lines, Switch } from "../../parts/field.js";
 import { Icon } from "../../parts/icon.js";
 import { environment } from "./environment.js";
 
-/** What the token of GitHub may see, by what is typed; without a token nothing. @param {string} search */
+const OFFERED = 6;
+
+/** What the token of GitHub may see, by what is typed: asked for once, and by a text again only where that was not all. @param {string} search */
 function useRepositories(search) {
-	const [found, setFound] = useState(/** @type {any[]} */ ([]));
+	const [all, setAll] = useState(/** @type {{ repos: any[], hasMore: boolean }} */ ({ repos: [], hasMore: false })), [found, setFound] = useState(/** @type {any[]} */ ([])), [why, setWhy] = useState("");
+	const typed = search.includes(":") ? "" : search.trim().toLowerCase();
 	useEffect(() => {
-		if (search.includes(":")) return setFound([]);
+		call("github/listRepos", { perPage: 100 }).then(setAll, error => setWhy(error.message));
+	}, []);
+	const here = all.repos.filter(r => String(r.fullName).toLowerCase().includes(typed));
+	const ask = Boolean(typed && all.hasMore && here.length < OFFERED);
+	useEffect(() => {
+		setFound([]);
+		if (!ask) return;
 		let over = false;
-		const timer = setTimeout(() => {
-			call("github/listRepos", { search, perPage: 6 }).then(answer => over || setFound(answer.repos ?? []), () => over || setFound([]));
-		}, 250);
+		const timer = setTimeout(() => call("github/listRepos", { search: typed, perPage: OFFERED }).then(answer => over || setFound(answer.repos), error => over || setWhy(error.message)), 250);
 		return () => {
 			over = true;
 			clearTimeout(timer);
 		};
-	}, [search]);
-	return found;
+	}, [typed, ask]);
+	return { repositories: search.includes(":") ? [] : (found.length > here.length ? found : here).slice(0, OFFERED), some: all.repos.length > 0, why };
 }
 
 /** @param {{ limits: any, image: string }} known */
@@ -35,7 +42,7 @@ export function New() {
 	const [name, setName] = useState(""), [named, setNamed] = useState(false), [repo, setRepo] = useState(""), [branch, setBranch] = useState("");
 	const [more, setMore] = useState(/** @type {Record<string, string>} */ ({})), [docker, setDocker] = useState(false);
 	const [problem, fail] = useState(""), [busy, setBusy] = useState(false);
-	const repositories = useRepositories(repo);
+	const { repositories, some, why } = useRepositories(repo);
 	const env = environment(more.env ?? ""), wrong = nameProblem(name, workspaces);
 	const set = (/** @type {string} */ key) => (/** @type {string} */ value) => setMore({ ...more, [key]: value });
 	const takeRepo = (/** @type {string} */ url) => {
@@ -68,8 +75,9 @@ export function New() {
 		${problem ? html`<${Banner}>${problem}<//>` : null}
 		<${Field} label="Name" value=${name} focus set=${(/** @type {string} */ v) => (setName(v), setNamed(v !== ""))} bad=${wrong}
 			hint=${name && !wrong ? html`Free. Its home, its address and SSH are called so` : "Small letters, digits and dashes"} />
-		<${Field} label=${html`Repository <span class="muted">(optional)</span>`} value=${repo} set=${takeRepo} icon="branch" placeholder=${repositories.length ? "Search yours, or paste a URL" : "https://github.com/you/app"}
+		<${Field} label=${html`Repository <span class="muted">(optional)</span>`} value=${repo} set=${takeRepo} icon="branch" placeholder=${some ? "Search yours, or paste a URL" : "https://github.com/you/app"}
 			bad=${/^https?:\/\/[^/]*@/.test(repo) ? "A password in it would be kept for everybody to read. GitHub's token belongs into the settings" : undefined} />
+		${why ? html`<p class="hint tiny bad">Your repositories: ${why}</p>` : null}
 		${repositories.length ? html`<ul class="pick" aria-label="Your repositories">${repositories.map(r => html`<li key=${r.fullName ?? r.cloneUrl}><button type="button" class="pickbtn cut grow" onClick=${() => takeRepo(r.cloneUrl)}>${r.fullName ?? r.name}</button>${r.private ? html`<span class="tag"><${Icon} name="lock" />private</span>` : null}</li>`)}</ul>` : null}
 		<${Field} label=${html`Branch <span class="muted">(optional)</span>`} value=${branch} set=${setBranch} placeholder="the repository's own" />
 		<details class="fold"><summary><${Icon} name="chev" />Options<span class="muted grow cut">${summary({ limits, image: more.image ?? "" })}</span></summary>

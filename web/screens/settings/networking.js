@@ -6,7 +6,7 @@ import { useStore } from "../../app/store.js";
 import { Banner, Field, Switch } from "../../parts/field.js";
 import { Glyph } from "../../parts/glyph.js";
 import { useSaving } from "../../parts/save.js";
-import { Section, Setting, useAnswer } from "./section.js";
+import { Overlaid, Section, Setting, overlaid, useAnswer } from "./section.js";
 
 /** Where a key comes from, in words. @param {any} key of tailnet/status */
 const origin = key => (!key ? "There is none yet" : `In use: ${key.source === "file" ? "from config.json" : fixed(key) ? "from the agent’s environment" : `from ${key.source}`}${key.since ? `, for ${ago(key.since)}` : ""}`);
@@ -77,9 +77,9 @@ export function Networking() {
 	return html`<${Section} id="networking" title="Networking" lead="Each workspace is a device of its own on your tailnet: its name, its ports and SSH, reached from every device of yours and from nowhere else.">
 		${status.warnings.map((/** @type {string} */ text) => html`<${Banner} kind="warn" key=${text}>${text}<//>`)}
 		<form onSubmit=${save}>
-			<${Setting} label="Workspaces join the tailnet" hint="Off: they are reached from this machine only"><${Switch} label="Workspaces join the tailnet" on=${on} set=${setEnabled} says=${on ? (status.key || status.credentials.length || key ? "On" : "On, once there is a key") : "Off"} /><//>
+			<${Setting} label="Workspaces join the tailnet" hint="Off: they are reached from this machine only"><${Switch} label="Workspaces join the tailnet" disabled=${Boolean(overlaid(config, "enabled"))} on=${on} set=${setEnabled} says=${on ? (status.key || status.credentials.length || key ? "On" : "On, once there is a key") : "Off"} /><//>
 			<${Setting} label="Auth key" hint="Written, never shown again. Keys with tags make devices that do not expire">
-				${fixed(status.key) ? html`<p class="small">PERRY_TAILSCALE_AUTH_KEY in the agent’s environment sets it. Take it out there to set one here.</p>`
+				${overlaid(config, "authKey") ? html`<${Overlaid} by=${overlaid(config, "authKey")} />`
 				: html`<${Field} bare label="New auth key" type="password" value=${key} set=${setKey} placeholder=${server ? "hskey-auth-…" : "tskey-auth-…"} bad=${keyProblem(key, server)} hint="" mono />`}
 				<span class="origin">${origin(status.key)}${server ? html`. For <code>${server}</code>` : html`. <span><a class="link" href="https://login.tailscale.com/admin/settings/keys" target="_blank" rel="noopener noreferrer">Make a key</a>: reusable, not ephemeral</span>`}</span>
 			<//>

@@ -64,13 +64,14 @@ function Why({ w }) {
 		html`<li><span class="f cut" title=${f.field}>${all ? f.field : f.field.split(".").pop()}</span><span class="cut" title=${short(f.value, f.field)}>${short(f.value, f.field)}</span><span class="w">${f.layer} <span class="mono">${String(f.file ?? "").split("/").pop()}${f.line ? `:${f.line}` : ""}</span></span></li>`)}</ul></section>`;
 }
 
-/** @param {{ w: Workspace, files: ReturnType<typeof import("./files.js")["useUploads"]>, remove: () => void, act: (procedure: string, input: any) => void }} props */
-export const Side = ({ w, files, remove, act }) => html`<aside class="side" aria-label="About ${w.name}">
+/** @param {{ w: Workspace, files: ReturnType<typeof import("./files.js")["useUploads"]>, remove: () => void, clone: () => void, act: (procedure: string, input: any) => void }} props */
+export const Side = ({ w, files, remove, clone, act }) => html`<aside class="side" aria-label="About ${w.name}">
 	<${Ports} w=${w} />
 	<${Files} name=${w.name} up=${w.status === "running"} uploads=${files.uploads} add=${files.add} />
 	${w.repo ? html`<section class="pan"><h2>Git</h2><dl class="kv"><dt>From</dt><dd class="mono small cut" title=${w.repo}>${w.repo}</dd><dd></dd>${w.branch ? html`<dt>Branch</dt><dd class="mono small">${w.branch}</dd><dd></dd>` : null}</dl></section>` : null}
 	<${Tailnet} w=${w} />
 	<${Resources} w=${w} />
 	<${Why} w=${w} />
+	<section class="pan"><h2>Another one like it</h2><div class="btns"><button class="btn tight" onClick=${clone}><${Icon} name="copy" />Clone ${w.name}…</button></div></section>
 	<section class="pan"><h2>Danger zone</h2><div class="btns"><button class="btn tight" onClick=${() => act("workspaces/restart", { name: w.name, recreate: true })}>Recreate</button><button class="btn tight danger-quiet" onClick=${remove}><${Icon} name="trash" />Delete ${w.name}…</button></div><p class="tiny muted">Recreate makes the container anew by today’s plan. The home stays.</p></section>
 </aside>`;

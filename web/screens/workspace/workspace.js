@@ -10,6 +10,7 @@ import { Glyph } from "../../parts/glyph.js";
 import { Icon } from "../../parts/icon.js";
 import { Tabs, Top } from "../../parts/top.js";
 import { actions, doing, perform } from "../list/row.js";
+import { Clone } from "./clone.js";
 import { Delete } from "./delete.js";
 import { Drop, useUploads } from "./files.js";
 import { Logs } from "./logs.js";
@@ -48,7 +49,7 @@ function Main({ name, w, op, act, loaded }) {
 export function WorkspacePage({ name }) {
 	const { workspaces, operations, loaded, link } = useStore();
 	const w = workspaces.get(name), op = operations.get(name), host = w?.tailscale?.hostname ?? "";
-	const [problem, fail] = useState(""), [deleting, setDeleting] = useState(false), [phone, setPhone] = useState(narrow.matches);
+	const [problem, fail] = useState(""), [deleting, setDeleting] = useState(false), [cloning, setCloning] = useState(false), [phone, setPhone] = useState(narrow.matches);
 	const act = (/** @type {string} */ procedure, /** @type {any} */ input) => perform(name, procedure, input, fail);
 	useEffect(() => {
 		document.title = `${name}: Perry`;
@@ -81,8 +82,9 @@ export function WorkspacePage({ name }) {
 			${phone && up && op?.state !== "failed" ? null : html`<${Main} name=${name} w=${w} op=${op} act=${act} loaded=${loaded} />`}
 			${w ? html`<${Logs} name=${name} since=${w.status} />` : null}
 		</main>
-		${w ? html`<${Side} w=${w} files=${files} remove=${() => setDeleting(true)} act=${act} />` : null}
+		${w ? html`<${Side} w=${w} files=${files} remove=${() => setDeleting(true)} clone=${() => setCloning(true)} act=${act} />` : null}
 		${files.over ? html`<${Drop} name=${name} />` : null}
+		${cloning && w ? html`<${Clone} w=${w} close=${() => setCloning(false)} />` : null}
 		${deleting && w ? html`<${Delete} w=${w} close=${() => setDeleting(false)} fail=${fail} />` : null}
 	</div><${Tabs} at="list" />`;
 }
