@@ -55,3 +55,26 @@ int config_check_auth_key(const char *key, const char *server, const char *where
 		"(Headscale); for a control server with keys of another form, set tailscale.loginServer first",
 		where);
 }
+
+int config_check_setup_key(const char *key, const char *server, struct perry_err **err)
+{
+	bool set = server && *server;
+	if (config_check_key_word(key, "what was given", err) < 0)
+		return -1;
+	if (set && !str_starts(server, "http://") && !str_starts(server, "https://"))
+		return perry_fail(err, PERRY_EINPUT, "loginServer: expected http(s)://HOST");
+	if (str_starts(key, "hskey-") && !set)
+		return perry_fail(err, PERRY_EINPUT,
+				  "this is a Headscale key, and no control server is configured: perry tailnet setup "
+				  "--login-server https://HOST");
+	if (str_starts(key, "tskey-") && set && !strstr(server, ".tailscale.com"))
+		return perry_fail(err, PERRY_EINPUT,
+				  "this is a key of Tailscale's, and workspaces are to join at %s "
+				  "(tailscale.loginServer): take that out, or make a key there",
+				  server);
+	if (!str_starts(key, "tskey-") && !set)
+		return perry_fail(
+			err, PERRY_EINPUT,
+			"this is no auth key: expected tskey-auth-... (Tailscale) or hskey-auth-... (Headscale)");
+	return 0;
+}

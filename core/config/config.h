@@ -69,6 +69,9 @@ int config_check_prefix(const char *prefix, const cJSON *workspaces, struct perr
  */
 int config_check_key_word(const char *key, const char *where, struct perry_err **err);
 int config_check_auth_key(const char *key, const char *server, const char *where, struct perry_err **err);
+/* A key that is set up with the control server it is for (NULL or "": Tailscale's). PERRY_EINPUT, as above, also where
+ * the two cannot belong together. */
+int config_check_setup_key(const char *key, const char *server, struct perry_err **err);
 /* Sets one dotted key from text (typed by the table; objects and arrays as JSON) or removes it (text NULL). Unknown
  * keys: PERRY_EINPUT with the nearest. */
 int config_set(const char *dir, const char *key, const char *text, struct perry_err **err);

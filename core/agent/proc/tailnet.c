@@ -37,35 +37,11 @@ static int put_key(cJSON *root, void *ctx, struct perry_err **err)
 	return 0;
 }
 
-/* The control server that the key is for, as far as one can tell. */
-static int check_server(const char *key, const char *server, struct perry_err **err)
-{
-	bool set = server && *server;
-	if (set && !str_starts(server, "http://") && !str_starts(server, "https://"))
-		return perry_fail(err, PERRY_EINPUT, "loginServer: expected http(s)://HOST");
-	if (str_starts(key, "hskey-") && !set)
-		return perry_fail(err, PERRY_EINPUT,
-				  "this is a Headscale key, and no control server is configured: perry tailnet setup "
-				  "--login-server https://HOST");
-	if (str_starts(key, "tskey-") && set && !strstr(server, ".tailscale.com"))
-		return perry_fail(err, PERRY_EINPUT,
-				  "this is a key of Tailscale's, and workspaces are to join at %s "
-				  "(tailscale.loginServer): take that out, or make a key there",
-				  server);
-	if (!str_starts(key, "tskey-") && !set)
-		return perry_fail(
-			err, PERRY_EINPUT,
-			"this is no auth key: expected tskey-auth-... (Tailscale) or hskey-auth-... (Headscale)");
-	return 0;
-}
-
 int proc_tailnet_setup(struct call *c, cJSON **out, struct perry_err **err)
 {
 	struct config *config = agent_config(c->a);
 	const char *key = call_str(c, "authKey"), *server = call_str(c, "loginServer");
-	int rc = config_check_key_word(key, "what was given", err);
-	if (rc == 0)
-		rc = check_server(key, server ? server : config_str(config, "tailscale.loginServer"), err);
+	int rc = config_check_setup_key(key, server ? server : config_str(config, "tailscale.loginServer"), err);
 	bool overlaid = str_starts(config_origin(config, "tailscale.authKey"), "env");
 	config_unref(config);
 	if (rc < 0 || agent_config_edit(c->a, put_key, c->input, err) < 0 ||
