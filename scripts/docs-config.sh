@@ -6,7 +6,8 @@ cat <<'H'
 # config.json
 
 In the configuration folder (`$PERRY_CONFIG_DIR`, else `~/.config/perry`), mode 0600. Constants live here, decisions in [hooks](hooks/).
-`perry agent config set KEY VALUE` changes it; the agent takes a change up by itself. A broken file stops the agent with file, line and column and is never overwritten;
+`perry agent config` asks on a terminal for what one sets up first (token, GitHub, SSH keys, coding agents, Tailscale), step by step; Enter keeps what there is, `-` takes it away,
+Ctrl-C stops and leaves finished steps saved; `perry agent config tailscale` is one step alone. `perry agent config set KEY VALUE` changes one key; the agent takes a change up by itself. A broken file stops the agent with file, line and column and is never overwritten;
 one that is broken, emptied or removed while the agent runs leaves the last good configuration in force, its token included (only `auth.token` "" turns authentication off);
 unknown keys are kept, and reported with the nearest known one. Secrets are read from standard input: `perry agent config set tailscale.authKey --stdin`.
 

@@ -39,6 +39,7 @@ agent/idle      | base                                                   |
 
 cli             | config net base                                        |
 cli/full        | policy config net base                                 | .
+cli/setup       | config net base                                        | .
 T
 }
 bad=0

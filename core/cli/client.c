@@ -165,7 +165,7 @@ static int no_agent(struct perry_err **err)
 		"  or use another machine's with: perry config agent HOST");
 }
 
-static struct client *local_client(void)
+struct client *client_local(void)
 {
 	cleanup_free char *dir = path_config_dir();
 	struct client *c = xcalloc(1, sizeof *c);
@@ -194,7 +194,7 @@ int client_open(struct client **out, struct perry_err **err)
 	const char *saved = json_str(settings, "agent");
 	if (saved && *saved)
 		return open_named(saved, out, err);
-	struct client *c = local_client();
+	struct client *c = client_local();
 	if (access(c->sock, F_OK) < 0) {
 		client_free(c);
 		return no_agent(err);

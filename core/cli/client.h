@@ -20,6 +20,8 @@ extern const char *client_agent;
 /* Which agent: --agent, PERRY_AGENT, client.json, else the local socket. PERRY_ENOAGENT says what to run. Asks on a
  * terminal. */
 int client_open(struct client **out, struct perry_err **err);
+/* That of this machine, whether one runs or not; connects to nothing. */
+struct client *client_local(void);
 /* An agent given by name ("host", "host:port", "http(s)://host[:port]"); without a scheme http, port 7391. Connects to
  * nothing. */
 int client_for(const char *agent, struct client **out, struct perry_err **err);

@@ -5,32 +5,45 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/paths.h"
 #include "base/secret.h"
+#include "cli/agent_file.h"
 #include "cli/args.h"
 #include "cli/client.h"
+#include "cli/cmd_help.h"
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "cli/text.h"
 #include "config/config.h"
 
-static pid_t agent_pid(void)
+int cmd_agent(const struct args *a, struct perry_err **err)
 {
-	cleanup_free char *dir = path_config_dir();
-	cleanup_free char *path = path_join(dir, "agent.pid");
-	cleanup_buf struct buf text = { 0 };
-	if (file_read(path, 4096, &text, NULL) < 0)
-		return 0;
-	long pid = strtol(buf_str(&text), NULL, 10);
-	return pid > 1 && kill((pid_t)pid, 0) == 0 ? (pid_t)pid : 0;
+	const char *names[64];
+	size_t n = 0;
+	for (const struct command *c = commands; c->name && n < ARRAY_LEN(names) - 1; c++)
+		if (str_starts(c->name, "agent ") && !strchr(c->name + 6, ' '))
+			names[n++] = c->name + 6;
+	names[n] = NULL;
+	if (a->nwords) {
+		const char *near = str_nearest(a->words[0], names);
+		return perry_fail(err, PERRY_EUSAGE,
+				  near ? "there is no command \"agent %s\" (did you mean \"perry agent %s\"?)"
+				       : "there is no command \"agent %s\"\n  see: perry help agent",
+				  a->words[0], near);
+	}
+	if (agent_file_pid())
+		printf("The agent of this machine runs (pid %d).\n\n", (int)agent_file_pid());
+	else
+		printf("No agent runs on this machine. Start it with: perry agent run\nSet it up with: perry agent "
+		       "config\n\n");
+	help_group("agent");
+	return 0;
 }
 
 int cmd_agent_status(const struct args *a, struct perry_err **err)
@@ -39,8 +52,8 @@ int cmd_agent_status(const struct args *a, struct perry_err **err)
 	cleanup_json cJSON *health = NULL;
 	if (client_open(&c, err) < 0 || client_get(c, "/health", &health, err) < 0)
 		return -1;
-	if (c->sock && agent_pid())
-		json_set_int(health, "pid", agent_pid());
+	if (c->sock && agent_file_pid())
+		json_set_int(health, "pid", agent_file_pid());
 	if (args_has(a, "json"))
 		return out_json(a, health, err);
 	text_printf(stdout, "Perry %s runs on %s", json_str_or(health, "version", "?"), c->where);
@@ -105,7 +118,7 @@ int cmd_agent_logs(const struct args *a, struct perry_err **err)
 
 int cmd_agent_kill(const struct args *a, struct perry_err **err)
 {
-	pid_t pid = agent_pid();
+	pid_t pid = agent_file_pid();
 	if (!pid)
 		return perry_fail(err, PERRY_ENOAGENT, "no agent runs on this machine");
 	if (kill(pid, SIGTERM) < 0)
@@ -195,31 +208,6 @@ int cmd_agent_config_get(const struct args *a, struct perry_err **err)
 	return rc;
 }
 
-/* Tells a running agent; without one the file is all there is. */
-static void tell_agent(void)
-{
-	pid_t pid = agent_pid();
-	if (pid)
-		kill(pid, SIGHUP);
-}
-
-/* A file that vanished while the agent runs is not begun anew with one key: the agent writes what it held. */
-static int have_file(const char *dir, struct perry_err **err)
-{
-	cleanup_free char *path = path_join(dir, "config.json");
-	if (access(path, F_OK) == 0 || !agent_pid())
-		return 0;
-	tell_agent();
-	for (int i = 0; i < 200; i++) {
-		struct timespec pause = { 0, 25000000 };
-		if (access(path, F_OK) == 0)
-			return 0;
-		nanosleep(&pause, NULL);
-	}
-	return perry_fail(err, PERRY_ESTATE,
-			  "%s is gone, and the running agent does not write it again; see: perry agent logs", path);
-}
-
 /* Without an agent that answers, the workspaces are not known; their next start tells. */
 static int check_prefix(const char *prefix, struct perry_err **err)
 {
@@ -228,20 +216,6 @@ static int check_prefix(const char *prefix, struct perry_err **err)
 	if (client_open(&c, NULL) < 0 || client_rpc(c, "workspaces/list", NULL, &all, NULL) < 0)
 		return 0;
 	return config_check_prefix(prefix, all, err);
-}
-
-/* Of what was saved just now. */
-static void warn_of(const char *dir, const char *key)
-{
-	struct config *config = NULL;
-	if (config_load(dir, &config, NULL, NULL, NULL) < 0)
-		return;
-	bool idle = str_starts(key, "agents") || strcmp(key, "skills") == 0 || strcmp(key, "mcpServers") == 0;
-	cleanup_free char *nothing = idle ? config_idle_warning(config) : NULL;
-	const char *text = strcmp(key, "tailscale.authKey") == 0 ? config_key_warning(config) : nothing;
-	if (text)
-		fprintf(stderr, "warning: %s\n", text);
-	config_unref(config);
 }
 
 int cmd_agent_config_set(const struct args *a, struct perry_err **err)
@@ -268,23 +242,19 @@ int cmd_agent_config_set(const struct args *a, struct perry_err **err)
 		value = typed = read_stdin_line();
 	int rc = strcmp(a->words[0], "tailscale.hostnamePrefix") == 0 ? check_prefix(value, err) : 0;
 	if (rc == 0)
-		rc = have_file(dir, err);
-	if (rc == 0)
-		rc = config_set(dir, a->words[0], value, err);
+		rc = agent_file_set(dir, a->words[0], value, err);
 	if (typed)
 		wipe(typed, strlen(typed));
 	if (rc < 0)
 		return -1;
-	tell_agent();
-	warn_of(dir, a->words[0]);
+	cleanup_free char *warning = agent_file_warning(dir, a->words[0]);
+	if (warning)
+		fprintf(stderr, "warning: %s\n", warning);
 	return 0;
 }
 
 int cmd_agent_config_unset(const struct args *a, struct perry_err **err)
 {
 	cleanup_free char *dir = path_config_dir();
-	if (have_file(dir, err) < 0 || config_set(dir, a->words[0], NULL, err) < 0)
-		return -1;
-	tell_agent();
-	return 0;
+	return agent_file_set(dir, a->words[0], NULL, err);
 }

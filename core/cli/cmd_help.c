@@ -9,6 +9,16 @@
 #include "cli/commands.h"
 #include "cli/out.h"
 
+int help_group(const char *name)
+{
+	size_t n = strlen(name);
+	int shown = 0;
+	for (const struct command *c = commands; c->name; c++)
+		if (strncmp(c->name, name, n) == 0 && c->name[n] == ' ' && ++shown)
+			printf("  %-20s %s\n", c->name, c->summary);
+	return shown;
+}
+
 void help_command(const struct command *c)
 {
 	printf("perry %s %s\n  %s\n", c->name, c->usage, c->summary);
@@ -24,6 +34,12 @@ void help_command(const struct command *c)
 	}
 	printf("      %-20s %s\n", "--agent HOST", "use the agent on that machine");
 	printf("example:\n  %s\n", c->example);
+	for (const struct command *b = commands; b->name; b++)
+		if (str_starts(b->name, c->name) && b->name[strlen(c->name)] == ' ') {
+			printf("more:\n");
+			help_group(c->name);
+			break;
+		}
 }
 
 void help_all(void)
@@ -39,7 +55,7 @@ void help_all(void)
 
 int cmd_help(const struct args *a, struct perry_err **err)
 {
-	int used, shown = 0;
+	int used;
 	if (!a->nwords) {
 		help_all();
 		return 0;
@@ -49,13 +65,9 @@ int cmd_help(const struct args *a, struct perry_err **err)
 		help_command(c);
 		return 0;
 	}
-	/* A group: "hooks". */
-	for (c = commands; c->name; c++) {
-		size_t n = strlen(a->words[0]);
-		if (strncmp(c->name, a->words[0], n) == 0 && c->name[n] == ' ' && ++shown)
-			printf("  %-20s %s\n", c->name, c->summary);
-	}
-	return shown ? 0 : perry_fail(err, PERRY_EUSAGE, "there is no command \"%s\"\n  see: perry help", a->words[0]);
+	return help_group(a->words[0])
+		       ? 0
+		       : perry_fail(err, PERRY_EUSAGE, "there is no command \"%s\"\n  see: perry help", a->words[0]);
 }
 
 int cmd_version(const struct args *a, struct perry_err **err)

@@ -5,5 +5,7 @@
 
 void help_command(const struct command *c);
 void help_all(void);
+/* Lists the commands of a group ("hooks"); how many there are. */
+int help_group(const char *name);
 
 #endif

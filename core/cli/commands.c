@@ -94,6 +94,7 @@ static const struct opt run_opts[] = {
 	{ "log-level", 0, "LEVEL", false, "error, warn, info or debug ($PERRY_LOG, info)" },
 	{ "no-host-access", 0, NULL, false, "no terminals on the host itself" }, END,
 };
+static const struct opt setup_opts[] = { { "config-dir", 'c', "DIR", false, "configuration folder of the agent on this machine" }, END };
 static const struct opt set_opts[] = { { "stdin", 0, NULL, false, "read the value from standard input" }, END };
 static const struct opt origin_opts[] = { { "origin", 0, NULL, false, "where each value comes from" }, END };
 static const struct opt tailnet_setup_opts[] = {
@@ -178,6 +179,8 @@ const struct command commands[] = {
 	{ "agent status", NULL, "", "does the agent answer?", "perry agent status", json_opts, 0, 0, cmd_agent_status },
 	{ "agent logs", NULL, "[-n N] [-f]", "the agent's log on this machine", "perry agent logs -f", tail_opts, 0, 0, cmd_agent_logs },
 	{ "agent kill", NULL, "", "stop the agent on this machine; workspaces go on", "perry agent kill", NULL, 0, 0, cmd_agent_kill },
+	{ "agent config", NULL, "[token|github|ssh|agents|tailscale] [-c DIR]", "set the agent up, step by step on a terminal; Enter keeps what there is", "perry agent config",
+	  setup_opts, 0, -1, cmd_agent_config },
 	{ "agent config get", NULL, "KEY", "one key of config.json", "perry agent config get image", NULL, 1, 1, cmd_agent_config_get },
 	{ "agent config set", NULL, "KEY VALUE | KEY -- -VALUE | KEY --stdin", "set a key of config.json", "perry agent config set limits.memory 8GiB", set_opts, 1, 2,
 	  cmd_agent_config_set },
@@ -185,6 +188,7 @@ const struct command commands[] = {
 	{ "agent show-config", NULL, "[--origin]", "the configuration in force, secrets masked", "perry agent show-config --origin", origin_opts, 0, 0,
 	  cmd_agent_show_config },
 	{ "agent show-token", NULL, "", "the token that browsers and other machines sign in with", "perry agent show-token", NULL, 0, 0, cmd_agent_show_token },
+	{ "agent", NULL, "", "does the agent run here, and what can be done with it", "perry agent", NULL, 0, -1, cmd_agent },
 	{ "auth init", NULL, "", "make a token unless there is one", "perry auth init", NULL, 0, 0, cmd_auth_init },
 	{ "auth generate", NULL, "", "a new token; the old one is void", "perry auth generate", NULL, 0, 0, cmd_auth_generate },
 	{ "auth disable", NULL, "[-y]", "no token on the loopback port", "perry auth disable", yes_opts, 0, 0, cmd_auth_disable },

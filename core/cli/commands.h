@@ -37,6 +37,8 @@ command_fn cmd_access_remove;
 command_fn cmd_agent_status;
 command_fn cmd_agent_logs;
 command_fn cmd_agent_kill;
+command_fn cmd_agent;
+command_fn cmd_agent_config; /* setup/setup.c */
 command_fn cmd_agent_config_get;
 command_fn cmd_agent_config_set;
 command_fn cmd_agent_config_unset;

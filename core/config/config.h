@@ -75,6 +75,8 @@ int config_check_setup_key(const char *key, const char *server, struct perry_err
 /* Sets one dotted key from text (typed by the table; objects and arrays as JSON) or removes it (text NULL). Unknown
  * keys: PERRY_EINPUT with the nearest. */
 int config_set(const char *dir, const char *key, const char *text, struct perry_err **err);
+/* The same for {dotted key: text, or null to remove it}: all of them or none. */
+int config_set_all(const char *dir, const cJSON *texts, struct perry_err **err);
 /* Was there a file to read? */
 bool config_has_file(const struct config *c);
 /* Writes the file of a snapshot again; one that is there meanwhile stays as it is. */

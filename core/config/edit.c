@@ -82,10 +82,6 @@ int config_edit(const char *dir, int (*change)(cJSON *root, void *ctx, struct pe
 	return file_write_atomic(real ? real : path, out, strlen(out), 0600, err);
 }
 
-struct assignment {
-	const char *key, *text;
-};
-
 static cJSON *typed_value(const struct config_key *k, const char *text, struct perry_err **err)
 {
 	long long n;
@@ -99,46 +95,64 @@ static cJSON *typed_value(const struct config_key *k, const char *text, struct p
 	return json_parse(text, strlen(text), k->key, err);
 }
 
-static int assign(cJSON *root, void *ctx, struct perry_err **err)
+static int assign(cJSON *root, const char *key, const char *text, struct perry_err **err)
 {
-	const struct assignment *a = ctx;
-	const struct config_key *k = table_find(a->key);
-	if (!k && !(table_is_group(a->key) && !a->text)) {
-		cleanup_free char *near = table_nearest(a->key);
+	const struct config_key *k = table_find(key);
+	if (!k && !(table_is_group(key) && !text)) {
+		cleanup_free char *near = table_nearest(key);
 		if (near)
 			return perry_fail(err, PERRY_EINPUT,
-					  "there is no configuration key \"%s\" (did you mean \"%s\"?)", a->key, near);
-		return perry_fail(err, PERRY_EINPUT, "there is no configuration key \"%s\"", a->key);
+					  "there is no configuration key \"%s\" (did you mean \"%s\"?)", key, near);
+		return perry_fail(err, PERRY_EINPUT, "there is no configuration key \"%s\"", key);
 	}
-	const char *name = a->key, *dot;
+	const char *name = key, *dot;
 	cJSON *at = root;
 	/* Under a "*" key the rest of the path is one name, dots included. */
 	int steps = 0;
-	for (const char *p = k ? k->key : a->key; (p = strchr(p, '.')); p++)
+	for (const char *p = k ? k->key : key; (p = strchr(p, '.')); p++)
 		steps++;
 	while (steps-- > 0 && (dot = strchr(name, '.'))) {
 		cleanup_free char *step = xstrndup(name, (size_t)(dot - name));
 		const cJSON *next = cJSON_GetObjectItemCaseSensitive(at, step);
-		if (!a->text && !next)
+		if (!text && !next)
 			return 0;
 		at = json_obj(at, step);
 		name = dot + 1;
 	}
-	if (!a->text) {
+	if (!text) {
 		json_set(at, name, NULL);
 		return 0;
 	}
-	cJSON *v = typed_value(k, a->text, err);
+	cJSON *v = typed_value(k, text, err);
 	if (!v)
 		return -1;
 	json_set(at, name, v);
 	return 0;
 }
 
+static int assign_all(cJSON *root, void *ctx, struct perry_err **err)
+{
+	const cJSON *texts = ctx, *v;
+	cJSON_ArrayForEach(v, texts)
+		if (assign(root, v->string, cJSON_IsString(v) ? v->valuestring : NULL, err) < 0)
+			return -1;
+	return 0;
+}
+
+int config_set_all(const char *dir, const cJSON *texts, struct perry_err **err)
+{
+	return config_edit(dir, assign_all, (void *)texts, err);
+}
+
 int config_set(const char *dir, const char *key, const char *text, struct perry_err **err)
 {
-	struct assignment a = { key, text };
-	return config_edit(dir, assign, &a, err);
+	cJSON *texts = cJSON_CreateObject();
+	json_set(texts, key, text ? cJSON_CreateString(text) : cJSON_CreateNull());
+	int rc = config_set_all(dir, texts, err);
+	if (text)
+		wipe(texts->child->valuestring, strlen(texts->child->valuestring));
+	cJSON_Delete(texts);
+	return rc;
 }
 
 int config_check_prefix(const char *prefix, const cJSON *workspaces, struct perry_err **err)

@@ -112,12 +112,13 @@ static void the_longest_name_wins(void **state)
 {
 	int used;
 	(void)state;
-	char agent[] = "agent", config[] = "config", get[] = "get", x[] = "x", rm[] = "rm";
-	char *a[] = { agent, config, get, x }, *b[] = { rm, x }, *c[] = { agent };
+	char agent[] = "agent", auth[] = "auth", config[] = "config", get[] = "get", x[] = "x", rm[] = "rm";
+	char *a[] = { agent, config, get, x }, *b[] = { rm, x }, *c[] = { agent }, *d[] = { auth };
 	assert_string_equal(command_find(4, a, &used)->name, "agent config get");
 	assert_int_equal(used, 3);
 	assert_string_equal(command_find(2, b, &used)->name, "delete");
-	assert_null(command_find(1, c, &used));
+	assert_string_equal(command_find(1, c, &used)->name, "agent");
+	assert_null(command_find(1, d, &used));
 }
 
 static void advice(enum perry_code code, const char *message, const char *wanted)
