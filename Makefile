@@ -30,6 +30,7 @@ LIBS_base = -lcjson -lm
 LIBS_net = -lmicrohttpd -lcurl -lwslay
 LIBS_docker = -larchive
 LIBS_store = -lsqlite3
+LIBS_cli = -lqrencode
 LIBS_policy = -llua5.4 -lseccomp
 LIBS_lua = -llua5.4
 

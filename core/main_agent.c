@@ -9,6 +9,7 @@
 #include "cli/full.h"
 #include "cli/full/hooks_try.h"
 #include "cli/full/hooks_write.h"
+#include "cli/full/open_qr.h"
 #include "cli/full/pack_init.h"
 #include "cli/full/packs.h"
 #include "cli/full/preview.h"
@@ -32,6 +33,7 @@ static int run_agent(const struct args *a, struct perry_err **err)
 
 static const struct full_command commands_here[] = {
 	{ "agent run", run_agent },
+	{ "open --qr", open_qr },
 	{ "hooks list --packs", hooks_packs },
 	{ "hooks show", hooks_show },
 	{ "hooks new", hooks_new },

@@ -95,6 +95,7 @@ only microhttpd.h '^core/net/(server|sse)'
 only wslay/wslay.h '^core/net/ws'
 only sqlite3.h '^core/store/'
 only archive.h '^core/docker/'
+only qrencode.h '^core/cli/full/open_qr'
 only lua.h '^core/(policy/child|lua)/'
 only seccomp.h '^core/policy/child/'
 for module in core/agent core/policy; do

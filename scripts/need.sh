@@ -27,7 +27,7 @@ headers() { # SECTION, HEADER OF A LIBRARY...
 build() {
 	compiler=${CC:-gcc}
 	commands build "${compiler%% *}" make pkg-config musl-gcc node npm
-	headers build curl/curl.h microhttpd.h wslay/wslay.h cjson/cJSON.h sqlite3.h lua.h seccomp.h archive.h
+	headers build curl/curl.h microhttpd.h wslay/wslay.h cjson/cJSON.h sqlite3.h lua.h seccomp.h archive.h qrencode.h
 }
 unit() {
 	build

@@ -8,20 +8,11 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "cli/args.h"
-#include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/full.h"
+#include "cli/link.h"
 #include "cli/out.h"
 #include "cli/text.h"
-
-static char *address_of(const struct client *c, const cJSON *link)
-{
-	const char *path = json_str_or(link, "path", "/");
-	if (c->sock)
-		return xasprintf("http://localhost:%d%s", (int)json_int_or(link, "port", c->port), path);
-	bool v6 = strchr(c->host, ':');
-	return xasprintf("%s://%s%s%s:%d%s", c->tls ? "https" : "http", v6 ? "[" : "", c->host, v6 ? "]" : "", c->port,
-			 path);
-}
 
 /* Other users see the arguments of our programs, and whoever has the link first is signed in: the browser gets a file
  * of ours that leads there. */
@@ -51,12 +42,11 @@ static bool run(const char *program, const char *arg)
 
 int cmd_open(const struct args *a, struct perry_err **err)
 {
-	cleanup_client struct client *c = NULL;
-	cleanup_json cJSON *link = NULL;
-	cleanup_free char *path = NULL;
-	if (client_open(&c, err) < 0 || client_rpc(c, "auth/link", NULL, &link, err) < 0)
+	cleanup_free char *path = NULL, *url = NULL;
+	if (args_has(a, "qr"))
+		return full_run("open --qr", a, err);
+	if (link_make(false, &url, err) < 0)
 		return -1;
-	cleanup_free char *url = address_of(c, link);
 	bool display = getenv("DISPLAY") || getenv("WAYLAND_DISPLAY");
 	if (!args_has(a, "print") && display) {
 		if (write_page(url, &path, err) < 0)

@@ -109,7 +109,10 @@ static const struct opt tailnet_prune_opts[] = {
 	{ "forget", 0, NULL, false, "take devices that were left behind off the list: you have removed them yourself" }, JSON, END,
 };
 static const struct opt yes_opts[] = { YES, END };
-static const struct opt open_opts[] = { { "print", 0, NULL, false, "print the link instead of opening a browser" }, END };
+static const struct opt open_opts[] = {
+	{ "print", 0, NULL, false, "print the link instead of opening a browser" },
+	{ "qr", 0, NULL, false, "the link as a QR code, for a phone of the tailnet" }, END,
+};
 static const struct opt ports_opts[] = {
 	{ "all", 'a', NULL, false, "the system's own, too" }, { "clear", 0, NULL, false, "no configured forwards any more" }, JSON, END,
 };
@@ -202,7 +205,7 @@ const struct command commands[] = {
 	  "perry tailnet serve web 3000", tailnet_serve_opts, 2, 2, cmd_tailnet_serve },
 	{ "tailnet", NULL, "", "the same as: perry tailnet status", "perry tailnet", json_opts, 0, 0, cmd_tailnet_status },
 	{ "build", NULL, "[--no-cache] [--variant NAME]", "build the workspace image", "perry build", build_opts, 0, 0, cmd_build },
-	{ "open", NULL, "[--print]", "the web UI in your browser, signed in by a link that works once", "perry open", open_opts, 0, 0, cmd_open },
+	{ "open", NULL, "[--print | --qr]", "the web UI in your browser, signed in by a link that works once", "perry open", open_opts, 0, 0, cmd_open },
 	{ "doctor", NULL, "[--fix]", "what is wrong, and the command that mends it", "perry doctor", doctor_opts, 0, 0, cmd_doctor },
 	{ "completion", NULL, "bash|zsh|fish", "completion for your shell", "source <(perry completion bash)", NULL, 1, 1, cmd_completion },
 	{ "version", NULL, "", "the version", "perry version", json_opts, 0, 0, cmd_version },
