@@ -39,7 +39,8 @@ struct lua_host {
 	bool tools_seen;            /* complete */
 	struct compiled *compiled;  /* modules of ours, only added to */
 	cJSON *engine;              /* facts of the engine, see run_engine; NULL: not asked yet */
-	pthread_mutex_t tools_lock, networks_lock, back_lock, pause_lock; /* of locked(); held across engine calls on purpose */
+	/* Of locked(); held across engine calls on purpose. */
+	pthread_mutex_t tools_lock, networks_lock, back_lock, pause_lock;
 	pthread_mutex_t spare_lock;
 	cJSON *spares; /* networks that are ready, [{name, subnet}], or NULL */
 };
