@@ -89,6 +89,14 @@ static char *shell(void *ctx, const char *workspace)
 	return s;
 }
 
+static int64_t session_idle(void *ctx)
+{
+	struct config *c = agent_config(ctx);
+	int64_t s = config_int(c, "terminal.idleTimeout");
+	config_unref(c);
+	return s;
+}
+
 static bool host_access(void *ctx)
 {
 	return agent_host_access(ctx);
@@ -169,6 +177,7 @@ int streams_agent_open(struct agent *a, struct perry_err **err)
 		.admit = admit,
 		.authenticate = authenticate,
 		.shell = shell,
+		.session_idle = session_idle,
 		.host_access = host_access,
 		.used = used,
 		.open = open_in,

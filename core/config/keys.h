@@ -27,6 +27,7 @@
 	X("ssh.global.authorize", "strings", false, 0, 0, "[]", "public keys (text or file) that may log in to every workspace") \
 	X("ssh.workspaces.*", "object", false, 0, 0, NULL, "copy and authorize of one workspace") \
 	X("terminal.preferredShell", "string", false, 0, 0, NULL, "shell of terminals, when the workspace has it") \
+	X("terminal.idleTimeout", "integer", false, 0, 31536000, "86400", "seconds after which a session that is only a prompt, and that nobody looks at, ends; 0: never") \
 	X("tailscale.authKey", "string", true, 0, 0, NULL, "auth key that workspaces join the tailnet with") \
 	X("tailscale.enabled", "boolean", false, 0, 0, NULL, "join workspaces to the tailnet; by default when there is a key") \
 	X("tailscale.hostnamePrefix", "string", false, 0, 0, "\"\"", "put before a workspace's name to make its hostname") \

@@ -158,6 +158,7 @@ void stream_error(struct stream *st, int status, const char *fmt, ...) __attribu
 struct request {
 	struct command command;
 	char *id, *term;
+	long long idle; /* seconds, of a session; 0: it stays */
 	bool tty;
 	unsigned cols, rows;
 };
@@ -180,7 +181,8 @@ struct session {
 	int bell_state;
 	bool over, seen; /* its program has ended; somebody has attached */
 	int ender;       /* how many wait for its end */
-	struct timer linger, again;
+	struct timer linger, again, idling;
+	long long idle, quiet; /* milliseconds; quiet: nothing was typed, printed or looked at since then (now_ms) */
 	struct stream *viewers;
 	struct session *next;
 };

@@ -16,6 +16,7 @@
 	2000 /* how long those whom a command left may keep its output from its end, as the engine has it \
 	      */
 #define SIZE_MAX_ 4096
+#define IDLE_MAX  1000000000
 
 /* --- what is asked for --- */
 
@@ -54,6 +55,8 @@ bool request_take(struct request *r, struct stream *st, struct span from)
 	r->term = json_text(json_get(from, "term"));
 	r->tty = json_is(json_get(from, "tty"), "true");
 	size_take(from, &r->cols, &r->rows);
+	if (!json_int(json_get(from, "idle"), 0, IDLE_MAX, &r->idle))
+		r->idle = 0;
 	char *user = json_text(json_get(from, "user"));
 	r->command.user = user ? user : xstrdup(WORKSPACE_USER);
 	r->command.cwd = json_text(json_get(from, "cwd"));

@@ -92,10 +92,24 @@ static void keep(struct session *s, const char *bytes, size_t n)
 		n -= k;
 	}
 	s->output = time(NULL);
+	s->quiet = now_ms();
 	list_active();
 }
 
 /* --- its end --- */
+
+/* A prompt that nobody looks at any more. Whatever runs under it keeps it, in the background too. */
+static void look_idle(struct timer *t)
+{
+	struct session *s = t->owner;
+	long long now = now_ms();
+	if (s->viewers || s->command[0] || proc_signal_session(s->job->pid, 0) > 1)
+		s->quiet = now;
+	if (now - s->quiet >= s->idle)
+		job_end(s->job);
+	else
+		timer_set(t, s->quiet + s->idle);
+}
 
 static void session_free(struct session *s)
 {
@@ -104,6 +118,7 @@ static void session_free(struct session *s)
 		p = &(*p)->next;
 	*p = s->next;
 	timer_clear(&s->linger);
+	timer_clear(&s->idling);
 	source_close(&s->master);
 	source_close(&s->typing);
 	job_drop(s->job);
@@ -158,6 +173,7 @@ static void on_end(struct job *j)
 	while (s->end < most && hear(s) > 0)
 		;
 	timer_clear(&s->again);
+	timer_clear(&s->idling);
 	source_close(&s->master);
 	source_close(&s->typing);
 	s->over = true;
@@ -214,20 +230,12 @@ static bool name_taken(const char *name, const struct session *but)
 /* Text that shows: no control characters, of either table, none that turns or hides other text. */
 static bool name_shows(const char *name)
 {
-	const unsigned char *p = (const unsigned char *)name;
 	size_t n = strlen(name);
 	if (!n || n > SESSION_NAME || !utf8_valid(name, n))
 		return false;
-	for (; *p; p++) {
-		if (*p < ' ' || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0))
+	for (; *name; name++)
+		if (utf8_unshown(name))
 			return false;
-		/* U+200B to U+200F, U+2028 to U+202E, U+2060 to U+206F */
-		if (*p == 0xe2 && p[1] == 0x80 && ((p[2] >= 0x8b && p[2] <= 0x8f) || (p[2] >= 0xa8 && p[2] <= 0xae)))
-			return false;
-		if ((*p == 0xe2 && p[1] == 0x81 && p[2] >= 0xa0 && p[2] <= 0xaf) ||
-		    (*p == 0xef && p[1] == 0xbb && p[2] == 0xbf))
-			return false;
-	}
 	return true;
 }
 
@@ -350,6 +358,11 @@ static void begin_named(struct stream *st, const struct request *r, const char *
 	s->command = shown(&r->command);
 	s->kept = xmalloc(SESSION_KEPT); /* what was never written takes no memory */
 	s->created = s->input = s->output = time(NULL);
+	s->idle = r->idle * 1000;
+	s->quiet = now_ms();
+	s->idling = (struct timer){ .fire = look_idle, .owner = s };
+	if (s->idle)
+		timer_set(&s->idling, s->quiet + s->idle);
 	s->next = sessions;
 	sessions = s;
 	char text[40];
@@ -410,6 +423,7 @@ static void type(struct stream *st)
 		return;
 	}
 	s->input = time(NULL);
+	s->quiet = now_ms();
 	on_typing(&s->typing, 0);
 	list_active();
 }
@@ -458,6 +472,7 @@ static void let_go(struct stream *st)
 	while (*p != st)
 		p = &(*p)->viewer;
 	*p = st->viewer;
+	s->quiet = now_ms();
 	list_changed();
 	may_go(s);
 }

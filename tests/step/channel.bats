@@ -352,6 +352,28 @@ a.type(b"\n"); assert a.wait() == 3
 P
 }
 
+@test "a session that is only a prompt ends when nobody looks; one in which something runs, or that is looked at, stays" {
+	py <<'P'
+def begin(name, **how):
+    s = ch.open("session", name=name, **how); s.wait(); return s.opened["session"]
+def names(): return sorted(s["name"] for s in ch.sessions())
+begin("prompt", idle=1); begin("command", idle=1, command=["sleep", "316"]); begin("stays", idle=0); begin("unsaid")
+begin("wrong", idle="1")
+seen = ch.open("attach", session=begin("seen", idle=1)); seen.says(b"$")
+for name, line in (("busy", b"sleep 316\n"), ("behind", b"sleep 316 & echo is-$((40 + 2))\n")):
+    a = ch.open("attach", session=begin(name, idle=1)); a.says(b"$"); a.type(line)
+    a.says(b"is-42" if name == "behind" else b"sleep 316"); a.close(); a.wait()
+begin("late", idle=1)
+eventually(lambda: "prompt" not in names() and "late" not in names())
+# those that stay had as long
+assert names() == ["behind", "busy", "command", "seen", "stays", "unsaid", "wrong"], names()
+seen.close(); seen.wait()
+eventually(lambda: "seen" not in names())
+for s in ch.sessions(): assert ch.open("end", session=s["id"]).wait() == 0
+P
+	sleeps_are 316 0
+}
+
 @test "bounds: sessions, streams, channels; beyond them a clear error" {
 	py <<'P'
 made = [ch.open("session", name=f"n{i}", command=["sleep", "315"]) for i in range(64)]

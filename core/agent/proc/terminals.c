@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "agent/channel/call.h"
+#include "agent/config.h"
 #include "agent/internal.h"
 #include "agent/operations.h"
 #include "agent/rpc/call.h"
@@ -58,6 +59,9 @@ int proc_terminals_start(struct call *c, cJSON **out, struct perry_err **err)
 	json_set_str(open, "kind", "session");
 	json_set_str(open, "id", id);
 	json_set_bool(open, "tty", true);
+	struct config *config = agent_config(c->a);
+	json_set_int(open, "idle", config_int(config, "terminal.idleTimeout"));
+	config_unref(config);
 	json_set_str(open, "name", call_str(c, "title"));
 	json_set_str(open, "user", call_str(c, "user"));
 	json_set_str(open, "cwd", call_str(c, "cwd"));

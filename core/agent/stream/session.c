@@ -23,6 +23,7 @@ struct viewer {
 	cJSON *caller, *open;
 	char container[65], session[32];
 	char *shell;
+	int64_t idle;
 	bool read_only, finished, ending;
 	struct channel_stream *making; /* while the session is begun */
 	struct perry_err *err;
@@ -222,6 +223,7 @@ static const struct channel_sink making_sink = { on_made, on_made_output, on_mad
 static void make(struct viewer *v)
 {
 	json_set_str(v->open, "shell", v->shell);
+	json_set_int(v->open, "idle", v->idle);
 	json_set_int(v->open, "cols", v->cols);
 	json_set_int(v->open, "rows", v->rows);
 	v->making = channel_open(v->base.s->channels, v->container, v->open, &making_sink, v);
@@ -239,6 +241,8 @@ static void check_thread(void *arg)
 		return;
 	if (v->open && !json_at(v->open, "command") && setup->shell)
 		v->shell = setup->shell(setup->ctx, v->base.workspace);
+	if (v->open && setup->session_idle)
+		v->idle = setup->session_idle(setup->ctx);
 	if (setup->used)
 		setup->used(setup->ctx, v->base.workspace);
 }

@@ -27,6 +27,8 @@ struct streams_setup {
 	int (*authenticate)(void *ctx, const char *token, cJSON **caller, struct perry_err **err);
 	/* The shell for a terminal in a workspace: a path or NULL (the user's own); the caller frees. May be NULL. */
 	char *(*shell)(void *ctx, const char *workspace);
+	/* Seconds after which a new session that is only a prompt may end, 0: never. May be NULL (never). */
+	int64_t (*session_idle)(void *ctx);
 	/* May terminals of this machine be opened (allowHostAccess)? NULL: no. */
 	bool (*host_access)(void *ctx);
 	/* Something was typed or run in a workspace (for lastUsed); at most once a minute per stream. May be NULL. */
