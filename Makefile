@@ -122,7 +122,7 @@ STEP_SRC := $(wildcard core/step/*.c) $(STEP_BASE:%=core/base/%.c)
 $(BUILD)/perry-step: $(STEP_SRC) $(wildcard core/step/*.h) $(STEP_BASE:%=core/base/%.h)
 	@mkdir -p $(@D)
 	$(Q)$(STEP_CC) -std=gnu11 -Os -D_GNU_SOURCE -Icore $(WARN) -DPERRY_VERSION='"$(VERSION)"' -ffunction-sections -Wl,--gc-sections -static -s -o $@ $(STEP_SRC)
-# What root in a workspace can make of it, for tests/tailnet/hostile.bats.
+# What root in a workspace can make of it, for the hostile.bats of tests/tailnet and tests/engine.
 $(BUILD)/test/hostile-step: tests/lib/hostile_step.c $(STEP_SRC) $(wildcard core/step/*.h) $(STEP_BASE:%=core/base/%.h)
 	@mkdir -p $(@D)
 	$(Q)$(STEP_CC) -std=gnu11 -Os -D_GNU_SOURCE -Icore $(WARN) -DPERRY_VERSION='"$(VERSION)"' -static -s -o $@ tests/lib/hostile_step.c $(filter-out core/step/main.c,$(STEP_SRC))

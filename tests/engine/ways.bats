@@ -9,6 +9,8 @@ setup_file() {
 	printf '#!/bin/sh\n[ ! -e ~/facts.sh ] || sh ~/facts.sh >~/facts.script\n' >"$BATS_FILE_TMPDIR/first.sh"
 	CONFIG_MORE=", \"scripts\": {\"post_start\": [\"$BATS_FILE_TMPDIR/first.sh\"]}, \"agents\": {\"github\": {\"token\": \"token-of-github\"}},
 		\"ssh\": {\"global\": {\"authorize\": [\"$(cat "$BATS_FILE_TMPDIR/key.pub")\"]}}"
+	make -s -C "${BATS_TEST_DIRNAME}/../.." "$BUILD/test/hostile-step" >&2
+	export PERRY_STEP=$BUILD/test/hostile-step # honest but for no_channel
 	engine_setup
 	cat >"$BATS_FILE_TMPDIR/facts.sh" <<-'S'
 		umask
@@ -34,6 +36,12 @@ ssh_to() { # NAME [SSH ARGUMENTS...]
 }
 ssh_port() { p list --json | jq -r --arg n "$1" '.[] | select(.name == $n) | .ports.ssh'; }
 SSH_OPTIONS=(-i "$BATS_FILE_TMPDIR/key" -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR)
+
+# A helper in it that knows no channel, as that of a workspace which an older agent made.
+no_channel() { # NAME
+	p exec "$1" -- sh -c 'mkdir hostile; printf "#!/bin/sh\necho usage: perry-step >&2; exit 2\n" >hostile/channel; chmod 755 hostile/channel'
+	p restart "$1"
+}
 
 # What each way that this workspace has sees, into files.
 facts() { # NAME WITH_SSH
@@ -160,6 +168,28 @@ image_of() { # FROM COMMANDS [OPTIONS OF docker commit...]
 	run p start away
 	[ "$output" = "ssh -p $(ssh_port away) workspace@127.0.0.1" ]
 	[ "$(PERRY_AGENT=http://localhost:$PORT PERRY_TOKEN=$(p agent show-token) p start away)" = "perry shell away" ]
+}
+
+@test "where no channel can be had every way in finds the same, by execs of the engine, and the same as over the channel" {
+	p start both -e A=b -e LANG=C.UTF-8
+	p screen both 2>&1 | grep -q 'has no session$'
+	p cp "$BATS_FILE_TMPDIR/facts.sh" both:facts.sh
+	p exec both -- sh facts.sh >"$BATS_TEST_TMPDIR/over"
+	no_channel both
+	facts both ssh
+	service both
+	all_the_same
+	diff -u "$BATS_TEST_TMPDIR/over" "$BATS_TEST_TMPDIR/facts/exec"
+	run p screen both
+	[ "$status" = 6 ]
+	[[ $output == *"has no sessions"* ]]
+	run p exec both -- sh -c 'cat; exit 7' <<<in
+	[ "$status" = 7 ]
+	[ "$output" = in ]
+	run -127 p exec both -- /no/such
+	run script -qec "$BUILD/perry shell both -- sh -c 'stty size; exit 5'" /dev/null </dev/null
+	[ "$status" = 5 ]
+	p delete -y both
 }
 
 @test "an image with a user, an entry point, a folder and variables of its own" {

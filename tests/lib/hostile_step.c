@@ -1,6 +1,6 @@
 /* A STAND-IN for perry-step, of tests alone: what root in a workspace can make of it. Where ~/hostile/COMMAND is there,
- * its answer is the next line of that file (the last one again and again; `watch` says all lines and ends later);
- * elsewhere it is the honest one. */
+ * its answer is the next line of that file (the last one again and again; `watch` says all lines and ends later), and
+ * ~/hostile/channel is a program that has the channel; elsewhere it is the honest one. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,5 +59,7 @@ int main(int argc, char **argv)
 		snprintf(path, sizeof path, DIR "/%.60s", argv[1]);
 		answers = fopen(path, "r");
 	}
+	if (answers && strcmp(argv[1], "channel") == 0)
+		execl(path, path, (char *)NULL);
 	return answers ? lie(argv[1], answers) : honest_main(argc, argv);
 }
