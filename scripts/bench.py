@@ -3,7 +3,7 @@
 
   scripts/bench.py [--build DIR] [--json FILE] [--only PART] [--workspaces N]
 
-Parts: agent (cold start, memory), list, start, join (a tailnet), prompt (what is promised to come soon), fifty, preview (of 200 workspaces), runaway (the API beside eight hooks that never
+Parts: agent (cold start, memory), list, start, sessions (commands and terminals), join (a tailnet), prompt (what is promised to come soon), fifty, preview (of 200 workspaces), runaway (the API beside eight hooks that never
 end), flood (the command line while another user floods the port), programs (tests/bench/*_bench.c). Needs a Docker Engine and the image perry:small (scripts/image.sh).
 Exit 1 when a figure misses its target."""
 import argparse
@@ -21,6 +21,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import bench_sessions
 
 ap = argparse.ArgumentParser()
 ap.add_argument("--build", default="build")
@@ -120,6 +122,13 @@ class Agent:
             return out["json"] if out else None
         finally:
             conn.close()
+
+    def rpc_many(self, proc, value, n):
+        """The same call n times on one connection."""
+        conn = Unix(self.sock)
+        for _ in range(n):
+            call(conn, "POST", "/rpc/" + proc, {"json": value})
+        conn.close()
 
     def cli(self, *words):
         return subprocess.run([perry, *words], env=self.env, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -322,6 +331,19 @@ def part_join():
     row("perry start with a join", o, h, "ms", o / h, "at most 150 ms over docker start and tailscale up by hand", o <= h + 150)
 
 
+def part_sessions():
+    path = engine_socket()
+
+    def engine(*request):
+        return call(Unix(path), *request)
+
+    engine.path = path
+    a = Agent()
+    bench_sessions.measure(a, engine, perry, pss_mib, row)
+    delete_all(a)
+    a.stop()
+
+
 def part_prompt():
     """What is promised to come soon, each from the moment at which it is so to the one at which the agent tells."""
     a = Agent()
@@ -493,6 +515,8 @@ try:
         part_agent()
     if wanted("start"):
         part_start()
+    if wanted("sessions"):
+        part_sessions()
     if wanted("join"):
         part_join()
     if wanted("prompt"):
