@@ -26,6 +26,7 @@
 #include "agent/view.h"
 #include "agent/watch/watchers.h"
 #include "agent/who/auth.h"
+#include "agent/who/browsers.h"
 #include "agent/who/decisions.h"
 #include "agent/who/identity.h"
 #include "base/clock.h"
@@ -167,6 +168,12 @@ static void nothing(void *arg)
 {
 }
 
+static void keep_browsers(void *ctx)
+{
+	struct agent *a = ctx;
+	jobs_run(a->jobs, browsers_keep, a);
+}
+
 static int import_legacy(struct agent *a, struct perry_err **err)
 {
 	cleanup_free char *path = path_join(a->dir, "state.json");
@@ -205,6 +212,8 @@ static int open_parts(struct boot *b, struct perry_err **err)
 	a->hub = hub_new(a->store);
 	a->calls = calls_new();
 	a->jobs = jobs_new(MAX_JOBS, went_quiet, a);
+	browsers_restore(a);
+	auth_on_change(a->auth, keep_browsers, a);
 	if (fleet_open(&a->fleet, a->store, a->docker, a->hub, err) < 0)
 		return -1;
 	fleet_set_render(a->fleet, workspace_view_text);

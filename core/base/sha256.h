@@ -1,4 +1,4 @@
-/* SHA-256, for content hashes of hooks, packs and images (FIPS 180-4). Not used for authentication. */
+/* SHA-256, for content hashes of hooks, packs and images (FIPS 180-4). Not for passwords. */
 #ifndef PERRY_BASE_SHA256_H
 #define PERRY_BASE_SHA256_H
 #include <stddef.h>

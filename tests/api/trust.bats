@@ -146,7 +146,7 @@ sign_in() {
 	list -b "$jar" -H "X-Perry-Session: $KEY"
 	expect 200
 	list -b "$jar" -H "Sec-WebSocket-Protocol: perry.v1, perry.session.$KEY"
-	expect 200
+	expect 401
 	# The cookie goes to every port of localhost: whoever serves there has it, and nothing else.
 	list -b "$jar"
 	expect 401
@@ -163,6 +163,34 @@ sign_in() {
 	expect 303
 	list -b "$jar" -H "X-Perry-Session: $KEY"
 	expect 401
+}
+
+@test "a browser stays signed in when the agent is killed, and what is on the disk signs nobody in" {
+	local jar=$BATS_TEST_TMPDIR/jar cookie token=$TOKEN
+	sign_in "$jar" /login -d "token=$TOKEN"
+	cookie=$(awk '/HttpOnly_/ { print $7 }' "$jar")
+	kept() { cat "$DIR"/state.db* | grep -qa "$(printf %s "$KEY" | sha256sum | cut -c1-64)"; }
+	eventually 30 kept
+	agent_end KILL
+	flock -w 30 "$DIR/agent.pid" true
+	refute grep -qa -e "$KEY" -e "$cookie" "$DIR"/state.db*
+	agent_start
+	list -b "$jar" -H "X-Perry-Session: $KEY"
+	expect 200
+	list -b "$jar"
+	expect 401
+	list -b "$jar" -H "X-Perry-Session: $(printf %s "$KEY" | sha256sum | cut -c1-64)"
+	expect 401
+	# With another token it is over, also where the agent did not run meanwhile.
+	agent_end KILL
+	flock -w 30 "$DIR/agent.pid" true
+	sed -i "s/$token/another-$token/" "$DIR/config.json"
+	agent_start
+	list -b "$jar" -H "X-Perry-Session: $KEY"
+	expect 401
+	agent_end
+	sed -i "s/another-$token/$token/" "$DIR/config.json"
+	agent_start
 }
 
 @test "a link signs in once" {
@@ -195,6 +223,36 @@ sign_in() {
 	ticket=$(sed -E 's/.*"ticket":"([^"]+)".*/\1/' <<<"$BODY")
 	tcp "/rpc/workspaces/list?ticket=$ticket" -X POST
 	expect 401
+}
+
+@test "a ticket opens the stream, once, and nothing but what it was made for" {
+	local ticket upgrade=(-H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==')
+	new_ticket() { # INPUT
+		rpc terminal/ticket "$1"
+		ticket=$(sed -E 's/.*"ticket":"([^"]+)".*/\1/' <<<"$BODY")
+	}
+	new_ticket '{"stream":true}'
+	tcp "/rpc/stream?ticket=$ticket" "${upgrade[@]}"
+	expect 400 'The subprotocol perry.v1 is needed' # it was let in
+	tcp "/rpc/stream?ticket=$ticket" "${upgrade[@]}"
+	expect 401
+	new_ticket '{"stream":true}'
+	tcp "/rpc/terminal/wire1?ticket=$ticket"
+	expect 401
+	tcp "/rpc/stream?ticket=$ticket" "${upgrade[@]}"
+	expect 401
+	new_ticket '{"name":"wire1"}'
+	tcp "/rpc/stream?ticket=$ticket" "${upgrade[@]}"
+	expect 401
+	new_ticket '{}'
+	tcp "/rpc/stream?ticket=$ticket" "${upgrade[@]}"
+	expect 401
+	new_ticket '{"stream":true}'
+	tcp "/rpc/streams?ticket=$ticket" "${upgrade[@]}"
+	expect 401
+	new_ticket '{"stream":true}'
+	tcp "/rpc/stream?ticket=$ticket" "${upgrade[@]}" -H 'Origin: http://evil.example'
+	expect_match 403 allowedOrigins
 }
 
 # What the newest clients of the original do: nothing is shown with the request, the token is the first message.

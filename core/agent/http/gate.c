@@ -96,14 +96,6 @@ static void gate_later(struct visit *v, void (*fn)(struct visit *v))
 
 /* --- passes --- */
 
-/* A browser's WebSocket can bring no header of the page's choice, but names of subprotocols. */
-static const char *session_key_of(const struct server_req *r)
-{
-	const char *key = req_header(r, "X-Perry-Session"), *list = req_header(r, "Sec-WebSocket-Protocol");
-	const char *among = !key && list ? strstr(list, SESSION_PROTOCOL) : NULL;
-	return among ? among + strlen(SESSION_PROTOCOL) : key;
-}
-
 void gate_request_of(const struct server_req *r, struct auth_request *out)
 {
 	const struct server_peer *peer = req_peer(r);
@@ -116,7 +108,7 @@ void gate_request_of(const struct server_req *r, struct auth_request *out)
 		.fetch_site = req_header(r, "Sec-Fetch-Site"),
 		.authorization = req_header(r, "Authorization"),
 		.cookie = req_header(r, "Cookie"),
-		.session_key = session_key_of(r),
+		.session_key = req_header(r, "X-Perry-Session"),
 		.upgrade = req_is_upgrade(r),
 		.loopback = !peer->is_unix && address_is_loopback(peer->addr),
 		.forwarded = req_header(r, "X-Forwarded-For") || req_header(r, "Forwarded"),
@@ -127,16 +119,22 @@ void gate_request_of(const struct server_req *r, struct auth_request *out)
 		out->host = req_header(r, "X-Forwarded-Host");
 }
 
+/* What a ticket for this path is made for; NULL: there are none. A browser's WebSocket can bring no header. */
+static const char *ticket_purpose(const char *path)
+{
+	static const char terminal[] = "/rpc/terminal/";
+	if (str_starts(path, terminal))
+		return path + strlen(terminal);
+	return str_eq(path, AUTH_TICKET_STREAM) ? AUTH_TICKET_STREAM : NULL;
+}
+
 /* Does it bring a token, a session or a ticket, or come from our own user? */
 static bool shows_pass(struct visit *v)
 {
 	struct auth_request who;
-	/* A browser's WebSocket can bring no header. */
-	static const char terminal[] = "/rpc/terminal/";
-	const char *path = req_path(v->r), *ticket = str_starts(path, terminal) ? req_query(v->r, "ticket") : NULL;
+	const char *purpose = ticket_purpose(req_path(v->r)), *ticket = purpose ? req_query(v->r, "ticket") : NULL;
 	gate_request_of(v->r, &who);
-	return (ticket && auth_use_ticket(v->a->auth, ticket, path + strlen(terminal), &v->c)) ||
-	       auth_check(v->a->auth, &who, &v->c);
+	return (ticket && auth_use_ticket(v->a->auth, ticket, purpose, &v->c)) || auth_check(v->a->auth, &who, &v->c);
 }
 
 static void enter_limited(struct visit *v)
@@ -216,7 +214,7 @@ static const char *peer_of(const struct server_req *r)
 /* Nothing that could have been a pass: what is wrong stays wrong. */
 static bool shows_nothing(const struct server_req *r)
 {
-	return !req_header(r, "Authorization") && !session_key_of(r) && !req_query(r, "ticket") &&
+	return !req_header(r, "Authorization") && !req_header(r, "X-Perry-Session") && !req_query(r, "ticket") &&
 	       !req_query(r, "token");
 }
 

@@ -101,7 +101,8 @@ int proc_auth_link(struct call *c, cJSON **out, struct perry_err **err)
 int proc_terminal_ticket(struct call *c, cJSON **out, struct perry_err **err)
 {
 	char ticket[65];
-	auth_new_ticket(c->a->auth, &c->caller, json_str(c->input, "name"), ticket);
+	bool stream = json_bool_or(c->input, "stream", false);
+	auth_new_ticket(c->a->auth, &c->caller, stream ? AUTH_TICKET_STREAM : json_str(c->input, "name"), ticket);
 	*out = cJSON_CreateObject();
 	json_set_str(*out, "ticket", ticket);
 	return 0;

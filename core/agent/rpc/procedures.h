@@ -121,7 +121,7 @@
 	  "takes that back; also forgets a device that was given the token") \
 	P("auth/link", NOW, ADMIN, NULL, "SignInLink", auth_link, \
 	  "a one-use address that signs a browser in, for two minutes") \
-	P("terminal/ticket", NOW, USE, "TicketInput", "Ticket", terminal_ticket, \
+	P("terminal/ticket", NOW, READ, "TicketInput", "Ticket", terminal_ticket, \
 	  "a one-use ticket for a WebSocket, for thirty seconds") \
 	P("terminals/list", JOB, READ, "NameInput", "Terminals", terminals_list, "the terminals that live in a workspace") \
 	P("terminals/start", JOB, USE, "TerminalStartInput", "TerminalStarted", terminals_start, \

@@ -7,34 +7,20 @@
 #include "agent/internal.h"
 #include "agent/stream/stream.h"
 #include "agent/who/auth.h"
+#include "agent/who/mark.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/sha256.h"
-#include "config/config.h"
 #include "store/store.h"
 
 #define DEVICE "device:"
-
-/* Ties an approval to the token of that time: with a new one it is void. Says nothing of the token. */
-static void token_mark(struct agent *a, char out[65])
-{
-	cleanup_buf struct buf text = { 0 };
-	struct config *config = agent_config(a);
-	const char *token = config_str(config, "auth.token");
-	buf_addf(&text, "%s\n%s\n", store_agent_id(a->store), token ? token : "");
-	config_unref(config);
-	sha256_hex(text.data, text.len, out);
-	explicit_bzero(text.data, text.len);
-	out[16] = 0;
-}
 
 bool approvals_has(struct agent *a, const char *node, const char *login)
 {
 	char mark[65];
 	cleanup_free char *key = xasprintf(DEVICE "%s", node);
 	cleanup_json cJSON *row = NULL;
-	token_mark(a, mark);
+	agent_token_mark(a, mark);
 	return store_kv_get(a->store, "perry", key, &row, NULL) == 0 && row && str_eq(json_str(row, "token"), mark) &&
 	       str_eq(json_str(row, "login"), login);
 }
@@ -47,7 +33,7 @@ void approvals_add(struct agent *a, const struct caller *c)
 	cleanup_json cJSON *row = cJSON_CreateObject();
 	if (!*c->node_id)
 		return;
-	token_mark(a, mark);
+	agent_token_mark(a, mark);
 	json_set_str(row, "name", c->node_name);
 	json_set_str(row, "login", c->login);
 	json_set_int(row, "at", clock_ms());
@@ -66,7 +52,7 @@ int approvals_list(struct agent *a, cJSON **out, struct perry_err **err)
 	char mark[65];
 	if (store_kv_list(a->store, "perry", DEVICE, &rows, err) < 0)
 		return -1;
-	token_mark(a, mark);
+	agent_token_mark(a, mark);
 	*out = cJSON_CreateArray();
 	cJSON_ArrayForEach(row, rows) {
 		if (!str_eq(json_str(row, "token"), mark))

@@ -10,12 +10,14 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
+#include "base/sha256.h"
 
 enum {
 	SECRET_LEN = 64, /* hex digits of sessions, links and tickets */
 	MAX_PASSES = 64, /* of each kind; the oldest goes */
 	LINK_MS = 2 * 60 * 1000,
 	TICKET_MS = 30 * 1000,
+	KEEP_MS = 10 * 60 * 1000, /* how much longer a session lives until that is worth keeping */
 };
 #define IDLE_MS  (SESSION_IDLE_S * 1000LL)
 #define MAX_MS   (SESSION_MAX_S * 1000LL)
@@ -23,13 +25,14 @@ enum {
 
 enum pass_kind { PASS_SESSION, PASS_LINK, PASS_TICKET, PASS_KINDS };
 
+/* Secrets are known by their hashes only: there is nothing to read out of memory or the store. */
 struct pass {
-	char secret[SECRET_LEN + 1]; /* "" when free */
+	char secret[SECRET_LEN + 1]; /* hash; "" when free */
 	int64_t until;               /* monotonic ms */
-	char key[SECRET_LEN + 1];    /* of a session: its other half */
-	int64_t opened;              /* monotonic ms */
+	char key[SECRET_LEN + 1];    /* of a session: hash of its other half */
+	int64_t opened, kept;        /* monotonic ms; kept: the until that was told last */
 	struct caller caller;        /* of a ticket */
-	char name[64 + 1];           /* whose terminal a ticket opens; "": any workspace's */
+	char name[64 + 1];           /* whose terminal a ticket opens; "": any workspace's; AUTH_TICKET_STREAM */
 };
 
 struct auth {
@@ -39,6 +42,8 @@ struct auth {
 	char hostname[256];
 	cJSON *hosts, *origins, *tailnet;
 	struct pass passes[PASS_KINDS][MAX_PASSES];
+	void (*changed)(void *ctx);
+	void *changed_ctx;
 };
 
 static const struct {
@@ -122,12 +127,24 @@ void auth_free(struct auth *a)
 	free(a);
 }
 
+/* Not under the lock. */
+static void tell_changed(struct auth *a)
+{
+	pthread_mutex_lock(&a->lock);
+	void (*changed)(void *ctx) = a->changed;
+	void *ctx = a->changed_ctx;
+	pthread_mutex_unlock(&a->lock);
+	if (changed)
+		changed(ctx);
+}
+
 void auth_configure(struct auth *a, const char *token, uint16_t port, const cJSON *hosts, const cJSON *origins)
 {
 	if (token && !*token)
 		token = NULL;
 	pthread_mutex_lock(&a->lock);
-	if (!str_eq(token, a->token)) {
+	bool another = !str_eq(token, a->token);
+	if (another) {
 		wipe(a->passes, sizeof a->passes);
 		forget(&a->token);
 		a->token = xstrdup(token);
@@ -138,6 +155,8 @@ void auth_configure(struct auth *a, const char *token, uint16_t port, const cJSO
 	a->hosts = cJSON_Duplicate(hosts, 1);
 	a->origins = cJSON_Duplicate(origins, 1);
 	pthread_mutex_unlock(&a->lock);
+	if (another)
+		tell_changed(a);
 }
 
 void auth_set_tailnet_names(struct auth *a, const cJSON *names)
@@ -221,41 +240,49 @@ static struct pass *find_pass(struct auth *a, enum pass_kind kind, const char *s
 {
 	int64_t now = clock_mono_ms();
 	struct pass *found = NULL;
+	char hash[SECRET_LEN + 1];
 	if (strlen(secret) != SECRET_LEN)
 		return NULL;
+	sha256_hex(secret, SECRET_LEN, hash);
 	for (int i = 0; i < MAX_PASSES; i++) {
 		struct pass *p = &a->passes[kind][i];
 		if (p->secret[0] && p->until <= now)
 			wipe(p, sizeof *p);
-		if (p->secret[0] && secret_equal(p->secret, secret))
+		if (p->secret[0] && secret_equal(p->secret, hash))
 			found = p;
 	}
 	return found;
 }
 
+/* Under the lock: one that is free, or the one that would end first. */
+static struct pass *free_pass(struct auth *a, enum pass_kind kind)
+{
+	struct pass *first = &a->passes[kind][0];
+	int64_t now = clock_mono_ms();
+	for (int i = 0; i < MAX_PASSES; i++) {
+		struct pass *p = &a->passes[kind][i];
+		if (!p->secret[0] || p->until <= now)
+			return p;
+		if (p->until < first->until)
+			first = p;
+	}
+	return first;
+}
+
 static void add_pass(struct auth *a, enum pass_kind kind, int64_t lifetime, const struct caller *c, const char *name,
 		     char out[SECRET_LEN + 1])
 {
-	struct pass *free_one = &a->passes[kind][0];
 	int64_t now = clock_mono_ms();
 	random_hex(out, SECRET_LEN / 2);
 	pthread_mutex_lock(&a->lock);
-	for (int i = 0; i < MAX_PASSES; i++) {
-		struct pass *p = &a->passes[kind][i];
-		if (!p->secret[0] || p->until <= now) {
-			free_one = p;
-			break;
-		}
-		if (p->until < free_one->until)
-			free_one = p;
-	}
-	memcpy(free_one->secret, out, SECRET_LEN + 1);
-	free_one->until = now + lifetime;
-	free_one->opened = now;
-	random_hex(free_one->key, SECRET_LEN / 2);
+	struct pass *p = free_pass(a, kind);
+	memset(p, 0, sizeof *p);
+	sha256_hex(out, SECRET_LEN, p->secret);
+	p->until = now + lifetime;
+	p->opened = now;
 	if (c)
-		free_one->caller = *c;
-	snprintf(free_one->name, sizeof free_one->name, "%s", name ? name : "");
+		p->caller = *c;
+	snprintf(p->name, sizeof p->name, "%s", name ? name : "");
 	pthread_mutex_unlock(&a->lock);
 }
 
@@ -285,8 +312,8 @@ static bool session_of(struct auth *a, const char *cookie, char out[SECRET_LEN +
 	return false;
 }
 
-/* Under the lock. */
-static const struct pass *session_pass(struct auth *a, const struct auth_request *r)
+/* Under the lock. due: it lives so much longer than was kept that this should be kept. */
+static const struct pass *session_pass(struct auth *a, const struct auth_request *r, bool *due)
 {
 	char secret[SECRET_LEN + 1];
 	/* A page on another port of this machine is of the same site, so the cookie comes along. It must not count. */
@@ -295,11 +322,15 @@ static const struct pass *session_pass(struct auth *a, const struct auth_request
 	if (!r->cookie || !r->session_key || !session_of(a, r->cookie, secret))
 		return NULL;
 	struct pass *p = find_pass(a, PASS_SESSION, secret);
-	cleanup_free char *key = xstrndup(r->session_key, strspn(r->session_key, "0123456789abcdef"));
+	char key[SECRET_LEN + 1];
+	sha256_hex(r->session_key, strlen(r->session_key), key);
 	if (!p || !secret_equal(key, p->key))
 		return NULL;
 	int64_t idle = clock_mono_ms() + IDLE_MS, end = p->opened + MAX_MS;
 	p->until = idle < end ? idle : end;
+	*due = p->until - p->kept >= KEEP_MS;
+	if (*due)
+		p->kept = p->until;
 	return p;
 }
 
@@ -341,7 +372,7 @@ bool auth_check(struct auth *a, const struct auth_request *r, struct caller *out
 	if (r->listener == LISTENER_SOCKET)
 		return local_caller(r, out);
 	pthread_mutex_lock(&a->lock);
-	bool ok = true;
+	bool ok = true, due = false;
 	const struct pass *session;
 	/* Without a token this machine is trusted, not who comes from elsewhere or through a proxy of it. */
 	if (!a->token && r->listener == LISTENER_TCP && r->loopback && !r->forwarded)
@@ -349,11 +380,13 @@ bool auth_check(struct auth *a, const struct auth_request *r, struct caller *out
 	else if (a->token && r->authorization && str_starts(r->authorization, "Bearer ") &&
 		 secret_equal(r->authorization + 7, a->token))
 		set_caller(out, "token", RIGHT_ALL, true);
-	else if (a->token && (session = session_pass(a, r)))
+	else if (a->token && (session = session_pass(a, r, &due)))
 		session_caller(session, out);
 	else
 		ok = false;
 	pthread_mutex_unlock(&a->lock);
+	if (due)
+		tell_changed(a);
 	return ok;
 }
 
@@ -380,13 +413,20 @@ static void cookie_line(const struct auth *a, const struct auth_request *r, cons
 static void new_session(struct auth *a, const struct auth_request *r, struct session *out)
 {
 	char secret[SECRET_LEN + 1];
-	add_pass(a, PASS_SESSION, IDLE_MS, NULL, NULL, secret);
+	int64_t now = clock_mono_ms();
+	random_hex(secret, SECRET_LEN / 2);
+	random_hex(out->key, SECRET_LEN / 2);
 	pthread_mutex_lock(&a->lock);
-	struct pass *p = find_pass(a, PASS_SESSION, secret);
-	if (p)
-		memcpy(out->key, p->key, sizeof out->key);
+	struct pass *p = free_pass(a, PASS_SESSION);
+	memset(p, 0, sizeof *p);
+	sha256_hex(secret, SECRET_LEN, p->secret);
+	sha256_hex(out->key, SECRET_LEN, p->key);
+	p->opened = now;
+	p->until = p->kept = now + IDLE_MS;
 	pthread_mutex_unlock(&a->lock);
 	cookie_line(a, r, secret, SESSION_MAX_S, out->cookie);
+	wipe(secret, sizeof secret);
+	tell_changed(a);
 }
 
 bool auth_login_token(struct auth *a, const struct auth_request *r, const char *token, struct session *out)
@@ -422,8 +462,8 @@ bool auth_login_link(struct auth *a, const struct auth_request *r, const char *l
 void auth_logout(struct auth *a, const struct auth_request *r, char out[192])
 {
 	char secret[SECRET_LEN + 1];
-	if (r->cookie && session_of(a, r->cookie, secret))
-		use_up(a, PASS_SESSION, secret, NULL);
+	if (r->cookie && session_of(a, r->cookie, secret) && use_up(a, PASS_SESSION, secret, NULL))
+		tell_changed(a);
 	cookie_line(a, r, "", 0, out);
 }
 
@@ -442,9 +482,65 @@ bool auth_use_ticket(struct auth *a, const char *ticket, const char *name, struc
 	struct pass p;
 	if (!use_up(a, PASS_TICKET, ticket, &p))
 		return false;
-	bool fits = p.name[0] ? strcmp(p.name, name) == 0 : name[0] != '@';
+	bool fits = p.name[0] ? strcmp(p.name, name) == 0 : name[0] != '@' && name[0] != '/';
 	if (fits)
 		*out = p.caller;
 	wipe(&p, sizeof p);
 	return fits;
+}
+
+/* --- sessions outlive the agent --- */
+
+void auth_on_change(struct auth *a, void (*changed)(void *ctx), void *ctx)
+{
+	pthread_mutex_lock(&a->lock);
+	a->changed = changed;
+	a->changed_ctx = ctx;
+	pthread_mutex_unlock(&a->lock);
+}
+
+cJSON *auth_sessions(struct auth *a)
+{
+	cJSON *out = cJSON_CreateArray();
+	int64_t mono = clock_mono_ms(), to_wall = clock_ms() - mono;
+	pthread_mutex_lock(&a->lock);
+	for (int i = 0; i < MAX_PASSES; i++) {
+		const struct pass *p = &a->passes[PASS_SESSION][i];
+		if (!p->secret[0] || p->until <= mono)
+			continue;
+		cJSON *row = cJSON_CreateObject();
+		json_set_str(row, "cookie", p->secret);
+		json_set_str(row, "key", p->key);
+		json_set_int(row, "opened", p->opened + to_wall);
+		json_set_int(row, "until", p->until + to_wall);
+		json_push(out, row);
+	}
+	pthread_mutex_unlock(&a->lock);
+	return out;
+}
+
+static bool is_hash(const char *s)
+{
+	return s && strlen(s) == SECRET_LEN && strspn(s, "0123456789abcdef") == SECRET_LEN;
+}
+
+void auth_restore(struct auth *a, const cJSON *sessions)
+{
+	int64_t mono = clock_mono_ms(), wall = clock_ms();
+	const cJSON *row;
+	pthread_mutex_lock(&a->lock);
+	cJSON_ArrayForEach(row, sessions) {
+		const char *cookie = json_str(row, "cookie"), *key = json_str(row, "key");
+		int64_t age = wall - json_int_or(row, "opened", 0), left = json_int_or(row, "until", 0) - wall;
+		/* A clock that was put back makes no session younger. */
+		if (!is_hash(cookie) || !is_hash(key) || age < 0 || age >= MAX_MS || left <= 0)
+			continue;
+		struct pass *p = free_pass(a, PASS_SESSION);
+		memset(p, 0, sizeof *p);
+		memcpy(p->secret, cookie, sizeof p->secret);
+		memcpy(p->key, key, sizeof p->key);
+		p->opened = mono - age;
+		p->until = p->kept = mono + (left < IDLE_MS ? left : IDLE_MS);
+	}
+	pthread_mutex_unlock(&a->lock);
 }

@@ -1,5 +1,5 @@
 /* Who calls: bearer token, session cookies, one-use login links and tickets, and the checks that keep web pages of
- * others out. Everything is in memory but the token; callable from any thread. */
+ * others out. Secrets are kept as hashes; callable from any thread. */
 #ifndef PERRY_AGENT_AUTH_H
 #define PERRY_AGENT_AUTH_H
 #include <stdbool.h>
@@ -60,10 +60,10 @@ struct auth_request {
 	enum listener listener;
 	uid_t uid;
 	const char *method, *host, *origin, *fetch_site, *authorization, *cookie;
-	const char *session_key; /* up to the first that is no hex digit */
-	bool upgrade;            /* to another protocol: a WebSocket */
-	bool loopback;           /* by 127.0.0.0/8 or ::1: of this machine */
-	bool forwarded;          /* a proxy brought it */
+	const char *session_key;
+	bool upgrade;   /* to another protocol: a WebSocket */
+	bool loopback;  /* by 127.0.0.0/8 or ::1: of this machine */
+	bool forwarded; /* a proxy brought it */
 };
 /* May a browser have come here by this name (DNS rebinding)? Always true on the unix socket. */
 bool auth_host_ok(struct auth *a, const struct auth_request *r);
@@ -83,13 +83,21 @@ struct session {
 	char key[65];
 };
 enum { SESSION_ADMIN_S = 15 * 60, SESSION_IDLE_S = 12 * 3600, SESSION_MAX_S = 7 * 24 * 3600 };
-#define SESSION_PROTOCOL "perry.session." /* before the key, among a WebSocket's subprotocols */
 /* r: the request that signs in. */
 bool auth_login_token(struct auth *a, const struct auth_request *r, const char *token, struct session *out);
 bool auth_login_link(struct auth *a, const struct auth_request *r, const char *link, struct session *out);
 /* Ends the session; out: a cookie line that removes it. */
 void auth_logout(struct auth *a, const struct auth_request *r, char out[192]);
 void auth_new_link(struct auth *a, char out[65]); /* valid for two minutes, once */
+/* Sessions are to outlive the agent: changed is called, on any thread, when auth_sessions has another answer than
+ * before that should be kept (and not for each request that lengthens one). */
+void auth_on_change(struct auth *a, void (*changed)(void *ctx), void *ctx);
+/* [{"cookie","key" (hashes),"opened","until" (ms of the wall clock)}]: no secret. Caller frees. */
+cJSON *auth_sessions(struct auth *a);
+/* Takes them back, as far as they have not ended meanwhile and are well-formed; may be NULL. */
+void auth_restore(struct auth *a, const cJSON *sessions);
+
+#define AUTH_TICKET_STREAM "/rpc/stream" /* instead of a name: a ticket for that path alone */
 /* Valid for thirty seconds, once, and for the terminal of this name alone; NULL or "": of any workspace, and not the
  * host's. */
 void auth_new_ticket(struct auth *a, const struct caller *c, const char *name, char out[65]);

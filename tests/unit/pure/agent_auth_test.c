@@ -207,7 +207,7 @@ static void sessions(void **state)
 	assert_non_null(strstr(first.cookie, "SameSite=Strict"));
 	assert_null(strstr(first.cookie, "Secure"));
 	cleanup_free char *cookie = cookie_of(first.cookie), *among = xasprintf("a=b; %s; c=d", cookie),
-			  *listed = xasprintf("%s, perry.v1", first.key), *longer = xasprintf("%s0", first.key);
+			  *longer = xasprintf("%s0", first.key);
 	static const char zeros[] = "0000000000000000000000000000000000000000000000000000000000000000";
 	cleanup_free char *other = xasprintf("perry_7392=%s", zeros), *wrong = xasprintf("perry_7391=%s", zeros);
 	assert_null(strstr(cookie, first.key));
@@ -218,8 +218,7 @@ static void sessions(void **state)
 		{ cookie, first.key, NULL, true },
 		{ among, first.key, "same-origin", true },
 		{ cookie, first.key, "none", true },
-		{ cookie, listed, NULL, true }, /* among subprotocols */
-		{ cookie, NULL, NULL, false },  /* all that another port of the host gets */
+		{ cookie, NULL, NULL, false }, /* all that another port of the host gets */
 		{ cookie, NULL, "same-origin", false },
 		{ cookie, "", NULL, false },
 		{ cookie, longer, NULL, false },
@@ -286,6 +285,66 @@ static void sessions_end(void **state)
 	auth_free(a);
 }
 
+static int changes;
+
+static void on_change(void *ctx)
+{
+	(void)ctx;
+	changes++;
+}
+
+/* Another agent after this one: what was kept of the sessions is no secret, and lets in whom it let in before. */
+static void sessions_outlive_the_agent(void **state)
+{
+	struct auth *a = make(TOKEN), *b = make(TOKEN);
+	struct caller c;
+	struct session s, gone;
+	char line[192];
+	const struct auth_request plain = { .listener = LISTENER_TCP };
+	(void)state;
+	changes = 0;
+	auth_on_change(a, on_change, NULL);
+	assert_true(auth_login_token(a, &plain, TOKEN, &s));
+	assert_true(auth_login_token(a, &plain, TOKEN, &gone));
+	cleanup_free char *cookie = cookie_of(s.cookie), *ended = cookie_of(gone.cookie);
+	const struct auth_request out = { .listener = LISTENER_TCP, .cookie = ended };
+	assert_int_equal(changes, 2);
+	auth_logout(a, &out, line);
+	assert_int_equal(changes, 3);
+	assert_true(tcp_session(a, cookie, s.key, NULL, &c));
+	assert_int_equal(changes, 3); /* not for every request */
+	later_ms = SESSION_IDLE_S * 500LL;
+	assert_true(tcp_session(a, cookie, s.key, NULL, &c));
+	assert_int_equal(changes, 4);
+	cleanup_json cJSON *kept = auth_sessions(a);
+	cleanup_free char *text = cJSON_PrintUnformatted(kept);
+	assert_int_equal(cJSON_GetArraySize(kept), 1);
+	assert_null(strstr(text, s.key));
+	assert_null(strstr(text, strchr(cookie, '=') + 1));
+	later_ms += SESSION_IDLE_S * 500LL + 60000;
+	auth_restore(b, kept);
+	assert_false(tcp_session(b, ended, gone.key, NULL, &c));
+	assert_false(tcp_session(b, cookie, gone.key, NULL, &c));
+	assert_true(tcp_session(b, cookie, s.key, NULL, &c));
+	assert_false(c.rights & RIGHT_ADMIN); /* it was signed in long ago */
+	/* What has ended meanwhile, is from the future or no hash is left out. */
+	struct auth *later = make(TOKEN);
+	later_ms += SESSION_MAX_S * 1000LL;
+	auth_restore(later, kept);
+	later_ms = -3600 * 1000LL;
+	auth_restore(later, kept);
+	cleanup_json cJSON *broken =
+		cJSON_Parse("[{\"cookie\":\"\",\"key\":\"\",\"opened\":0,\"until\":9e15},1,null,{}]");
+	auth_restore(later, broken);
+	auth_restore(later, NULL);
+	later_ms = 0;
+	cleanup_json cJSON *none = auth_sessions(later);
+	assert_int_equal(cJSON_GetArraySize(none), 0);
+	auth_free(a);
+	auth_free(b);
+	auth_free(later);
+}
+
 static void once_only(void **state)
 {
 	struct auth *a = make(TOKEN);
@@ -308,8 +367,18 @@ static void once_only(void **state)
 		const char *made_for, *used_for;
 		bool ok;
 	} rows[] = {
-		{ "w", "w", true },      { "w", "@host", false },    { "w", "v", false }, { "w", "", false },
-		{ "@host", "w", false }, { "@host", "@host", true }, { NULL, "w", true }, { NULL, "@host", false },
+		{ "w", "w", true },
+		{ "w", "@host", false },
+		{ "w", "v", false },
+		{ "w", "", false },
+		{ "@host", "w", false },
+		{ "@host", "@host", true },
+		{ NULL, "w", true },
+		{ NULL, "@host", false },
+		{ AUTH_TICKET_STREAM, AUTH_TICKET_STREAM, true },
+		{ AUTH_TICKET_STREAM, "w", false },
+		{ NULL, AUTH_TICKET_STREAM, false },
+		{ "w", AUTH_TICKET_STREAM, false },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auth_new_ticket(a, &c, rows[i].made_for, ticket);
@@ -413,6 +482,7 @@ int main(void)
 		cmocka_unit_test(origins),
 		cmocka_unit_test(sessions),
 		cmocka_unit_test(sessions_end),
+		cmocka_unit_test(sessions_outlive_the_agent),
 		cmocka_unit_test(once_only),
 		cmocka_unit_test(callers),
 		cmocka_unit_test(tailnet_names),
