@@ -93,10 +93,10 @@ test("tickets", async () => {
 	page.on("websocket", socket => sockets.push(new URL(socket.url())));
 	await page.goto(`${ORIGIN}/w/tr1`);
 	await page.locator(".xterm-rows", { hasText: "$" }).waitFor();
-	const terminal = sockets.find(url => url.pathname === "/rpc/terminal/tr1"), ticket = terminal.searchParams.get("ticket");
+	const terminal = sockets.find(url => url.pathname === "/rpc/stream"), ticket = terminal.searchParams.get("ticket");
 	assert.ok(ticket);
 	// Used once, it is nothing.
-	const answer = await fetch(`${ORIGIN}/rpc/terminal/tr1?ticket=${ticket}`);
+	const answer = await fetch(`${ORIGIN}/rpc/stream?ticket=${ticket}`);
 	assert.equal(answer.status, 401);
 	const kept = await page.evaluate(() => Object.values({ ...localStorage }).concat(Object.values({ ...sessionStorage })));
 	for (const url of [...requests, ...sockets]) for (const secret of [TOKEN, ...kept]) assert.ok(!url.href.includes(secret), "a secret in an address");

@@ -8,6 +8,10 @@ setup() { need_browser && engine_use; }
 teardown() { all_gone; }
 
 @test "a terminal: typed, sized, pasted into, searched, and what it shows is text" { browse workspace terminal; }
+@test "terminals: begun, named, rung for, come back to and ended" { browse workspace sessions; }
+@test "two viewers of a terminal: the size follows who types, and who only looks types nothing" { browse workspace "two viewers"; }
+@test "a program that has the whole screen is shown as it is after a reload" { browse workspace "full screen"; }
+@test "ten megabytes leave the page at work, and the screen right" { browse workspace "ten megabytes"; }
 @test "links in a terminal lead to the workspace, never to the reader's machine" { browse workspace links; }
 @test "a log that follows" { browse workspace logs; }
 @test "a phone has the keys that it lacks" { browse workspace phone; }

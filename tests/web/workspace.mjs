@@ -1,6 +1,6 @@
 // A workspace's page and its terminal.
 import assert from "node:assert/strict";
-import { axe, look, lookAll, open, ORIGIN, PHONE, rpc, run, test, TOKEN, until } from "./browser.mjs";
+import { axe, look, lookAll, open, ORIGIN, PHONE, rpc, run, test, until } from "./browser.mjs";
 
 const screen = page => page.locator(".xterm-rows").innerText().catch(() => "");
 const shows = (page, pattern) => until(String(pattern), async () => pattern.test((await screen(page)).replace(/\u00a0/g, " ")));
@@ -43,8 +43,10 @@ test("terminal", async () => {
 	await page.keyboard.press("Control+Shift+f");
 	await page.getByLabel("Find in the terminal").fill("pasted");
 	await page.keyboard.press("Escape");
-	await page.keyboard.type("exit\n");
-	await page.locator(".foot", { hasText: "exited" }).waitFor();
+	await page.keyboard.type("exit 3\n");
+	await page.locator(".foot", { hasText: "It has ended with code 3" }).waitFor();
+	await page.getByRole("button", { name: "New terminal" }).last().click();
+	await shows(page, /\$ /);
 	assert.deepEqual(faults, []);
 });
 
@@ -73,26 +75,138 @@ test("links", async () => {
 
 test("agent away", async () => {
 	const { page, faults } = await openTerminal();
-	await page.keyboard.type("echo be''fore\n");
+	await page.keyboard.type("kept=one; echo be''fore\n");
 	await shows(page, /^before/m);
 	process.kill(Number(process.env.AGENT_PID), "SIGKILL");
 	await page.locator(".foot", { hasText: "No connection" }).waitFor();
 	await page.getByText("The agent does not answer").waitFor();
-	await axe(page);
+	assert.deepEqual(await axe(page), []);
 	await page.screenshot({ path: `${process.env.SHOTS}/workspace-away-desk-light.png` });
 	console.log("AWAY"); // the test starts it again
 	await page.waitForTimeout(100);
 	for await (const _ of process.stdin) break;
 	await page.evaluate(() => window.dispatchEvent(new Event("online")));
-	// What signed a browser in is gone with the agent that knew it.
-	await page.getByLabel("Token").fill(TOKEN);
-	await page.keyboard.press("Enter");
+	// The browser is signed in still, and the shell is the one that there was, with its screen.
 	await page.locator(".live", { hasText: "live" }).waitFor();
-	await until("the shell", async () => {
-		if (/^after/m.test(await screen(page))) return true;
-		await page.keyboard.type("echo af''ter\n");
-		await page.waitForTimeout(500);
-	});
+	await page.locator(".foot", { hasText: "No connection" }).waitFor({ state: "detached" });
+	await shows(page, /^before/m);
+	await page.keyboard.type("echo $kept-af''ter\n");
+	await shows(page, /^one-after/m);
+	assert.deepEqual(faults, []);
+});
+
+const tab = (page, name) => page.getByRole("tab", { name });
+
+test("sessions", async () => {
+	const { page, faults } = await openTerminal();
+	await tab(page, /./).waitFor();
+	assert.equal(await tab(page, /./).count(), 1, "the page began one");
+	await page.keyboard.type("kept=here; echo ki''nd\n");
+	await shows(page, /^kind/m);
+	// Another one, named by a double click.
+	await page.getByRole("button", { name: "New terminal" }).click();
+	await until("two tabs", async () => (await tab(page, /./).count()) === 2);
+	await shows(page, /\$ /);
+	assert.doesNotMatch(await screen(page), /kind/);
+	await page.locator(".tab[aria-selected=true]").dblclick();
+	await page.getByLabel("Name", { exact: true }).fill("<b>tests</b>");
+	await page.keyboard.press("Enter");
+	await tab(page, "<b>tests</b>").waitFor();
+	// A bell in it while the other one is looked at.
+	await page.locator(".xterm-helper-textarea").focus();
+	await page.keyboard.type("read line; printf '\\a'; sleep 1000\n");
+	await page.keyboard.press("Enter");
+	await page.locator("[aria-selected=true] .g-work").waitFor();
+	await page.keyboard.press("Control+c");
+	await shows(page, /\^C/);
+	await page.keyboard.type("sleep 2; printf '\\a'; sleep 1000\n");
+	await page.locator(".tab[aria-selected=false]").click();
+	await shows(page, /^kind/m);
+	await page.locator(".tab .g-you").waitFor();
+	await page.goto(ORIGIN);
+	await page.locator("#row-wt1 .words", { hasText: "<b>tests</b> rang" }).waitFor();
+	await page.locator("#row-wt1 .words", { hasText: "2 terminals: sleep" }).waitFor();
+	await page.getByText("1 workspace needs you").waitFor();
+	await look(page, "list-rang-desk-light");
+	// The page comes back to what was typed in last; looked at, it no longer wants anybody.
+	await page.goto(`${ORIGIN}/w/wt1`);
+	await page.locator("[aria-selected=true]", { hasText: "<b>tests</b>" }).waitFor();
+	await shows(page, /sleep 1000/);
+	await until("nothing that rang", async () => (await page.locator(".tab .g-you").count()) === 0);
+	await look(page, "workspace-tabs-desk-light");
+	// Something runs in it: its end asks.
+	await page.getByRole("button", { name: "Manage <b>tests</b>" }).click();
+	await page.getByRole("button", { name: "End", exact: true }).click();
+	await page.getByText("runs in it, and ends with it.").waitFor();
+	await look(page, "terminal-end-desk-light");
+	await page.getByRole("button", { name: "End sleep" }).click();
+	await page.locator(".foot", { hasText: "It has ended" }).waitFor();
+	await until("one tab", async () => (await tab(page, /./).count()) === 1);
+	await tab(page, /./).click();
+	await page.locator(".xterm-helper-textarea").focus();
+	await page.keyboard.type("echo $kept-a''gain\n");
+	await shows(page, /^here-again/m);
+	assert.deepEqual(faults, []);
+});
+
+test("two viewers", async () => {
+	const a = await openTerminal(), b = await open({ size: { width: 1300, height: 600 } });
+	await b.page.goto(`${ORIGIN}/w/wt1`);
+	await shows(b.page, /\$ /);
+	const size = page => page.locator(".foot").innerText().then(text => text.match(/(\d+) × (\d+)/).slice(1).map(Number));
+	for (const [one, other, word] of [[a.page, b.page, "first"], [b.page, a.page, "second"], [a.page, b.page, "third"]]) {
+		await one.locator(".xterm-helper-textarea").focus();
+		await one.keyboard.type(`clear; echo ${word}-$(stty size | tr ' ' x)\n`);
+		await shows(other, new RegExp(`^${word}-`, "m"));
+		await shows(one, new RegExp(`^${word}-`, "m"));
+		const [, rows, cols] = new RegExp(`^${word}-(\\d+)x(\\d+)`, "m").exec(await screen(one));
+		await until("both have its size", async () => [await size(one), await size(other)].every(s => s[0] === Number(cols) && s[1] === Number(rows)));
+		const room = await one.evaluate(() => document.querySelector(".xt").classList.contains("foreign"));
+		assert.ok(!room, "who types has a terminal that fits");
+	}
+	// One that only looks types nothing.
+	await b.page.getByRole("button", { name: /^Manage/ }).click();
+	await b.page.getByLabel(/^Only look/).check();
+	await b.page.keyboard.press("Escape");
+	await b.page.locator(".foot", { hasText: "look only" }).waitFor();
+	await shows(b.page, /^third-/m);
+	await b.page.locator(".xterm-helper-textarea").focus();
+	await b.page.keyboard.type("echo never\n");
+	await a.page.locator(".xterm-helper-textarea").focus();
+	await a.page.keyboard.type("echo la''st\n");
+	await shows(b.page, /^last/m);
+	assert.doesNotMatch(await screen(b.page), /never/);
+	assert.deepEqual([...a.faults, ...b.faults], []);
+});
+
+test("full screen", async () => {
+	const { page, faults } = await openTerminal();
+	await page.keyboard.type("echo under''neath; seq 100 >n; PS1='$ '; vi n || less n\n");
+	await shows(page, /^20$/m);
+	await page.keyboard.press("G");
+	await shows(page, /^100$/m);
+	const before = await screen(page);
+	await page.reload();
+	await shows(page, /^100$/m);
+	assert.equal((await screen(page)).trimEnd(), before.trimEnd());
+	await page.locator(".xterm-helper-textarea").focus();
+	await page.keyboard.type("gg");
+	await shows(page, /^20$/m);
+	await page.keyboard.type("q");
+	await page.keyboard.type(":q!\n");
+	await shows(page, /^underneath/m);
+	assert.deepEqual(faults, []);
+});
+
+test("ten megabytes", async () => {
+	const { page, faults } = await openTerminal();
+	await page.keyboard.type("clear; seq 1600000; echo do''ne\n");
+	await shows(page, /^\d{4,}$/m);
+	// The page does what it is asked meanwhile.
+	await page.getByRole("button", { name: /^Manage/ }).click();
+	await page.locator("dialog:modal").waitFor();
+	await page.keyboard.press("Escape");
+	await shows(page, /^1599999\n1600000\ndone$/m);
 	assert.deepEqual(faults, []);
 });
 

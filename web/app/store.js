@@ -5,6 +5,7 @@ import { RpcError, call } from "./rpc.js";
 import { forgetKey, sessionHeaders } from "./session.js";
 
 /**
+ * @typedef {{ id: string, name: string, command: string, program: string, created: number, input: number, output: number, cols: number, rows: number, attached: number, busy: boolean, bell: number }} Session times in seconds
  * @typedef {{ status: "pending" | "running" | "done" | "skipped" | "error", label: string, step: string, message?: string }} Step
  * @typedef {{ id: string, action: string, workspace: string, state: string, at: number, steps: Step[], percent?: number, error?: string }} Operation
  * @typedef {{ port: number, process?: string, reachable?: boolean, url?: string, address?: string }} Listener
@@ -12,10 +13,10 @@ import { forgetKey, sessionHeaders } from "./session.js";
  *   outdated?: boolean, containerId?: string, limits?: { cpus?: number, memory?: number, pids?: number }, stopReason?: string, ttlEnds?: string, ports: { ssh: number }, listeners?: Listener[],
  *   tailscale?: { status: string, hostname?: string, dnsName?: string, ip?: string, error?: string, mend?: string } }} Workspace
  * @typedef {{ link: "connecting" | "live" | "lost" | "signed-out" | "refused", lostAt: number, loaded: boolean, engine: string,
- *   host: string, version: string, limits: any, setUp: boolean | undefined, signIn: string, workspaces: Map<string, Workspace>, operations: Map<string, Operation> }} State
+ *   host: string, version: string, limits: any, setUp: boolean | undefined, signIn: string, workspaces: Map<string, Workspace>, operations: Map<string, Operation>, sessions: Map<string, Session[]> }} State
  */
 
-/** @type {State} operations: the newest of each workspace */
+/** @type {State} operations: the newest of each workspace; sessions: of those that run, once they are known */
 export const state = {
 	link: "connecting",
 	lostAt: 0,
@@ -28,6 +29,7 @@ export const state = {
 	signIn: "",
 	workspaces: new Map(),
 	operations: new Map(),
+	sessions: new Map(),
 };
 
 /** @type {Set<() => void>} */
@@ -35,7 +37,7 @@ const watchers = new Set();
 let planned = false;
 
 /** Draws once for all that changed in this frame. */
-function changed() {
+export function redraw() {
 	if (planned) return;
 	planned = true;
 	requestAnimationFrame(() => {
@@ -45,7 +47,7 @@ function changed() {
 }
 
 /** Ages grow by themselves; this asks the agent nothing. */
-setInterval(changed, 20000);
+setInterval(redraw, 20000);
 
 /** The state, and a new drawing whenever it changes. */
 export function useStore() {
@@ -66,7 +68,7 @@ async function loadInfo() {
 	state.version = info.version;
 	state.limits = info.limits;
 	state.setUp = Boolean(info.setupFinished);
-	changed();
+	redraw();
 }
 
 async function loadAll() {
@@ -76,7 +78,13 @@ async function loadAll() {
 	for (const [name, op] of state.operations) if (op.state === "running") state.operations.delete(name); // it may have ended while we were away
 	for (const o of operations) loadOperation(o);
 	state.loaded = true;
-	changed();
+	redraw();
+	// Of terminals the list says nothing; they are asked for once, four at a time.
+	const up = list.filter((/** @type {Workspace} */ w) => w.status === "running").map((/** @type {Workspace} */ w) => w.name);
+	const ask = async () => {
+		for (let name; (name = up.shift()); ) await loadSessions(name);
+	};
+	for (let i = 0; i < 4; i++) ask();
 	if (looked) refresh(looked);
 }
 
@@ -86,6 +94,14 @@ export function look(name) {
 	looked = name;
 	refresh(name);
 	return () => void (looked === name && (looked = ""));
+}
+
+/** Asks for its sessions; those that are told by events meanwhile are newer. @param {string} name */
+export async function loadSessions(name) {
+	const before = state.sessions.get(name);
+	const sessions = await call("terminals/list", { name }).then(answer => answer.sessions, error => (error.data?.noSessions ? [] : undefined));
+	if (sessions && state.sessions.get(name) === before) state.sessions.set(name, sessions);
+	redraw();
 }
 
 /** One that ran before we came. @param {any} o */
@@ -105,7 +121,7 @@ export const remembered = name => inputs.get(name);
 /** A failure that was read. @param {string} name */
 export function dismiss(name) {
 	state.operations.delete(name);
-	changed();
+	redraw();
 }
 
 /** @type {Map<string, boolean>} names that are being asked for; true: once more */
@@ -117,13 +133,15 @@ async function refresh(name) {
 	do {
 		asking.set(name, false);
 		try {
-			state.workspaces.set(name, await call("workspaces/get", { name }));
+			const w = await call("workspaces/get", { name });
+			state.workspaces.set(name, w);
+			if (w.status !== "running") state.sessions.delete(name);
 		} catch (error) {
 			if (error instanceof RpcError && error.status === 404) state.workspaces.delete(name);
 		}
 	} while (asking.get(name));
 	asking.delete(name);
-	changed();
+	redraw();
 }
 
 /** @param {any} data */
@@ -160,30 +178,36 @@ function onEvent(kind, data) {
 	else if (kind === "progress") {
 		const operation = state.operations.get(data.workspace);
 		if (operation) operation.percent = data.percent;
-	} else if (kind === "engine") state.engine = data.state;
+	} else if (kind === "sessions") state.sessions.set(data.workspace, data.sessions ?? []);
+	else if (kind === "engine") state.engine = data.state;
 	else if (data.workspace && (kind === "state" || kind === "port" || kind === "tailnet")) refresh(data.workspace);
-	changed();
+	redraw();
+}
+
+/** Until it worked, or another connection begins anew. */
+function load() {
+	loadAll().catch(() => setTimeout(() => (state.link === "live" || state.link === "connecting") && load(), 1000));
 }
 
 /** Begins to follow the agent; comes back when the sign-in is over. */
 export function connect() {
 	state.link = "connecting";
-	changed();
+	redraw();
 	let first = true;
-	loadAll().catch(() => {});
+	load();
 	follow("", {
 		opened() {
 			state.link = "live";
-			if (!first) loadAll().catch(() => {});
+			if (!first) load();
 			first = false;
-			changed();
+			redraw();
 		},
 		event: onEvent,
 		lost(status) {
 			if (status === 401) forgetKey();
 			if (state.link === "live") state.lostAt = Date.now();
 			state.link = status === 401 ? "signed-out" : status === 403 ? "refused" : "lost";
-			changed();
+			redraw();
 		},
 	});
 }
@@ -192,7 +216,7 @@ export function connect() {
 export async function finishSetup() {
 	await call("setup/finish");
 	state.setUp = true;
-	changed();
+	redraw();
 }
 
 /** Ends this browser's session. */
@@ -200,12 +224,12 @@ export async function signOut() {
 	await fetch("/logout", { method: "POST", redirect: "manual", headers: sessionHeaders() }).catch(() => {});
 	forgetKey();
 	state.link = "signed-out";
-	changed();
+	redraw();
 }
 
-/** What a row shows first. @param {Workspace | undefined} w @param {Operation | undefined} op @returns {"you" | "running" | "stopped"} */
-export function group(w, op) {
-	if (op?.state === "failed" || w?.error) return "you";
+/** What a row shows first. @param {Workspace | undefined} w @param {Operation | undefined} op @param {boolean} [rang] @returns {"you" | "running" | "stopped"} */
+export function group(w, op, rang) {
+	if (op?.state === "failed" || w?.error || rang) return "you";
 	if (op?.state === "running" || w?.status === "running" || w?.status === "creating") return "running";
 	return "stopped";
 }

@@ -8,7 +8,7 @@ import { copyText } from "../parts/copy.js";
 import { openable } from "./links.js";
 import { styleDocument } from "./styles.js";
 import { swipes } from "./touch.js";
-import { shell } from "./transport.js";
+import { connect } from "./transport.js";
 
 /** Colours of the style sheet: the terminal is dark in both themes, as the programs in it expect. */
 function theme() {
@@ -47,14 +47,22 @@ function ownKeys(terminal, search) {
 	});
 }
 
+/** A program's questions to its terminal are answered by the agent, once for all viewers. @param {Terminal} terminal */
+function answerNothing(terminal) {
+	for (const asks of [{ final: "c" }, { prefix: ">", final: "c" }, { prefix: "=", final: "c" }, { final: "n" }, { prefix: "?", final: "n" }, { intermediates: "$", final: "p" }, { prefix: "?", intermediates: "$", final: "p" }])
+		terminal.parser.registerCsiHandler(asks, () => true);
+}
+
 /**
  * Shows a workspace's terminal in an element.
  * @param {HTMLElement} place
- * @param {{ name: string, host: string, said: (text: string) => void, size: (cols: number, rows: number) => void, titled?: (text: string) => void, search?: () => void }} how
- * host: the workspace's own name, under which what it serves on localhost is opened; said: what the connection does;
- * titled: what the program calls itself; search: somebody wants to
+ * @param {{ name: string, session?: string, readOnly?: boolean, host: string, said: (text: string, ended?: boolean) => void, size: (cols: number, rows: number) => void,
+ *   titled?: (text: string) => void, search?: () => void, began?: (session: string) => void }} how
+ * session: none begins one, and began says which, or "" where there are none; host: the workspace's own name, under which
+ * what it serves on localhost is opened; said: what the connection does; titled: what the program calls itself;
+ * search: somebody wants to
  */
-export function openTerminal(place, { name, host, said, size, titled, search }) {
+export function openTerminal(place, { name, session, readOnly, host, said, size, titled, search, began }) {
 	const terminal = new Terminal({
 		allowProposedApi: true, documentOverride: styleDocument, cursorBlink: true, fontFamily: getComputedStyle(place).fontFamily, fontSize: 13, lineHeight: 1.25,
 		scrollback: 10000, theme: theme(), macOptionIsMeta: true,
@@ -72,15 +80,34 @@ export function openTerminal(place, { name, host, said, size, titled, search }) 
 	terminal.open(place);
 	draw(terminal);
 	let control = false, /** @type {(on: boolean) => void} */ armed = () => {};
-	const connection = shell(name, {
-		size: () => ({ cols: terminal.cols, rows: terminal.rows }),
-		output: data => terminal.write(data),
+	const shown = (/** @type {import("./transport.js").Size} */ { cols, rows }) => {
+		if (cols !== terminal.cols || rows !== terminal.rows) terminal.resize(cols, rows);
+		const own = room();
+		place.classList.toggle("foreign", cols > own.cols || rows > own.rows);
+		size(cols, rows);
+	};
+	/** What the place has room for. */
+	const room = () => {
+		const { cols = 0, rows = 0 } = fit.proposeDimensions() ?? {};
+		return cols > 1 && rows > 1 ? { cols, rows } : { cols: terminal.cols, rows: terminal.rows };
+	};
+	let plain = false;
+	const connection = connect(name, { session, readOnly }, {
+		size: room,
+		output: (data, took) => terminal.write(data, took),
+		resized: shown,
+		session: id => {
+			if (id) answerNothing(terminal);
+			plain = !id;
+			began?.(id);
+		},
 		state: (state, why) => {
 			if (state === "again") setTimeout(said, 4000, "");
 			if (state === "ended") terminal.options.cursorBlink = false;
-			said({ open: "", again: "Reconnected", lost: why ? `No connection: ${why} It is tried again` : "No connection. It is tried again", ended: why || "Ended" }[state]);
+			said({ open: "", again: "Reconnected", lost: `No connection${why ? `: ${why.replace(/[.]?$/, ".")}` : "."} It is tried again`, ended: why || "It has ended" }[state], state === "ended");
 		},
 	});
+	if (session) answerNothing(terminal);
 	const input = (/** @type {string} */ text) => connection.input(bytes.encode(text));
 	terminal.onData(text => {
 		// Ctrl of the key row holds for one key.
@@ -95,9 +122,11 @@ export function openTerminal(place, { name, host, said, size, titled, search }) 
 	terminal.onTitleChange(text => titled?.(text.slice(0, 200)));
 	ownKeys(terminal, () => search?.());
 	const observer = new ResizeObserver(() => {
-		fit.fit();
-		size(terminal.cols, terminal.rows);
-		connection.resize();
+		const own = room();
+		if (!readOnly || plain) {
+			shown(own);
+			connection.resize(own);
+		}
 	});
 	observer.observe(place);
 	const unswipe = swipes(place, terminal, input);

@@ -1,5 +1,6 @@
 // All workspaces: needs you, running, stopped.
 import { useEffect, useState } from "preact/hooks";
+import { ringing } from "../../app/bells.js";
 import { count } from "../../app/format.js";
 import { html } from "../../app/html.js";
 import { go } from "../../app/router.js";
@@ -35,7 +36,7 @@ export function List({ making }) {
 	const names = new Set([...workspaces.keys(), ...[...operations].filter(([, op]) => op.state === "failed" || op.state === "running").map(([name]) => name)]);
 	const rows = [...names].map(name => ({ name, w: workspaces.get(name), op: operations.get(name) }));
 	const of = (/** @type {string} */ g) =>
-		rows.filter(({ w, op }) => group(w, op) === g)
+		rows.filter(({ name, w, op }) => group(w, op, ringing(name).length > 0) === g)
 			.sort((a, b) => Date.parse(b.w?.lastUsed ?? b.w?.created ?? "") - Date.parse(a.w?.lastUsed ?? a.w?.created ?? "") || (a.name < b.name ? -1 : 1));
 	const counts = { all: rows.length, you: of("you").length, running: of("running").length, stopped: of("stopped").length };
 	const matches = (/** @type {typeof rows[0]} */ { name, w }) =>
@@ -84,7 +85,7 @@ export function List({ making }) {
 		${loaded && !rows.length ? html`<${Empty} setUp=${setUp} />` : html`
 		<div class="head">
 			<div class="grow"><h1>${loaded ? title(counts.you, counts.running, counts.stopped) : ""}</h1>
-				<p class="sub num cut">${loaded ? `${count(counts.running, "runs", "run")}, ${counts.stopped} stopped, on ${host}` : ""}</p></div>
+				<p class="sub num cut">${loaded ? `${count(rows.filter(({ w }) => w?.status === "running").length, "runs", "run")}, ${counts.stopped} stopped, on ${host}` : ""}</p></div>
 			<div class="seg" role="group" aria-label="Show">${[["all", "All"], ...groups].map(([g, label]) =>
 				html`<button aria-pressed=${String(show === g)} onClick=${() => setShow(g)}>${label} <span class="num">${counts[/** @type {"all"} */ (g)]}</span></button>`)}</div>
 			<label class="input quiet"><span class="vh">Filter</span><${Icon} name="search" /><input id="filter" type="search" placeholder="Name, branch, port" value=${filter} onInput=${(/** @type {any} */ e) => setFilter(e.target.value)} /><kbd class="desk">/</kbd></label>

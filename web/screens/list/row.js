@@ -1,9 +1,10 @@
 // One workspace in the list.
-import { ago, bytes, since } from "../../app/format.js";
+import { called, ringing } from "../../app/bells.js";
+import { ago, bytes, count, since } from "../../app/format.js";
 import { html } from "../../app/html.js";
 import { call } from "../../app/rpc.js";
 import { useTaken } from "../../app/stats.js";
-import { dismiss, remembered } from "../../app/store.js";
+import { dismiss, remembered, state } from "../../app/store.js";
 import { Copy } from "../../parts/copy.js";
 import { Glyph } from "../../parts/glyph.js";
 import { Icon } from "../../parts/icon.js";
@@ -21,6 +22,7 @@ const broken = w => w?.status === "error" || (w?.status === "running" && Boolean
 function glyph(w, op) {
 	if (op?.state === "running") return html`<${Glyph} of="start" says=${doing[op.action] ?? op.action} />`;
 	if (op?.state === "failed" || broken(w)) return html`<${Glyph} of="bad" says="failed" />`;
+	if (w && ringing(w.name).length) return html`<${Glyph} of="you" says="running, wants you" />`;
 	if (w?.status === "running")
 		return w.tailscale?.status === "failed"
 			? html`<${Glyph} of="off" says="running, not on the tailnet" />`
@@ -53,6 +55,18 @@ function Progress({ op }) {
 		</div></div>`;
 }
 
+/** Its open terminals and what runs in them. @param {string} name */
+function terminals(name) {
+	const sessions = state.sessions.get(name) ?? [], busy = [...new Set(sessions.filter(s => s.busy && s.program).map(s => s.program))];
+	return sessions.length ? `${count(sessions.length, "terminal")}${busy.length ? `: ${busy.slice(0, 3).join(", ")}${busy.length > 3 ? " …" : ""}` : ""}` : "";
+}
+
+/** @param {{ w: Workspace }} props */
+function Running({ w }) {
+	const wants = ringing(w.name), second = [terminals(w.name), w.ttlEnds && `stops in ${ago(Date.now() * 2 - Date.parse(w.ttlEnds))}`].filter(Boolean).join(", ");
+	return html`<div class="l1 cut">${wants.length ? html`<b>${wants.slice(0, 2).map(called).join(", ")}</b> rang` : "Running"}</div>${second ? html`<div class="l2 cut">${second}</div>` : null}`;
+}
+
 /** @param {{ w: Workspace | undefined, op: Operation | undefined }} props */
 function Words({ w, op }) {
 	if (op?.state === "running") return html`<${Progress} op=${op} />`;
@@ -66,7 +80,7 @@ function Words({ w, op }) {
 		return html`<div class="l1 cut">Running</div><div class="l2 cut warn" title=${w.tailscale.mend}>Not on the tailnet: ${w.tailscale.error}</div>`;
 	if (w.outdated)
 		return html`<div class="l1 cut">Running</div><div class="l2 cut"><span class="tag"><${Icon} name="up" />outdated: a newer image, restart to use it</span></div>`;
-	return html`<div class="l1 cut">Running</div>${w.ttlEnds ? html`<div class="l2 cut">stops in ${ago(Date.now() * 2 - Date.parse(w.ttlEnds))}</div>` : null}`;
+	return html`<${Running} w=${w} />`;
 }
 
 /**

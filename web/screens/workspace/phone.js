@@ -4,7 +4,7 @@ import { html } from "../../app/html.js";
 import { useStore } from "../../app/store.js";
 import { Glyph } from "../../parts/glyph.js";
 import { Icon } from "../../parts/icon.js";
-import { Screen } from "./screen.js";
+import { Terminals } from "./terminals.js";
 
 /** @param {{ name: string }} props */
 export function PhoneTerminal({ name }) {
@@ -20,6 +20,6 @@ export function PhoneTerminal({ name }) {
 	}, [name]);
 	return html`<main id="main" class="pt" ref=${page}>
 		<header class="ph"><a class="btn icon" href="/w/${name}" aria-label="Back to ${name}"><${Icon} name="back" /></a><h1 class="who"><b>${up ? html`<${Glyph} of="up" says="running" />` : null}${name}</b></h1></header>
-		${up ? html`<${Screen} name=${name} host=${w.tailscale?.hostname ?? ""} phone />` : html`<div class="screen idle"><div class="empty"><p>${w ? "It is stopped." : loaded ? `There is no workspace called ${name}.` : ""}</p></div></div>`}
+		${up ? html`<${Terminals} key=${w.containerId} name=${name} host=${w.tailscale?.hostname ?? ""} phone />` : html`<div class="screen idle"><div class="empty"><p>${w ? "It is stopped." : loaded ? `There is no workspace called ${name}.` : ""}</p></div></div>`}
 	</main>`;
 }

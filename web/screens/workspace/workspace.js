@@ -15,7 +15,7 @@ import { Delete } from "./delete.js";
 import { Drop, useUploads } from "./files.js";
 import { Logs } from "./logs.js";
 import { Steps } from "./progress.js";
-import { Screen } from "./screen.js";
+import { Terminals } from "./terminals.js";
 import { Side } from "./side.js";
 /** @typedef {import("../../app/store.js").Workspace} Workspace */
 /** @typedef {import("../../app/store.js").Operation} Operation */
@@ -39,7 +39,7 @@ function Main({ name, w, op, act, loaded }) {
 	if (op?.state === "failed")
 		return html`<div class="screen idle"><${Steps} op=${op} title="${doing[op.action] ?? op.action} ${name} failed">${again}
 			<button class="btn" onClick=${() => dismiss(name)}>${w?.status === "running" ? "Leave it so" : "Dismiss"}</button>${w ? null : html`<a class="btn" href="/new">Make another</a>`}<//></div>`;
-	if (w?.status === "running") return html`<${Screen} name=${name} host=${w.tailscale?.hostname ?? ""} />`;
+	if (w?.status === "running") return html`<${Terminals} key=${w.containerId} name=${name} host=${w.tailscale?.hostname ?? ""} />`;
 	if (!loaded) return html`<div class="screen idle"></div>`;
 	return html`<div class="screen idle"><div class="empty"><p>${w ? (w.status === "error" ? w.error : "It is stopped. Its home stays as it is.") : `There is no workspace called ${name}.`}</p>
 		${w ? html`<div class="btns">${again}</div>` : html`<a class="btn" href="/">All workspaces</a>`}</div></div>`;
