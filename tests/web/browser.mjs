@@ -47,11 +47,18 @@ export async function open({ size = DESK, theme = "light", signedIn = true } = {
 	const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--host-resolver-rules=MAP *.test 127.0.0.1", "--disable-3d-apis"] });
 	const context = await browser.newContext({ viewport: size, colorScheme: theme, hasTouch: phone, isMobile: phone, deviceScaleFactor: phone ? 2 : 1 });
 	context.setDefaultTimeout(PATIENCE);
-	const page = await context.newPage(), faults = [], requests = [];
-	pages.push(page);
+	const page = await context.newPage(), faults = [], requests = [], open = new Set(), said = [];
+	pages.push({ page, faults, open, said });
+	page.on("requestfinished", request => open.delete(request));
+	page.on("requestfailed", request => {
+		open.delete(request);
+		said.push(`${request.url()}: ${request.failure()?.errorText}`);
+	});
+	page.on("console", message => said.push(`${message.type()}: ${message.text()}`));
 	page.on("pageerror", error => faults.push(`error: ${error.stack ?? error}`));
 	page.on("console", message => /Content.Security.Policy/i.test(message.text()) && faults.push(`${message.text()} ${message.location().url}`));
 	page.on("request", request => {
+		open.add(request);
 		const url = new URL(request.url());
 		requests.push(url);
 		if (/^http/.test(url.protocol) && url.origin !== ORIGIN) faults.push(`asked ${url.origin}`);
@@ -76,7 +83,7 @@ export async function axe(page) {
 export async function look(page, name) {
 	mkdirSync(SHOTS, { recursive: true });
 	await page.evaluate(() => document.fonts.ready);
-	await page.screenshot({ path: `${SHOTS}/${name}.png` });
+	await page.screenshot({ path: `${SHOTS}/${name}.png`, animations: "disabled" });
 	const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
 	assert.ok(!wide, `${name}: the page scrolls sideways`);
 	assert.deepEqual(await axe(page), [], name);
@@ -101,8 +108,10 @@ export async function run() {
 		await body();
 	} catch (error) {
 		console.log(error);
-		for (const [i, page] of pages.filter(page => !page.isClosed()).entries())
+		for (const [i, { page, faults, open, said }] of pages.filter(({ page }) => !page.isClosed()).entries()) {
+			console.log({ page: page.url().replace(/#.*/, ""), faults, said, open: [...open].map(request => request.url()) });
 			await page.screenshot({ path: `${SHOTS}/failed-${name.replaceAll(" ", "-")}-${i}.png` }).catch(() => {});
+		}
 		process.exit(1);
 	}
 	process.exit(0); // browsers of a test that has passed

@@ -8,6 +8,7 @@ setup() { need_browser && engine_use; }
 teardown() { all_gone; }
 
 @test "the token signs in, keeps to its place, and no half of a session is one" { browse list "sign-in by token"; }
+@test "what the network drops is asked for again" { browse list "dropped"; }
 @test "a link signs in once, and leaves nothing in the address" { browse list "sign-in by link"; }
 @test "without workspaces the page says how to make one" { browse list "no workspaces"; }
 @test "a workspace is made, stopped, started, restarted and deleted by keys and buttons" { browse list "life from the page"; }

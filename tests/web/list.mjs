@@ -41,6 +41,23 @@ test("sign-in by link", async () => {
 	assert.deepEqual(faults, []);
 });
 
+test("dropped", async () => {
+	const { page, context } = await open({ signedIn: false }), dropped = new Set();
+	// A module of the first picture, a part that comes later, and calls: each once.
+	await context.route(/app\/store\.js|settings\/settings\.js|rpc\/workspaces\/list|\/events\?/, route => {
+		const { pathname } = new URL(route.request().url()), name = pathname.split("/").pop() ?? "";
+		if (dropped.has(name)) return route.continue();
+		dropped.add(name);
+		return route.abort("internetdisconnected");
+	});
+	await page.goto(await link());
+	await page.getByText("No workspaces yet").waitFor();
+	await page.locator(".live", { hasText: "live" }).waitFor();
+	await page.goto(`${ORIGIN}/settings`);
+	await page.getByRole("heading", { name: "Environment" }).waitFor();
+	assert.deepEqual([...dropped].sort(), ["events", "list", "settings.js", "store.js"]);
+});
+
 test("no workspaces", async () => {
 	await lookAll("signin", async page => {
 		await page.goto(ORIGIN);

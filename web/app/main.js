@@ -7,13 +7,14 @@ import { PhoneTerminal } from "../screens/workspace/phone.js";
 import { WorkspacePage } from "../screens/workspace/workspace.js";
 import { applyTheme } from "../parts/top.js";
 import { html } from "./html.js";
+import { later } from "./later.js";
 import { usePath } from "./router.js";
 import { takeKey } from "./session.js";
 import { connect, useStore } from "./store.js";
 
-const settings = () => import("../screens/settings/settings.js").then(module => module.Settings);
+const settings = () => later(() => import("../screens/settings/settings.js")).then(module => module.Settings);
 
-const setup = () => import("../screens/setup/setup.js").then(module => module.Setup);
+const setup = () => later(() => import("../screens/setup/setup.js")).then(module => module.Setup);
 
 /** A screen that comes when it is wanted. @param {{ from: () => Promise<any>, [more: string]: any }} props */
 function Later({ from, ...props }) {
