@@ -23,6 +23,8 @@ table() {
 		shell %
 		shell --ssh %
 		shell % -- id
+		shell % -l
+		screen %
 		exec % -- true
 		exec -n % -- true
 		exec -t % -- true
