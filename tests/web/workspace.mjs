@@ -143,6 +143,7 @@ test("sessions", async () => {
 	await page.locator(".foot", { hasText: "It has ended" }).waitFor();
 	await until("one tab", async () => (await tab(page, /./).count()) === 1);
 	await tab(page, /./).click();
+	await shows(page, /^kind/m);
 	await page.locator(".xterm-helper-textarea").focus();
 	await page.keyboard.type("echo $kept-a''gain\n");
 	await shows(page, /^here-again/m);

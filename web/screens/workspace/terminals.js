@@ -27,6 +27,11 @@ export function Terminals({ name, host, phone }) {
 		setAt(id);
 		setNth(n => n + 1);
 	};
+	const begun = (/** @type {string} */ id) => {
+		if (!id) return setNone(true);
+		setAt(id);
+		loadSessions(name); // its tab need not wait for the event
+	};
 	useEffect(() => {
 		if (sessions) return;
 		// A workspace that has just been started may not answer yet.
@@ -58,6 +63,6 @@ export function Terminals({ name, host, phone }) {
 			<button type="button" class="btn ghost icon tight" aria-label="New terminal" onClick=${() => show("")}><${Icon} name="plus" /></button><span class="grow"></span>
 			${shown ? html`<button type="button" class="btn ghost icon tight" aria-label="Manage ${called(shown)}" onClick=${() => manage(shown.id)}><${Icon} name="more" /></button>` : null}
 		</div>`}
-		<${Screen} key=${`${nth} ${looking.includes(at)}`} name=${name} session=${at} readOnly=${looking.includes(at)} host=${host} phone=${phone} again=${() => show("")} began=${(/** @type {string} */ id) => (id ? setAt(id) : setNone(true))} />
+		<${Screen} key=${`${nth} ${looking.includes(at)}`} name=${name} session=${at} readOnly=${looking.includes(at)} host=${host} phone=${phone} again=${() => show("")} began=${begun} />
 		${managed ? html`<${Manage} name=${name} s=${managed} looking=${looking.includes(managed.id)} look=${(/** @type {boolean} */ on) => setLooking(list => (on ? [...list, managed.id] : list.filter(id => id !== managed.id)))} close=${() => manage(undefined)} />` : null}`;
 }
