@@ -1,11 +1,23 @@
 #!/usr/bin/env bash
-# docs/tour.svg and docs/tailnet.svg: what a terminal really showed, drawn as text.
+# Pictures of the README. docs/tour.svg and docs/tailnet.svg: what a terminal really showed, drawn as text. docs/web-*.png: pages in Chromium.
 #   scripts/picture.sh tour      runs the commands in tmux against the agent of PERRY_CONFIG_DIR, with BUILD's perry
 #   scripts/picture.sh tailnet   the same; that agent has a key of the tailnet that PHONE, a command to put before others, is on
+#   scripts/picture.sh web       the same agent's pages, at ORIGIN, with its TOKEN
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scene=${1:?tour or tailnet}
+scene=${1:?tour, tailnet or web}
 bin=$(realpath "${BUILD:-build}")
+if [ "$scene" = web ]; then
+	p() { "$bin/perry" "$@"; }
+	for ws in web api docs worker; do p start "$ws" >/dev/null; done
+	p exec web -- sh -c 'git config --global user.email me@example.com; git config --global user.name me; git init -q -b main app && cd app && git commit -q --allow-empty -m "first" &&
+		printf "all:\n\tfalse\n" >Makefile && echo "# app" >README.md'
+	p exec web -- sh -c 'setsid perl -e "use IO::Socket::INET; \$s = IO::Socket::INET->new(LocalAddr => q(0.0.0.0), LocalPort => 5173, Listen => 5); sleep 600" >/dev/null 2>&1 &'
+	p exec api -- sh -c 'setsid sh -c "timeout 300 sh -c \"while :; do :; done\"" >/dev/null 2>&1 &'
+	p stop worker >/dev/null
+	printf '%s\n' '$ 	cd app\r' '$ 	git log --oneline\r' 'first	ls\r' 'README.md	\r~.' | PATH="$bin:$PATH" python3 tests/lib/typist.py perry shell web >/dev/null
+	exec node scripts/picture_web.mjs
+fi
 s=perry-picture-$$
 tmux -L "$s" -f /dev/null new-session -d -x 92 -y 40 "env PS1='$ ' PATH='$bin:$PATH' TERM=xterm-256color bash --norc --noprofile"
 trap 'tmux -L "$s" kill-server' EXIT
