@@ -12,7 +12,7 @@ if [ "$scene" = web ]; then
 	for ws in web api docs worker; do p start "$ws" >/dev/null; done
 	p exec web -- sh -c 'git config --global user.email me@example.com; git config --global user.name me; git init -q -b main app && cd app && git commit -q --allow-empty -m "first" &&
 		printf "all:\n\tfalse\n" >Makefile && echo "# app" >README.md'
-	p exec web -- sh -c 'setsid perl -e "use IO::Socket::INET; \$s = IO::Socket::INET->new(LocalAddr => q(0.0.0.0), LocalPort => 5173, Listen => 5); sleep 600" >/dev/null 2>&1 &'
+	p exec web -- sh -c 'setsid perl -MIO::Socket::INET -e "our @s = IO::Socket::INET->new(LocalAddr => q(0.0.0.0), LocalPort => 5173, Listen => 5); sleep 600" >/dev/null 2>&1 &'
 	p exec api -- sh -c 'setsid sh -c "timeout 300 sh -c \"while :; do :; done\"" >/dev/null 2>&1 &'
 	p stop worker >/dev/null
 	printf '%s\n' '$ 	cd app\r' '$ 	git log --oneline\r' 'first	ls\r' 'README.md	\r~.' | PATH="$bin:$PATH" python3 tests/lib/typist.py perry shell web >/dev/null
