@@ -312,6 +312,16 @@ static size_t count(void)
 	return n;
 }
 
+/* Those that have ended and still wait for somebody make way for new ones. */
+static void make_room(void)
+{
+	for (struct session *s = sessions, *next; s && count() >= SESSIONS_MAX; s = next) {
+		next = s->next;
+		if (s->over && !s->viewers && !s->ender)
+			session_free(s);
+	}
+}
+
 static void on_typing(struct source *src, unsigned events);
 
 /* 0, or what went wrong. */
@@ -376,6 +386,7 @@ static void begin_named(struct stream *st, const struct request *r, const char *
 static void open_session(struct stream *st, struct span from)
 {
 	struct request r;
+	make_room();
 	if (count() >= SESSIONS_MAX) {
 		stream_error(st, 503, "a workspace has at most %d sessions", SESSIONS_MAX);
 		return;

@@ -43,7 +43,7 @@
 	X("activity.quiet.cpu") X("activity.quiet.disk") X("activity.quiet.agent") X("activity.quiet.build") \
 	X("activity.quiet.unknown") X("activity.span") X("activity.cpu") X("activity.disk") \
 	X("activity.network") X("activity.tailnet") X("activity.terminals") X("activity.execs") \
-	X("activity.streams") X("activity.ssh") X("activity.connections") X("activity.connections[].port") \
+	X("activity.sessions") X("activity.busySessions") X("activity.streams") X("activity.ssh") X("activity.connections") X("activity.connections[].port") \
 	X("activity.connections[].count") X("activity.agents") X("activity.builds") \
 	X("activity.builds[].name") X("activity.builds[].seconds") X("activity.processes") X("activity.typed") \
 	X("activity.printed") X("activity.ttl") X("activity.ttl.seconds") X("activity.ttl.left") X("req.kind") X("req.caller") X("req.caller.kind") X("req.caller.login") \
