@@ -18,6 +18,7 @@ teardown() { all_gone; }
 @test "a clone is made from the page" { browse workspace clone; }
 @test "CPU and memory, asked for while they are shown" { browse workspace resources AGENT_PID="$PID"; }
 @test "files by drop, paste and choice land in the workspace under a free name" { browse workspace files; }
+@test "what is pasted into a terminal or dropped on it lands in the workspace, and its path is typed" { browse workspace "terminal files"; }
 @test "the page in both sizes and themes" { browse workspace looks; }
 
 @test "an agent that was killed: the page says so, and its terminal is there at once when it is back" {

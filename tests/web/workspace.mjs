@@ -316,6 +316,26 @@ const drop = (page, where, files) => page.evaluate(({ where, files }) => {
 	for (const type of ["dragenter", "dragover", "drop"]) at.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
 }, { where, files });
 
+test("terminal files", async () => {
+	const { page, faults } = await openTerminal();
+	await page.keyboard.type("clear; rm -rf uploads\n");
+	await drop(page, ".xterm", [{ name: "a b.png", text: "picture" }]);
+	await shows(page, /'\/home\/workspace\/uploads\/a b\.png'/);
+	await page.evaluate(() => {
+		const data = new DataTransfer();
+		data.items.add(new File(["more"], "more.txt"));
+		document.activeElement.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+	});
+	await shows(page, /\/uploads\/more\.txt/);
+	// The paths are words of what is being typed.
+	await page.keyboard.press("Home");
+	await page.keyboard.type("cat ");
+	await page.keyboard.press("Enter");
+	await shows(page, /^picturemore/m);
+	assert.equal(await page.locator(".up").count(), 0);
+	assert.deepEqual(faults, []);
+});
+
 test("files", async () => {
 	await rpc("workspaces/start", { name: "wt1" });
 	const inside = async command => (await rpc("workspaces/exec", { name: "wt1", command: ["sh", "-c", command] })).stdout;

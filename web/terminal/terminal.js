@@ -5,6 +5,7 @@ import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { Terminal } from "@xterm/xterm";
 import { copyText } from "../parts/copy.js";
+import { takesFiles } from "./files.js";
 import { openable } from "./links.js";
 import { styleDocument } from "./styles.js";
 import { swipes } from "./touch.js";
@@ -130,6 +131,7 @@ export function openTerminal(place, { name, session, readOnly, host, said, size,
 	});
 	observer.observe(place);
 	const unswipe = swipes(place, terminal, input);
+	const untake = readOnly ? () => {} : takesFiles(place, name, { said, type: text => terminal.paste(text) });
 	return {
 		focus: () => terminal.focus(),
 		/** @param {string} text @param {boolean} [back] */
@@ -147,6 +149,7 @@ export function openTerminal(place, { name, session, readOnly, host, said, size,
 		dispose() {
 			observer.disconnect();
 			unswipe();
+			untake();
 			connection.close();
 			terminal.dispose();
 		},
