@@ -17,6 +17,21 @@ function reason(body) {
 	return issue ? `${[issue.path ?? []].flat().join(".")}: ${issue.message}` : body?.message;
 }
 
+/** What only looks: asked again where the network was in the way. Chromium drops what is under way when the machine's networks change, as they do when a workspace starts. */
+const LOOKS = /^(info|doctor|explain)$|\/(list|get|status|check|show|sizes|listRepos|listKeys|hints|screen|getRecent)$/, TRIES = 4;
+
+/** @param {string} name @param {RequestInit} request */
+async function ask(name, request) {
+	for (let tries = 1; ; tries++)
+		try {
+			const answer = await fetch(`/rpc/${name}`, request);
+			return { answer, text: await answer.text() };
+		} catch (error) {
+			if (tries === TRIES || !LOOKS.test(name)) throw error;
+			await new Promise(resolve => setTimeout(resolve, 100 * 2 ** tries));
+		}
+}
+
 /**
  * Calls NAMESPACE/PROCEDURE.
  * @param {string} name
@@ -25,9 +40,9 @@ function reason(body) {
  * @returns {Promise<any>} its output
  */
 export async function call(name, input, how = {}) {
-	let answer;
+	let answer, text;
 	try {
-		answer = await fetch(`/rpc/${name}`, {
+		({ answer, text } = await ask(name, {
 			method: "POST",
 			headers: {
 				"Content-Type": "application/json",
@@ -35,11 +50,10 @@ export async function call(name, input, how = {}) {
 				...(how.async ? { Prefer: "respond-async" } : {}),
 			},
 			body: JSON.stringify({ json: input ?? {} }),
-		});
+		}));
 	} catch {
 		throw new RpcError(0, "UNREACHABLE", "The agent does not answer.");
 	}
-	const text = await answer.text();
 	let body;
 	try {
 		body = JSON.parse(text).json;
