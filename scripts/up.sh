@@ -91,6 +91,7 @@ cat <<END
 Perry is up after $SECONDS s. Next:
   $perry shell hello
   $perry list
+  $perry open        # the same in a browser
   $perry start myapp --clone URL
 END
 # What is not there must not be looked for first.
