@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "agent/channel/opening.h"
 #include "agent/channel/state.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -154,19 +155,6 @@ static void drop(void *arg)
 
 /* --- the one who waits --- */
 
-static cJSON *opening(const struct step_exec *x)
-{
-	cJSON *o = cJSON_CreateObject(), *command = cJSON_CreateArray();
-	json_set_str(o, "kind", "exec");
-	json_set_str(o, "id", x->id);
-	json_set_str(o, "user", x->user);
-	json_set_str(o, "cwd", x->cwd);
-	for (const char *const *word = x->command; *word; word++)
-		json_push_str(command, *word);
-	json_set(o, "command", command);
-	return o;
-}
-
 static bool is_set(const struct docker_cancel *c)
 {
 	return c && atomic_load(&c->set);
@@ -259,7 +247,13 @@ int channel_ask(struct channels *all, const char *container, const cJSON *open, 
 int channel_exec_collect(struct channels *all, const char *container, const struct channel_call *call,
 			 struct docker_cancel *cancel, struct docker_exec_result *res, struct perry_err **err)
 {
-	struct waiting *w = waiting_new(all, container, opening(&call->exec), call->max);
+	struct waiting *w = waiting_new(all, container,
+					channel_opening(&(struct channel_opening){ .kind = "exec",
+										   .id = call->exec.id,
+										   .user = call->exec.user,
+										   .cwd = call->exec.cwd,
+										   .command = call->exec.command }),
+					call->max);
 	if (call->input_len)
 		buf_add(&w->in, call->input, call->input_len);
 	int rc = run(w, call->timeout_ms, cancel, err);

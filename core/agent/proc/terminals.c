@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "agent/channel/call.h"
+#include "agent/channel/opening.h"
 #include "agent/config.h"
 #include "agent/internal.h"
 #include "agent/operations.h"
@@ -53,21 +54,22 @@ int proc_terminals_list(struct call *c, cJSON **out, struct perry_err **err)
 
 int proc_terminals_start(struct call *c, cJSON **out, struct perry_err **err)
 {
-	cleanup_json cJSON *open = cJSON_CreateObject(), *details = NULL;
+	cleanup_json cJSON *details = NULL;
+	struct config *config = agent_config(c->a);
 	char id[32];
 	step_exec_id(id);
-	json_set_str(open, "kind", "session");
-	json_set_str(open, "id", id);
-	json_set_bool(open, "tty", true);
-	struct config *config = agent_config(c->a);
+	cleanup_json cJSON *open = channel_opening(&(struct channel_opening){
+		.kind = "session",
+		.id = id,
+		.name = call_str(c, "title"),
+		.user = call_str(c, "user"),
+		.cwd = call_str(c, "cwd"),
+		.term = "xterm-256color",
+		.cols = (int)json_int_or(c->input, "cols", 80),
+		.rows = (int)json_int_or(c->input, "rows", 24),
+	});
 	json_set_int(open, "idle", config_int(config, "terminal.idleTimeout"));
 	config_unref(config);
-	json_set_str(open, "name", call_str(c, "title"));
-	json_set_str(open, "user", call_str(c, "user"));
-	json_set_str(open, "cwd", call_str(c, "cwd"));
-	json_set_str(open, "term", "xterm-256color");
-	json_set_int(open, "cols", json_int_or(c->input, "cols", 80));
-	json_set_int(open, "rows", json_int_or(c->input, "rows", 24));
 	const cJSON *command = cJSON_GetObjectItemCaseSensitive(c->input, "command");
 	if (command)
 		json_set(open, "command", cJSON_Duplicate(command, 1));

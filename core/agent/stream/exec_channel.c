@@ -1,5 +1,6 @@
 /* A command over the channel into its workspace. */
 #include "agent/channel/channel.h"
+#include "agent/channel/opening.h"
 #include "agent/stream/exec_priv.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -113,28 +114,25 @@ static const struct channel_sink sink = { on_opened, on_output, on_room, on_none
 /* The OPEN of docs/channel.md; the caller frees. */
 static cJSON *opening(const struct exec *e)
 {
-	cJSON *o = cJSON_CreateObject();
 	if (e->port) {
+		cJSON *o = cJSON_CreateObject();
 		json_set_str(o, "kind", "connect");
 		json_set_int(o, "port", e->port);
 		return o;
 	}
-	json_set_str(o, "kind", "exec");
-	json_set_str(o, "id", e->id);
-	json_set_str(o, "user", e->user);
-	json_set_str(o, "cwd", e->cwd);
-	json_set_str(o, "shell", e->shell);
-	cJSON *command = e->command ? cJSON_CreateArray() : NULL;
-	for (char **word = e->command; word && *word; word++)
-		json_push_str(command, *word);
-	json_set(o, "command", command);
-	if (e->tty) {
-		json_set_bool(o, "tty", true);
-		json_set_int(o, "cols", e->cols);
-		json_set_int(o, "rows", e->rows);
-		json_set_str(o, "term", e->term ? e->term : "xterm-256color");
-	}
-	return o;
+	return channel_opening(&(struct channel_opening){
+		.kind = "exec",
+		.id = e->id,
+		.user = e->user,
+		.cwd = e->cwd,
+		.shell = e->shell,
+		.command = (const char *const *)e->command,
+		.term = !e->tty   ? NULL
+			: e->term ? e->term
+				  : "xterm-256color",
+		.cols = e->cols,
+		.rows = e->rows,
+	});
 }
 
 void exec_channel_abandon(struct exec *e)

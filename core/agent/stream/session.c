@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/channel/channel.h"
+#include "agent/channel/opening.h"
 #include "agent/screen/screen.h"
 #include "agent/stream/sessions.h"
 #include "agent/stream/watched.h"
@@ -296,20 +297,19 @@ static void end(struct stream_source *src)
 
 static cJSON *opening(const struct stream_session *spec)
 {
-	cJSON *o = cJSON_CreateObject(), *command = spec->command ? cJSON_CreateArray() : NULL;
 	char id[32];
 	step_exec_id(id);
-	json_set_str(o, "kind", "session");
-	json_set_str(o, "id", id);
-	json_set_str(o, "name", spec->name);
-	json_set_str(o, "user", spec->user);
-	json_set_str(o, "cwd", spec->cwd);
-	json_set_str(o, "term", spec->term);
-	json_set_bool(o, "tty", true);
-	for (char **word = spec->command; word && *word; word++)
-		json_push_str(command, *word);
-	json_set(o, "command", command);
-	return o;
+	return channel_opening(&(struct channel_opening){
+		.kind = "session",
+		.id = id,
+		.name = spec->name,
+		.user = spec->user,
+		.cwd = spec->cwd,
+		.command = (const char *const *)spec->command,
+		.term = spec->term,
+		.cols = spec->cols,
+		.rows = spec->rows,
+	});
 }
 
 struct stream_source *stream_session_new(struct streams *s, const struct stream_session *spec, const cJSON *caller,
