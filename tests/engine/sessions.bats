@@ -247,3 +247,12 @@ begin() { # NAME MARK SLEEP
 	eventually 30 sessions
 	[ "$(sessions)" = '[]' ]
 }
+
+@test "a terminal that the API begins runs the preferred shell, as one of perry shell does" {
+	p agent config set terminal.preferredShell /bin/sh
+	rpc terminals/start '{"name":"web","title":"asked"}'
+	p agent config set terminal.preferredShell /bin/bash
+	rpc terminals/start '{"name":"web","title":"asked again"}'
+	both_run() { [ "$(sessions | jq -c 'map({key: .name, value: .program}) | from_entries | [.asked, .["asked again"]]')" = '["sh","bash"]' ]; }
+	eventually 30 both_run
+}

@@ -58,19 +58,20 @@ int proc_terminals_start(struct call *c, cJSON **out, struct perry_err **err)
 	struct config *config = agent_config(c->a);
 	char id[32];
 	step_exec_id(id);
+	const cJSON *command = cJSON_GetObjectItemCaseSensitive(c->input, "command");
 	cleanup_json cJSON *open = channel_opening(&(struct channel_opening){
 		.kind = "session",
 		.id = id,
 		.name = call_str(c, "title"),
 		.user = call_str(c, "user"),
 		.cwd = call_str(c, "cwd"),
+		.shell = command ? NULL : config_str(config, "terminal.preferredShell"),
 		.term = "xterm-256color",
 		.cols = (int)json_int_or(c->input, "cols", 80),
 		.rows = (int)json_int_or(c->input, "rows", 24),
 	});
 	json_set_int(open, "idle", config_int(config, "terminal.idleTimeout"));
 	config_unref(config);
-	const cJSON *command = cJSON_GetObjectItemCaseSensitive(c->input, "command");
 	if (command)
 		json_set(open, "command", cJSON_Duplicate(command, 1));
 	if (ask(c, open, &details, err) < 0)
