@@ -1,4 +1,5 @@
 // Calls of the agent's procedures, and what went wrong with one.
+import { later } from "./later.js";
 import { sessionHeaders } from "./session.js";
 
 export class RpcError extends Error {
@@ -18,18 +19,15 @@ function reason(body) {
 }
 
 /** What only looks: asked again where the network was in the way. Chromium drops what is under way when the machine's networks change, as they do when a workspace starts. */
-const LOOKS = /^(info|doctor|explain)$|\/(list|get|status|check|show|sizes|listRepos|listKeys|hints|screen|getRecent)$/, TRIES = 4;
+const LOOKS = /^(info|doctor|explain)$|\/(list|get|status|check|show|sizes|listRepos|listKeys|hints|screen|getRecent)$/;
 
 /** @param {string} name @param {RequestInit} request */
-async function ask(name, request) {
-	for (let tries = 1; ; tries++)
-		try {
-			const answer = await fetch(`/rpc/${name}`, request);
-			return { answer, text: await answer.text() };
-		} catch (error) {
-			if (tries === TRIES || !LOOKS.test(name)) throw error;
-			await new Promise(resolve => setTimeout(resolve, 100 * 2 ** tries));
-		}
+function ask(name, request) {
+	const once = async () => {
+		const answer = await fetch(`/rpc/${name}`, request);
+		return { answer, text: await answer.text() };
+	};
+	return LOOKS.test(name) ? later(once, 100) : once();
 }
 
 /**
